@@ -1,0 +1,1 @@
+"""Which plugins and model versions are on disk; no torch."""

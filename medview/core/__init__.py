@@ -1,0 +1,1 @@
+"""The data model: geometry, volumes, label maps, cases; numpy only."""

@@ -1,0 +1,70 @@
+"""The errors of MedView: one tree.
+
+Every error says in the reader's words what happened (`what`) and what to do next (`remedy`). Errors of libraries are
+mapped onto this tree at the border, with `raise ... from`, so that their details reach the log and never the window.
+"""
+
+from __future__ import annotations
+
+from medview.core.text import Text
+
+
+class MedViewError(Exception):
+    """Something that the user has to be told.
+
+    Args:
+        what: One sentence: what happened.
+        remedy: One sentence: what to do next; empty when nothing can be done.
+    """
+
+    def __init__(self, what: Text | str, remedy: Text | str = "") -> None:
+        self.what = what if isinstance(what, Text) else Text(what)
+        self.remedy = remedy if isinstance(remedy, Text) else Text(remedy)
+        super().__init__(str(self.what))
+
+    def __str__(self) -> str:
+        return f"{self.what} {self.remedy}".strip()
+
+
+class InputError(MedViewError):
+    """What was opened cannot be used."""
+
+
+class UnreadableFileError(InputError):
+    """A file is damaged, or of a kind that MedView does not read."""
+
+
+class UnsupportedSeriesError(InputError):
+    """A series is sound, but needs more than MedView can do with it."""
+
+
+class GridMismatchError(InputError):
+    """Labels and image do not lie on the same grid."""
+
+
+class PluginError(MedViewError):
+    """A plugin cannot do what it was asked."""
+
+
+class ManifestError(PluginError):
+    """A plugin's manifest is wrong."""
+
+
+class PluginUnavailableError(PluginError):
+    """A plugin cannot run here and now, or not on this series."""
+
+
+class PluginFailedError(PluginError):
+    """A plugin started and failed."""
+
+
+class OutOfMemoryError(PluginError):
+    """There is not enough memory for what was asked."""
+
+
+class StorageError(MedViewError):
+    """Something could not be written, or not be read back as written."""
+
+
+class Cancelled(Exception):  # noqa: N818 - the user's wish, not a fault
+    """A job was asked to stop and has stopped."""

@@ -1,0 +1,1 @@
+"""Functions on label arrays, undo, and the journal of strokes."""

@@ -1,0 +1,1 @@
+"""Corrected cases become examples, and examples become better models."""

@@ -1,0 +1,1 @@
+"""A made-up patient with a known truth; numpy only."""

@@ -1,0 +1,1 @@
+"""Qt widgets: they show state and call the workstation; they hold none."""

@@ -1,0 +1,1 @@
+"""VTK scenes; no Qt."""
