@@ -1,8 +1,8 @@
 """The brush: which voxels a stroke of the mouse reaches.
 
 A stroke is the union of capsules: all points within the radius of the straight line between two samples of the mouse.
-There is thus no gap at any speed. A voxel belongs to the brush when its centre is within the radius; and the voxels that the
-cursor itself runs through belong to it always, so that a brush smaller than a voxel still paints.
+There is thus no gap at any speed. A voxel belongs to the brush when its centre is within the radius; and the voxels
+that the cursor itself runs through belong to it always, so that a brush smaller than a voxel still paints.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def sphere(geometry: Geometry, start: Point, stop: Point, radius_mm: float) -> S
         radius_mm: The ball's radius.
 
     Returns:
-        The box inside the grid, maybe empty, and what is reached of it. The cost depends on the radius and the way only.
+        The box inside the grid, maybe empty, and what is reached of it. The cost depends on radius and way only.
     """
     return _capsule(geometry, geometry.to_index(start), geometry.to_index(stop), radius_mm, None)
 

@@ -27,6 +27,9 @@ class Edit:
         name: What the user did.
         images: The other side of every changed block, packed.
         segments: The other side of the list of segments; None when it did not change.
+
+    Attributes:
+        nbytes: What it costs in memory.
     """
 
     def __init__(
@@ -36,6 +39,7 @@ class Edit:
         self.name = name
         self._images = images
         self._segments = segments
+        self.nbytes = self._cost()
 
     @property
     def images(self) -> Mapping[Index, bytes]:
@@ -47,19 +51,12 @@ class Edit:
         """Whether the list of segments is part of it."""
         return self._segments is not None
 
-    @property
-    def nbytes(self) -> int:
-        """What it costs in memory."""
-        entries = len(self._images) + len(self._segments or ())
-        return sum(map(len, self._images.values())) + _ENTRY_BYTES * (1 + entries)
-
     def swap(self) -> None:
         """Exchange the two sides: undoes, and called again, redoes."""
         target = self.target
         shape, dtype = target.geometry.shape, target.labels.dtype
         if self._segments is not None:
             self._segments, segments = target.segments, self._segments
-            # Segments appear before and disappear after their voxels only within one event each; both orders are drawn.
             target.set_segments(segments)
         now: dict[Index, bytes] = {}
         other: dict[Index, Labels] = {}
@@ -68,7 +65,12 @@ class Edit:
             now[block] = blocks.pack(target.labels[box.slices])
             other[block] = blocks.unpack(image, box.shape, dtype)
         self._images = now
+        self.nbytes = self._cost()
         write_blocks(target, other)
+
+    def _cost(self) -> int:
+        entries = len(self._images) + len(self._segments or ())
+        return sum(map(len, self._images.values())) + _ENTRY_BYTES * (1 + entries)
 
 
 class Recorder:
@@ -201,9 +203,7 @@ def write_blocks(target: Segmentation, values: Mapping[Index, Labels]) -> None:
     whole = target.labels[around.slices].copy()
     for block, one in values.items():
         box = blocks.box_of(block, shape)
-        inner = tuple(
-            slice(a - c, b - c) for a, b, c in zip(box.start, box.stop, around.start, strict=True)
-        )
+        inner = tuple(slice(a - c, b - c) for a, b, c in zip(box.start, box.stop, around.start, strict=True))
         whole[inner] = one
     target.write(around, whole)
 

@@ -3,8 +3,8 @@
 - A locked segment keeps every voxel: nothing paints over it and nothing erases it.
 - Painting takes background and the voxels of every other segment that is not locked: one voxel has one label, and who
   paints liver over spleen means liver.
-- Erasing takes away the segment in work only, so that its neighbours survive a wide eraser; on wish, every segment that is
-  not locked.
+- Erasing takes away the segment in work only, so that its neighbours survive a wide eraser; on wish, every segment
+  that is not locked.
 """
 
 from __future__ import annotations
