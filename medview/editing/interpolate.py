@@ -1,8 +1,8 @@
 """Filling between slices by shape interpolation.
 
-S. P. Raya and J. K. Udupa, "Shape-based interpolation of multidimensional objects", IEEE Transactions on Medical Imaging
-9(1), 1990: the outlines on two slices become maps of the signed distance to the outline; between the slices the maps are
-interpolated linearly, and what comes out negative is inside.
+S. P. Raya and J. K. Udupa, "Shape-based interpolation of multidimensional objects", IEEE Transactions on Medical
+Imaging 9(1), 1990: the outlines on two slices become maps of the signed distance to the outline; between the slices the
+maps are interpolated linearly, and what comes out negative is inside.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ def fill_between_slices(
 ) -> tuple[Box, NDArray[np.bool_]]:
     """The shape of a segment on the slices that lie between its painted ones.
 
-    A slice counts as painted when it holds any voxel of the segment; painted slices are left as they are, and nothing is
-    added beyond the first and the last.
+    A slice counts as painted when it holds any voxel of the segment; painted slices are left as they are, and nothing
+    is added beyond the first and the last.
 
     Args:
         labels: (k, j, i) uint8 or uint16.
@@ -74,12 +74,14 @@ def signed_distance_mm(shape: NDArray[np.bool_], spacing_mm: Floats) -> NDArray[
 
 def _distance_to(goal: NDArray[np.bool_], spacing_mm: Floats) -> NDArray[np.float32]:
     """(row, column) float32, mm: to the nearest pixel of `goal`, 0 on it (Maurer et al. 2003)."""
-    import SimpleITK as sitk
+    import SimpleITK
 
-    image = sitk.GetImageFromArray(goal.astype(np.uint8))
+    image = SimpleITK.GetImageFromArray(goal.astype(np.uint8))
     image.SetSpacing((float(spacing_mm[1]), float(spacing_mm[0])))
-    distance = sitk.SignedMaurerDistanceMap(image, insideIsPositive=False, squaredDistance=False, useImageSpacing=True)
-    outside: NDArray[np.float32] = np.maximum(sitk.GetArrayFromImage(distance), 0)
+    distance = SimpleITK.SignedMaurerDistanceMap(
+        image, insideIsPositive=False, squaredDistance=False, useImageSpacing=True
+    )
+    outside: NDArray[np.float32] = np.maximum(SimpleITK.GetArrayFromImage(distance), 0)
     outside[goal] = 0
     return outside
 

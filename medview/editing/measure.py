@@ -24,7 +24,7 @@ def count_voxels(labels: Labels) -> NDArray[np.int64]:
     """
     counts = np.zeros(np.iinfo(labels.dtype).max + 1, dtype=np.int64)
     for one in labels:
-        # Slice by slice: counting widens the values to 64 bit, which for the whole map would take eight times its memory.
+        # Slice by slice: counting widens the values to 64 bit, for the whole map eight times its memory.
         if one.any():
             found = np.bincount(one.ravel())
             counts[: found.size] += found
