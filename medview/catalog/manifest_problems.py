@@ -157,6 +157,8 @@ def _written(problem: Any) -> Location:
 
 def _problem(found: Any) -> Text:
     kind, context = found["type"], found.get("ctx", {})
+    if kind == "missing" and isinstance(found["loc"][-1], int):
+        kind = "too_short"
     if kind in ("literal_error", "enum"):
         return Text.of("this must be one of {choices}", choices=context["expected"].replace(" or ", ", "))
     if kind == "union_tag_invalid":
