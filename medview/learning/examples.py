@@ -48,6 +48,7 @@ from medview.learning.example_record import (
     SegmentRecord,
     Source,
     changes,
+    counted_changes,
 )
 
 _log = logging.getLogger(__name__)
@@ -278,6 +279,8 @@ class ExampleStore:
     def _edit(self, draft: Draft, segments: tuple[Segment, ...], example_id: str) -> EditRecord | None:
         if draft.proposal is not None:
             return changes(draft.proposal, draft.labels, segments, "proposal", draft.effort)
+        if draft.effort is not None and draft.provenance.model is not None:
+            return counted_changes(draft.labels, segments, draft.effort)
         home = self.folder / "examples" / example_id
         last = _last_revision(home)
         previous = _record(home / f"{last:04d}") if last else None
