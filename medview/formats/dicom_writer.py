@@ -48,8 +48,8 @@ class SeriesOptions:
         bits_stored: 9 to 16.
         slope: Stored values times this ...
         intercept: ... plus this are the voxels.
-        monochrome1: Whether the smallest stored value is white. Stored values are then turned round, except in CT, where
-            they stay Hounsfield units whatever they look like.
+        monochrome1: Whether the smallest stored value is white. Stored values are then turned round, except in CT,
+            where they stay Hounsfield units whatever they look like.
         shuffled: Seed of a random order of files and image numbers; None keeps the slice order.
         missing: Slices along k that are left out.
         doubled: Slices along k that are written twice, as two images.
