@@ -18,7 +18,7 @@ from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 import medview
 from medview.catalog import terminology
-from medview.core.errors import GridMismatchError, InputError, StorageError
+from medview.core.errors import Cancelled, GridMismatchError, InputError, MedViewError, StorageError
 from medview.core.files import whole_file
 from medview.core.geometry import Geometry
 from medview.core.progress import NoProgress, PartOf, Progress
@@ -119,7 +119,9 @@ def write_labels(
                 progress.report(0.7, Text("Reading it back"))
                 proof = prove_segmentation(temporary, labels, geometry, described, headers, PartOf(progress, 0.7, 1.0))
                 Proof(path, proof.differences).require()
-        except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
+        except (MedViewError, Cancelled):
+            raise
+        except Exception as error:  # values of the source may raise anything in a library
             raise StorageError(
                 "The DICOM segmentation could not be made from the images of this series.",
                 "Save it as NIfTI instead; the log says which attribute of the images is in the way.",
