@@ -18,8 +18,9 @@ from medview.core.segmentation import Labels, Segmentation, SegmentationId
 from medview.core.text import Text
 from medview.core.volume import Volume
 from medview.formats.dicom_series import DicomSeries
+from medview.learning.draft import Draft
 from medview.learning.example_record import Effort, Example
-from medview.learning.examples import Draft, ExampleStore, Saved
+from medview.learning.examples import ExampleStore, Saved
 from medview.learning.exporters import Export, ExportKind, export
 from medview.workstation.edit_summary import EditSummary
 from medview.workstation.jobs import Job, JobQueue, Lane

@@ -268,6 +268,16 @@ def test_odd_names_are_made_to_fit(tmp_path: Path) -> None:
     assert labels == ["x" * 64, "a/b c", "Segment 3"]
 
 
+def test_odd_codes_are_made_to_fit(tmp_path: Path) -> None:
+    volume, files = source_series.make(tmp_path / "ct", grid())
+    long = Code("123456789012345678", "99A-LONG-SCHEME-NAME", "m" * 100)
+    segments = (Segment(1, "A", (1, 2, 3), long, Code("", "", "")), Segment(2, "B", (1, 2, 3), Code("", "SCT", "x")))
+    assert dicom_seg.write(segmentation(grid(), None, *segments), volume, files, tmp_path / "seg.dcm").ok
+    first, second = dicom_seg.read(tmp_path / "seg.dcm", grid()).segments
+    assert first.code == Code("123456789012345678", "99A-LONG-SCHEME-", "m" * 64)
+    assert first.category == second.code == Code("85756007", "SCT", "Tissue")
+
+
 def test_files_that_are_gone_are_named_before_anything_is_lost(tmp_path: Path) -> None:
     volume, files = source_series.make(tmp_path / "ct", grid())
     target = tmp_path / "seg.dcm"
