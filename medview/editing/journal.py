@@ -79,7 +79,9 @@ class Journal:
             head: What was done.
             values: By block, (k, j, i), the labels after the step; not changed by anybody from now on.
         """
-        self._do(lambda: self._append(encode(head, {block: blocks.pack(one) for block, one in values.items()})))
+        self._last = self._do(
+            lambda: self._append(encode(head, {block: blocks.pack(one) for block, one in values.items()}))
+        )
 
     def wait(self, timeout_s: float) -> bool:
         """Wait until all steps are on disk; False when they are not, because of a problem or of the time limit."""
@@ -92,9 +94,9 @@ class Journal:
         """Write what is left and let go of the folder; without `keep`, remove it. Nothing is added after this."""
         self._writer.submit(self._end, keep).result()
 
-    def _do(self, task: Callable[[], None]) -> None:
+    def _do(self, task: Callable[[], None]) -> Future[None]:
         self._waiting.append(task)
-        self._last = self._writer.submit(self._work)
+        return self._writer.submit(self._work)
 
     def _work(self) -> None:
         """In the writer's thread: do what waits, until something fails."""
