@@ -231,7 +231,8 @@ def _records(file: BinaryIO) -> Iterator[tuple[Record, int]]:
     while len(frame := file.read(_FRAME.size)) == _FRAME.size:
         length, checksum = _FRAME.unpack(frame)
         body = file.read(length)
-        if len(body) != length or zlib.crc32(body) != checksum:
+        # After a loss of power a file may end in zeros, which are a record of no bytes with the right checksum.
+        if not body or len(body) != length or zlib.crc32(body) != checksum:
             return
         yield _decode(body), file.tell()
 

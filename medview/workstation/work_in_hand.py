@@ -21,7 +21,9 @@ from medview.workstation.jobs import JobQueue
 from medview.workstation.journals import Journals, Restored
 from medview.workstation.workspace import CaseClosed, CaseOpened, Workspace, WorkspaceChange
 
-_WAIT_FOR_DISK_S = 2.0
+_WAIT_AFTER_STEP_S = 0.25
+"""How long the end of a step waits until it is written, so that a kill right after it loses nothing."""
+_WAIT_BEFORE_STEP_S = 2.0
 """How long a step waits for the one before to be on disk. A disk that does not answer by then stops nobody."""
 
 
@@ -101,7 +103,7 @@ class WorkInHand:
     def begin_step(self, work: Work) -> None:
         """Before anything changes: the step before is on disk."""
         work.tally.tick()
-        work.journal.wait(_WAIT_FOR_DISK_S)
+        work.journal.wait_until_synced(_WAIT_BEFORE_STEP_S)
 
     def end_step(self, work: Work, edit: Edit | None) -> None:
         """After it has changed: keep the edit for undo and in the journal. None: nothing changed, nothing to keep."""
@@ -171,6 +173,7 @@ class WorkInHand:
         segments = segmentation.segments if edit.changes_segments else None
         head = Head(step, edit.name, datetime.now(UTC), work.tally.seconds, segments)
         work.journal.append(head, copies_of(segmentation.labels, edit.images))
+        work.journal.wait_until_written(_WAIT_AFTER_STEP_S)
         work.unsaved = True
 
     def _on_workspace(self, change: WorkspaceChange) -> None:
