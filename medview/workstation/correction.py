@@ -147,11 +147,11 @@ class Correction:
             MedViewError: No volume is open, it is still loading, or the segment in work is locked.
         """
         self.end_stroke()
-        self._editable_volume()
+        _, volume = self._editable_volume()
         erase = erase or self.options.tool is BrushTool.ERASER
         segmentation = self._active
         if segmentation is None:
-            if erase:
+            if erase or volume.geometry.voxel_at(point) is None:
                 return
             segmentation = self.new_segmentation()
         if not segmentation.segments and not erase:

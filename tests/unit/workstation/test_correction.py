@@ -82,6 +82,15 @@ def test_painting_needs_no_segmentation(one: Station) -> None:
     assert one.correction.active_label == 1
 
 
+def test_neither_a_click_beside_the_image_nor_the_eraser_makes_a_segmentation(one: Station) -> None:
+    dab(one, 20, 30, 400)
+    dab(one, 20, 30, 40, erase=True)
+    assert one.case.segmentations_on(one.volume.id) == ()
+    one.correction.new_segmentation()
+    dab(one, -20, 30, 400)
+    assert not one.correction.can_undo
+
+
 def test_a_disk_stays_in_the_slice_of_its_view(one: Station) -> None:
     one.correction.set_options(BrushOptions(radius_mm=8.0))
     for plane, axis in ((Plane.AXIAL, 0), (Plane.CORONAL, 1), (Plane.SAGITTAL, 2)):
