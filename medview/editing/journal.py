@@ -132,7 +132,8 @@ class Journal:
 
     def _write_beginning(self, header: Header, labels: Labels | None) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._lock.acquire()
+        if not self._lock.acquire():
+            raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
         images: dict[Index, bytes] = {}
         if labels is not None:
             for block in blocks.covering(Box.whole(labels.shape), labels.shape):

@@ -354,8 +354,10 @@ class Correction:
         """Bring work back onto its volume, with its history.
 
         Raises:
-            MedViewError: The series of the work is not open, or still loading.
+            MedViewError: The work is damaged, or its series is not open, or still loading.
         """
+        if recovery.problem is not None:
+            raise recovery.problem
         case = self._workspace.case_with_series(recovery.series_uid)
         volume = case.volume_of_series(recovery.series_uid) if case is not None else None
         if case is None or volume is None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -235,3 +236,11 @@ def test_what_is_no_journal_is_refused(tmp_path: Path, writer: ThreadPoolExecuto
             journal_records.read(journal.folder)
         path.write_bytes(good)
     assert len(journal_records.read(journal.folder).records) == 1
+
+
+def test_a_journal_of_a_newer_program_is_left_to_it(tmp_path: Path, writer: ThreadPoolExecutor) -> None:
+    journal = Journal(tmp_path / "j", writer, Ears().hear)
+    journal.begin(replace(header(), format=FORMAT + 1), None)
+    journal.close(keep=True)
+    with pytest.raises(StorageError, match="newer MedView"):
+        journal_records.read(journal.folder)

@@ -500,6 +500,28 @@ def test_work_does_not_come_back_onto_other_slices(one: Station, journals: Path,
     other.close()
 
 
+def test_damaged_work_is_told_and_can_be_discarded(journals: Path) -> None:
+    one = editing_run.station(journals)
+    adopted(one)
+    dab(one, 5, 5, 5)
+    one.close()
+    (folder,) = journals.iterdir()
+    (folder / "base.bin").write_bytes(b"nothing of the kind")
+    never_begun = journals / "killed at once"
+    never_begun.mkdir()
+    (never_begun / "lock").touch()
+    (journals / "a file of somebody else").touch()
+    two = editing_run.station(journals)
+    (recovery,) = two.correction.recoveries()
+    assert not never_begun.exists()
+    with pytest.raises(StorageError, match="damaged"):
+        two.correction.restore(recovery)
+    two.correction.discard(recovery)
+    assert two.correction.recoveries() == ()
+    assert not folder.exists()
+    two.close()
+
+
 def test_live_work_is_not_offered_to_another_program(one: Station, journals: Path) -> None:
     adopted(one)
     dab(one, 5, 5, 5)
