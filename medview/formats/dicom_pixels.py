@@ -6,12 +6,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydicom import dcmread
 from pydicom.pixels.utils import pixel_array
 from pydicom.uid import UID, ExplicitVRBigEndian
 
 from medview.core.errors import UnreadableFileError
 from medview.core.text import Text
-from medview.formats.dicom_header import Header, Storage
+from medview.formats.dicom_header import Header
+from medview.formats.raw_elements import Storage
 
 
 def is_hounsfield(header: Header) -> bool:
@@ -88,7 +90,9 @@ def _stored(header: Header) -> NDArray[Any]:
             _strip(header, pixels)
             return pixels
     try:
-        decoded = pixel_array(header.path, raw=True)
+        dataset = dcmread(header.path, force=True)
+        dataset.file_meta.TransferSyntaxUID = UID(header.transfer_syntax)
+        decoded = pixel_array(dataset, raw=True)
     except Exception as error:  # decoders raise anything on damaged pixels
         raise UnreadableFileError(
             Text.of(
