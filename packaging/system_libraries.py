@@ -135,7 +135,8 @@ def _apt_install(names: Sequence[str], done: Callable[..., bool]) -> bool:
     if done(*_APT, *options, *names):
         return True
     # One name that this release does not know must not keep the others away.
-    return all([done(*_APT, *options, name) for name in names])
+    outcomes = [done(*_APT, *options, name) for name in names]
+    return all(outcomes)
 
 
 def _rights() -> list[str] | None:
