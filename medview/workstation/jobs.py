@@ -161,6 +161,10 @@ class JobQueue:
         self._lanes[lane].submit(self._run, job, work, then, failed)
         return job
 
+    def post(self, call: Callable[[], None]) -> None:
+        """Have `call` made on the main thread; for threads that are no jobs and have something to say."""
+        self._queue.post(call)
+
     def close(self, timeout_s: float = 5.0) -> None:
         """Cancel what is open and wait for the threads, up to `timeout_s`. Results that arrive later are dropped."""
         for job in self.open_jobs:

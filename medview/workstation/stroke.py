@@ -1,0 +1,105 @@
+"""One stroke of the brush or the eraser, from the press of the button to its release."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from medview.core.geometry import Point
+from medview.core.planes import Plane, slice_plane
+from medview.core.segmentation import Segmentation
+from medview.core.text import Text
+from medview.editing import brush, rules
+from medview.editing.brush import BrushShape
+from medview.editing.history import Edit, Recorder
+
+SMALLEST_RADIUS_MM = 0.1
+LARGEST_RADIUS_MM = 100.0
+
+
+class BrushTool(StrEnum):
+    """What the left button does while correcting."""
+
+    BRUSH = "brush"
+    ERASER = "eraser"
+
+
+@dataclass(frozen=True, slots=True)
+class BrushOptions:
+    """How strokes are made.
+
+    Attributes:
+        tool: Brush or eraser.
+        shape: A disk in the slice or a sphere through its neighbours.
+        radius_mm: Of either.
+        erases_all: Whether the eraser takes away every segment that is not locked, and not only the one in work.
+    """
+
+    tool: BrushTool = BrushTool.BRUSH
+    shape: BrushShape = BrushShape.DISK
+    radius_mm: float = 5.0
+    erases_all: bool = False
+
+
+class Stroke:
+    """A stroke on one segmentation.
+
+    Args:
+        target: What is painted on.
+        options: How; `erase` in place of the tool.
+        erase: Whether it takes away.
+        label: The segment in work.
+        locked: Segments that keep their voxels.
+        plane: The plane of the view that it is made in.
+        point: Where it begins: x, y, z, LPS, mm.
+    """
+
+    def __init__(
+        self,
+        target: Segmentation,
+        options: BrushOptions,
+        *,
+        erase: bool,
+        label: int,
+        locked: frozenset[int],
+        plane: Plane,
+        point: Point,
+    ) -> None:
+        self.target = target
+        self._options = options
+        self._erase = erase
+        self._label = label
+        self._locked = locked
+        self._axis = slice_plane(target.geometry, plane).axis
+        self._recorder = Recorder(target)
+        self._point = point
+        self.to(point)
+
+    def to(self, point: Point) -> None:
+        """Go on to a point: x, y, z, LPS, mm. Only the box that the brush reaches is looked at and written."""
+        start, self._point = self._point, point
+        geometry, options = self.target.geometry, self._options
+        if options.shape is BrushShape.SPHERE:
+            box, mask = brush.sphere(geometry, start, point, options.radius_mm)
+        else:
+            box, mask = brush.disk(geometry, start, point, options.radius_mm, self._axis)
+        if box.is_empty:
+            return
+        before = self.target.labels[box.slices]
+        if self._erase:
+            after = rules.erased(before, mask, None if options.erases_all else self._label, self._locked)
+        else:
+            after = rules.painted(before, mask, self._label, self._locked)
+        if not np.array_equal(before, after):
+            self._recorder.touch(box)
+            self.target.write(box, after)
+
+    def finish(self) -> Edit | None:
+        """The edit; None when nothing changed."""
+        return self._recorder.finish(Text("Eraser") if self._erase else Text("Brush"))
+
+    def abort(self) -> None:
+        """Put everything back as it was."""
+        self._recorder.abort()
