@@ -1,0 +1,73 @@
+"""The door for plugins: everything of MedView that a plugin may use, and nothing that is slow to import.
+
+A Python plugin is a folder with a `plugin.toml` and a module. This one works:
+
+    from medview.api import Case, Context, components
+
+    def run(case: Case, context: Context):
+        ct = case["ct"]
+        context.progress(0.5, "Looking for bone")
+        parts, _ = components(ct.voxels > 300)
+        return parts == 1
+
+It is given volumes by the names of its manifest's inputs and returns labels on the first one's grid: an array (k, j, i)
+of whole numbers, 0 for background. Arrays are (slice, row, column); `Volume.geometry` says where they lie in the
+patient (LPS, mm).
+"""
+
+from medview.core.errors import Cancelled, PluginError, PluginFailedError, PluginUnavailableError
+from medview.core.geometry import Box, Geometry, Index, Point
+from medview.core.planes import Plane, slice_plane
+from medview.core.progress import Progress
+from medview.core.segmentation import Labels
+from medview.core.text import Text
+from medview.core.volume import Modality, Volume
+from medview.editing.regions import (
+    Mask,
+    Spacing,
+    closed,
+    components,
+    connected_to,
+    dilate,
+    distance,
+    erode,
+    fill_holes,
+    flood,
+    largest,
+    opened,
+    path_length,
+)
+from medview.inference.plugin import Case, Context
+
+__all__ = [
+    "Box",
+    "Cancelled",
+    "Case",
+    "Context",
+    "Geometry",
+    "Index",
+    "Labels",
+    "Mask",
+    "Modality",
+    "Plane",
+    "PluginError",
+    "PluginFailedError",
+    "PluginUnavailableError",
+    "Point",
+    "Progress",
+    "Spacing",
+    "Text",
+    "Volume",
+    "closed",
+    "components",
+    "connected_to",
+    "dilate",
+    "distance",
+    "erode",
+    "fill_holes",
+    "flood",
+    "largest",
+    "opened",
+    "path_length",
+    "slice_plane",
+]

@@ -1,0 +1,242 @@
+"""The inference configuration of a MONAI bundle, read as data.
+
+A bundle's configuration is a program: values that begin with `$` are Python, and `_target_` may name any function. Of
+it MedView takes the four parts that say how to segment, `network_def`, `preprocessing`, `inferer` and
+`postprocessing`, and what these refer to; loaders and savers in them are left out, for MedView owns files. Nothing is
+evaluated here. A part that needs a Python expression, another file's configuration or a class outside MONAI's networks,
+transforms and inferers and torch's layers is refused.
+
+The syntax is MONAI's (monai.bundle, "MONAI Bundle Configuration"): `@id` refers to an entry, `#` or `::` to what is
+inside it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from medview.core.errors import PluginUnavailableError
+from medview.core.text import Text
+
+CONFIG_FILE = Path("configs") / "inference.json"
+WEIGHTS_FILES = (Path("models") / "model.safetensors", Path("models") / "model.pt")
+PARTS = ("network_def", "preprocessing", "inferer", "postprocessing")
+OWNED_BY_HOST = ("device", "bundle_root", "output_dir", "dataset_dir", "ckpt_dir")
+"""Entries whose value MedView decides; what the bundle writes there is not read."""
+
+ALLOWED_MODULES = ("monai.networks.nets", "monai.transforms", "monai.inferers", "torch.nn")
+_FILE_WORDS = ("load", "save", "write")
+_BARE_NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
+_LARGEST_CONFIG_BYTES = 8 * 2**20
+_DEEPEST = 60
+
+
+@dataclass(frozen=True, slots=True)
+class LoaderSettings:
+    """What a bundle's loader, which MedView replaces, would have done.
+
+    Attributes:
+        key: The name that the transforms know the image by.
+        adds_channel: Whether it puts the channel axis first itself.
+    """
+
+    key: str = "image"
+    adds_channel: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BundleConfig:
+    """What of a bundle's configuration is used; every value is plain data.
+
+    Attributes:
+        entries: The whole configuration, without loaders and savers in the parts used.
+        loader: What the loader would have done.
+    """
+
+    entries: Mapping[str, Any]
+    loader: LoaderSettings
+
+
+def read(bundle: Path) -> BundleConfig:
+    """Read and check the configuration of a bundle.
+
+    Raises:
+        PluginUnavailableError: It is missing, unreadable, incomplete, or needs the user's trust.
+    """
+    entries = _load(bundle / CONFIG_FILE)
+    for part in ("network_def", "preprocessing", "inferer"):
+        if part not in entries:
+            raise PluginUnavailableError(
+                Text.of("The bundle's configuration {file} has no {key}.", file=str(CONFIG_FILE), key=part),
+                Text("It is not a segmentation bundle that MedView can run."),
+            )
+    loader = _loader(entries)
+    used = dict(entries)
+    for part in ("preprocessing", "postprocessing"):
+        if part in used:
+            used[part] = _without_files(used[part])
+    for key in OWNED_BY_HOST:
+        used.pop(key, None)
+    config = BundleConfig(used, loader)
+    for place, value in closure(config):
+        _check(place, value)
+    return config
+
+
+def weights_file(bundle: Path, named: str = "") -> Path:
+    """The file of a bundle's weights.
+
+    Raises:
+        PluginUnavailableError: There is none, or it is a program.
+    """
+    candidates = [bundle / named] if named else [bundle / name for name in WEIGHTS_FILES]
+    path = next((one for one in candidates if one.is_file()), None)
+    if path is None:
+        raise PluginUnavailableError(
+            Text.of("The bundle's weights {file} are missing.", file=str(candidates[0])),
+            Text("Install the plugin again, with its weights."),
+        )
+    if path.suffix not in (".pt", ".pth", ".safetensors"):
+        raise PluginUnavailableError(
+            Text.of("The weights {file} are of a kind that may hold a program.", file=path.name),
+            Text("Ask its author for a state dict (.pt) or .safetensors."),
+        )
+    return path
+
+
+def closure(config: BundleConfig) -> Iterator[tuple[str, Any]]:
+    """Every value that the parts used are made of, with its place, as "preprocessing#transforms#0#keys"."""
+    waiting = [part for part in PARTS if part in config.entries]
+    seen: set[str] = set()
+    while waiting:
+        key = waiting.pop()
+        if key in seen:
+            continue
+        seen.add(key)
+        for place, value in _walk(key, find(config.entries, key)):
+            yield place, value
+            reference = reference_of(value)
+            if reference is not None and reference.partition("#")[0] not in OWNED_BY_HOST:
+                waiting.append(reference)
+
+
+def reference_of(value: Any) -> str | None:
+    """The id that a value refers to, with `#` between its parts; None when it is no reference."""
+    return value[1:].replace("::", "#") if isinstance(value, str) and value.startswith("@") else None
+
+
+def find(entries: Mapping[str, Any], id: str) -> Any:
+    """What stands at an id such as "preprocessing#transforms#0".
+
+    Raises:
+        PluginUnavailableError: Nothing does.
+    """
+    value: Any = entries
+    for part in id.split("#"):
+        if isinstance(value, Mapping) and part in value:
+            value = value[part]
+        elif isinstance(value, list) and part.isdigit() and int(part) < len(value):
+            value = value[int(part)]
+        else:
+            raise PluginUnavailableError(
+                Text.of("The bundle's configuration refers to {key}, which it does not have.", key=f"@{id}"),
+                Text("Tell the plugin's author."),
+            )
+    return value
+
+
+def needs_trust(place: str, detail: str) -> PluginUnavailableError:
+    """The refusal of a value that could run a program."""
+    return PluginUnavailableError(
+        Text.of("The bundle needs trust: {key} runs code ({detail}).", key=place, detail=detail[:80]),
+        Text("MedView runs bundles whose configuration is plain data. Ask its author for one."),
+    )
+
+
+def _load(path: Path) -> dict[str, Any]:
+    try:
+        if path.stat().st_size > _LARGEST_CONFIG_BYTES:
+            raise ValueError("too large")
+        data = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(data, dict):
+            raise ValueError("not an object")
+    except FileNotFoundError as error:
+        raise PluginUnavailableError(
+            Text.of("The bundle has no {file}.", file=str(CONFIG_FILE)),
+            Text("MedView reads the inference configuration of a MONAI bundle in JSON."),
+        ) from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise PluginUnavailableError(
+            Text.of("{file} cannot be read as JSON.", file=str(path)), Text("Install the plugin again.")
+        ) from error
+    return data
+
+
+def _transforms(part: Any) -> list[Any]:
+    listed = part.get("transforms") if isinstance(part, dict) else part
+    return listed if isinstance(listed, list) else []
+
+
+def _handles_files(transform: Any) -> bool:
+    target = transform.get("_target_") if isinstance(transform, dict) else None
+    return isinstance(target, str) and any(word in target.rpartition(".")[2].lower() for word in _FILE_WORDS)
+
+
+def _without_files(part: Any) -> Any:
+    kept = [one for one in _transforms(part) if not _handles_files(one)]
+    return {**part, "transforms": kept} if isinstance(part, dict) else kept
+
+
+def _loader(entries: Mapping[str, Any]) -> LoaderSettings:
+    for transform in _transforms(entries["preprocessing"]):
+        if _handles_files(transform):
+            keys = _plain(entries, transform.get("keys", "image"))
+            if isinstance(keys, list):
+                keys = _plain(entries, keys[0]) if keys else "image"
+            return LoaderSettings(str(keys), transform.get("ensure_channel_first") is True)
+    return LoaderSettings()
+
+
+def _plain(entries: Mapping[str, Any], value: Any) -> Any:
+    for _ in range(_DEEPEST):
+        reference = reference_of(value)
+        if reference is None:
+            return value
+        value = find(entries, reference)
+    raise needs_trust("preprocessing", "a reference to itself")
+
+
+def _walk(place: str, value: Any, depth: int = 0) -> Iterator[tuple[str, Any]]:
+    if depth > _DEEPEST:
+        raise needs_trust(place, "nested too deeply")
+    yield place, value
+    if isinstance(value, Mapping):
+        for key, child in value.items():
+            yield from _walk(f"{place}#{key}", child, depth + 1)
+    elif isinstance(value, list):
+        for number, child in enumerate(value):
+            yield from _walk(f"{place}#{number}", child, depth + 1)
+
+
+def _check(place: str, value: Any) -> None:
+    """Refuse what is not plain data or one of the allowed classes."""
+    key = place.rpartition("#")[2]
+    if isinstance(value, str) and value.startswith(("$", "%")):
+        raise needs_trust(place, value)
+    if key == "_target_" and not (isinstance(value, str) and _is_allowed(value)):
+        raise needs_trust(place, str(value))
+    if key == "_mode_" and value != "default":
+        raise needs_trust(place, str(value))
+    if key in ("pretrained", "progress") and value not in (False, None):
+        raise needs_trust(place, key)
+
+
+def _is_allowed(target: str) -> bool:
+    name = target.rpartition(".")[2]
+    if not _BARE_NAME.match(name) or name.startswith("_") or any(word in name.lower() for word in _FILE_WORDS):
+        return False
+    return "." not in target or any(target.startswith(module + ".") for module in ALLOWED_MODULES)

@@ -1,0 +1,252 @@
+"""The manifest of a plugin: `plugin.toml`, read as data and checked before anything else of the plugin is touched.
+
+schema = 1
+id = "ct_lungs"                      # also the name on the command line; never changes
+version = "1.0.0"
+name = "CT lungs"
+task = "segment"
+summary = "One sentence for the list of plugins."
+license = { code = "Apache-2.0", weights = "CC-BY-SA-4.0", data = "CC-BY-SA-4.0", attribution = "..." }
+intended-use = { level = "research", text = "...", not-for = ["..."] }
+
+[engine]
+kind = "python"                      # one module in the plugin's folder
+entry = "lungs:run"                  # module:function
+# or
+kind = "bundle"                      # a MONAI bundle
+path = "."                           # its folder, inside the plugin's folder
+weights = "models/model.safetensors" # inside the bundle; when not given: models/model.safetensors or models/model.pt
+
+[[input]]
+name = "ct"                          # what the engine is given it as
+modality = ["CT"]
+body-part = ["CHEST", "ABDOMEN"]     # a hint, shown when the series says something else
+unit = "HU"                          # "HU", "SUVbw" or "" (arbitrary)
+minimum-extent-mm = [150, 100, 100]  # left-right, front-back, foot-head; the series must be at least this large
+maximum-extent-mm = [80, 90, 80]     # and at most this large
+minimum-slices = 10
+
+[[label]]
+value = 1                            # what the engine writes
+name = "Left lung"
+color = "#d8655b"
+code = ["SCT", "39607008", "Lung"]                      # scheme, value, meaning: DICOM Segmented Property Type
+category = ["SCT", "123037004", "Anatomical Structure"] # Segmented Property Category
+laterality = ["SCT", "7771000", "Left"]
+
+[translations.zh_CN]                 # every sentence and name above, as in the program's own catalogues
+"Left lung" = "左肺"
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_core import PydanticCustomError
+
+from medview.catalog.manifest_problems import FILE_NAME, explain, syntax_error
+from medview.core.errors import ManifestError
+from medview.core.segmentation import Code, Color, Segment
+from medview.core.text import Text
+from medview.core.volume import Modality
+
+_LARGEST_MANIFEST_BYTES = 2**20
+_MODULE_AND_FUNCTION = r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*$"
+_ANATOMY = ("SCT", "123037004", "Anatomical Structure")
+
+NonEmpty = Annotated[str, Field(min_length=1, max_length=2000)]
+Millimetres = Annotated[float, Field(gt=0)]
+Extent = tuple[Millimetres, Millimetres, Millimetres]
+"""Left-right, front-back, foot-head."""
+Triple = tuple[NonEmpty, NonEmpty, NonEmpty]
+"""Coding scheme, code value, code meaning."""
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        allow_inf_nan=False,
+        alias_generator=lambda name: name.replace("_", "-"),
+        validate_by_name=False,
+        validate_by_alias=True,
+    )
+
+
+class License(_Table):
+    """Under what the parts of the plugin may be used: SPDX names.
+
+    Attributes:
+        code: Licence of the program text and the configuration.
+        weights: Licence of the trained weights; empty when there are none.
+        data: Licence of the data that the weights were trained on.
+        attribution: Whom that licence wants to be named.
+    """
+
+    code: NonEmpty
+    weights: str = ""
+    data: str = ""
+    attribution: str = ""
+
+    @property
+    def short(self) -> str:
+        """The licences in one line, without repetition."""
+        return " · ".join(dict.fromkeys(one for one in (self.code, self.weights, self.data) if one))
+
+
+class IntendedUse(_Table):
+    """What the plugin is for, and what it is not for."""
+
+    level: Literal["research", "evaluation", "cleared"]
+    text: NonEmpty
+    not_for: tuple[NonEmpty, ...] = ()
+
+
+class PythonEngine(_Table):
+    """A function `run(case, context)` in a module of the plugin's folder."""
+
+    kind: Literal["python"]
+    entry: Annotated[str, Field(pattern=_MODULE_AND_FUNCTION)]
+
+    @property
+    def module(self) -> str:
+        """The module, dotted, relative to the plugin's folder."""
+        return self.entry.partition(":")[0]
+
+    @property
+    def function(self) -> str:
+        """The function in it."""
+        return self.entry.partition(":")[2]
+
+
+class BundleEngine(_Table):
+    """A MONAI bundle in the plugin's folder."""
+
+    kind: Literal["bundle"]
+    path: str = "."
+    weights: str = ""
+
+    @field_validator("path", "weights")
+    @classmethod
+    def _stays_inside(cls, value: str) -> str:
+        parts = PurePosixPath(value.replace("\\", "/"))
+        if parts.is_absolute() or ".." in parts.parts or ":" in value:
+            raise PydanticCustomError("path_outside", "The path must stay inside the plugin's folder")
+        return value
+
+
+class Input(_Table):
+    """What the plugin wants to see."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+    modality: Annotated[tuple[Modality, ...], Field(min_length=1)]
+    body_part: tuple[NonEmpty, ...] = ()
+    unit: Literal["HU", "SUVbw", ""] = ""
+    minimum_extent_mm: Extent | None = None
+    maximum_extent_mm: Extent | None = None
+    minimum_slices: Annotated[int, Field(ge=1)] = 1
+
+    @model_validator(mode="after")
+    def _extent_is_possible(self) -> Input:
+        least, most = self.minimum_extent_mm, self.maximum_extent_mm
+        if least and most and any(low > high for low, high in zip(least, most, strict=True)):
+            raise PydanticCustomError("extent_impossible", "The smallest extent is above the largest")
+        return self
+
+
+class Label(_Table):
+    """One structure that the plugin finds."""
+
+    value: Annotated[int, Field(ge=1, le=65535)]
+    name: NonEmpty
+    color: Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
+    code: Triple | None = None
+    category: Triple = _ANATOMY
+    laterality: Triple | None = None
+
+    def segment(self) -> Segment:
+        """The segment that the structure becomes."""
+        red, green, blue = bytes.fromhex(self.color[1:])
+        color: Color = (red, green, blue)
+        return Segment(self.value, self.name, color, _code(self.code), _code(self.category), _code(self.laterality))
+
+
+class PluginManifest(_Table):
+    """All that a plugin says about itself. Frozen; made by `load`."""
+
+    schema_: Annotated[Literal[1], Field(alias="schema")]
+    id: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_.-]{0,99}$")]
+    version: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+([-+.][0-9A-Za-z.+-]+)?$")]
+    name: NonEmpty
+    task: Literal["segment"]
+    summary: NonEmpty
+    license: License
+    intended_use: IntendedUse
+    engine: Annotated[PythonEngine | BundleEngine, Field(discriminator="kind")]
+    input: Annotated[tuple[Input, ...], Field(min_length=1, max_length=1)]
+    label: Annotated[tuple[Label, ...], Field(min_length=1)]
+    translations: dict[str, dict[str, str]] = Field(default_factory=dict)
+
+    @field_validator("label")
+    @classmethod
+    def _labels_differ(cls, labels: tuple[Label, ...]) -> tuple[Label, ...]:
+        values = [label.value for label in labels]
+        for number, value in enumerate(values):
+            if value in values[:number]:
+                raise PydanticCustomError("label_twice", "Label {number} repeats a value", {"number": number})
+        return labels
+
+    @property
+    def segments(self) -> tuple[Segment, ...]:
+        """The structures that it finds, in the manifest's order."""
+        return tuple(label.segment() for label in self.label)
+
+
+def load(folder: Path) -> PluginManifest:
+    """Read and check the manifest in a plugin's folder. Nothing else of the plugin is read.
+
+    Raises:
+        ManifestError: There is none, or it is wrong; says file, line and what to write instead.
+    """
+    path = folder / FILE_NAME
+    try:
+        if path.stat().st_size > _LARGEST_MANIFEST_BYTES:
+            raise ManifestError(Text.of("{file} is too large for a manifest.", file=str(path)))
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise ManifestError(
+            Text.of("{folder} has no plugin.toml.", folder=str(folder)),
+            Text("Put the plugin's manifest there, or take the folder away."),
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ManifestError(
+            Text.of("{file} cannot be read.", file=str(path)),
+            Text("Save it as plain text in UTF-8 that you may read."),
+        ) from error
+    return parse(text, path)
+
+
+def parse(text: str, path: Path) -> PluginManifest:
+    """Check the text of a manifest; `path` is only named in errors.
+
+    Raises:
+        ManifestError: It is wrong.
+    """
+    try:
+        data = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise syntax_error(error, path, text) from error
+    try:
+        # Through JSON: strict checking then takes lists for tuples and words for enumerations, as TOML writes them.
+        return PluginManifest.model_validate_json(json.dumps(data, default=str))
+    except ValidationError as error:
+        raise explain(error, path, text, PluginManifest) from error
+
+
+def _code(triple: Triple | None) -> Code | None:
+    return None if triple is None else Code(value=triple[1], scheme=triple[0], meaning=triple[2])

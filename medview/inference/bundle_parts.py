@@ -1,0 +1,110 @@
+"""Builds the objects that a bundle's configuration names, without evaluating anything.
+
+Only a class of MONAI's networks, transforms and inferers, or a layer of torch, is ever called, and only when it is
+what it says: its last name is looked up in the public names of the allowed module, so that a path such as
+`monai.transforms.utils.os.system` leads nowhere.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+from monai.inferers import Inferer
+from monai.transforms import Transform
+from torch import nn
+
+from medview.catalog.bundle_config import ALLOWED_MODULES, OWNED_BY_HOST, BundleConfig, find, needs_trust, reference_of
+from medview.core.errors import PluginUnavailableError
+from medview.core.text import Text
+from medview.inference.python_engine import reason_of
+
+_KINDS: dict[str, type] = {
+    "monai.networks.nets": nn.Module,
+    "monai.transforms": Transform,
+    "monai.inferers": Inferer,
+    "torch.nn": nn.Module,
+}
+_NOT_FOR_THE_CLASS = ("_target_", "_requires_", "_disabled_", "_desc_", "_mode_")
+
+
+class Parts:
+    """The objects of one bundle; an entry that is referred to twice is one object.
+
+    Args:
+        config: What the bundle says, checked.
+        device: What `@device` stands for.
+    """
+
+    def __init__(self, config: BundleConfig, device: str) -> None:
+        self._config = config
+        self._device = device
+        self._built: dict[str, Any] = {}
+        self._being_built: list[str] = []
+
+    def build(self, id: str) -> Any:
+        """The object or value at an id.
+
+        Raises:
+            PluginUnavailableError: The entry is missing, refers to itself, needs trust, or its class refuses it.
+        """
+        if id in OWNED_BY_HOST:
+            return self._device if id == "device" else ""
+        if id in self._being_built:
+            raise needs_trust(id, "a reference to itself")
+        if id not in self._built:
+            self._being_built.append(id)
+            self._built[id] = self._value(id, find(self._config.entries, id))
+            self._being_built.pop()
+        return self._built[id]
+
+    def _value(self, place: str, value: Any) -> Any:
+        reference = reference_of(value)
+        if reference is not None:
+            return self.build(reference)
+        if isinstance(value, list):
+            return [
+                built for n, one in enumerate(value) if (built := self.build_item(f"{place}#{n}", one)) is not _LEFT_OUT
+            ]
+        if isinstance(value, dict):
+            if "_target_" in value:
+                return self._object(place, value)
+            items = {key: self.build_item(f"{place}#{key}", one) for key, one in value.items()}
+            return {key: one for key, one in items.items() if one is not _LEFT_OUT}
+        return value
+
+    def build_item(self, place: str, value: Any) -> Any:
+        """An item of a list or a table, remembered by its place, so that it is built once."""
+        if isinstance(value, dict) and value.get("_disabled_") in (True, "true", "True"):
+            return _LEFT_OUT
+        if place not in self._built:
+            self._built[place] = self._value(place, value)
+        return self._built[place]
+
+    def _object(self, place: str, value: dict[str, Any]) -> Any:
+        factory = _class_of(place, value["_target_"])
+        arguments = {
+            key: self.build_item(f"{place}#{key}", one) for key, one in value.items() if key not in _NOT_FOR_THE_CLASS
+        }
+        try:
+            return factory(**arguments)
+        except Exception as error:
+            raise PluginUnavailableError(
+                Text.of("{key} of the bundle cannot be made: {reason}.", key=place, reason=reason_of(error)),
+                Text("The bundle was made for another version of MONAI, or its configuration is wrong."),
+            ) from error
+
+
+_LEFT_OUT = object()
+
+
+def _class_of(place: str, target: str) -> Callable[..., Any]:
+    path, _, name = target.rpartition(".")
+    for module_name in ALLOWED_MODULES:
+        if path and not (path == module_name or path.startswith(module_name + ".")):
+            continue
+        found = getattr(importlib.import_module(module_name), name, None)
+        if isinstance(found, type) and issubclass(found, _KINDS[module_name]):
+            return found
+    raise needs_trust(f"{place}#_target_", target)

@@ -1,0 +1,95 @@
+"""What a plugin is given and what comes back: plain values, no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from medview.core.progress import PartOf, Progress
+from medview.core.segmentation import Labels, ModelRef, Segment
+from medview.core.text import Text
+from medview.core.volume import Volume
+
+Case = Mapping[str, Volume]
+"""The images that a plugin asked for, by the names in its manifest."""
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentationResult:
+    """What a segmentation plugin found.
+
+    Attributes:
+        labels: (k, j, i) uint8 or uint16, on the grid of the volume that was given; 0 is background.
+        segments: The structures that it can find, in the manifest's order.
+        model: Which plugin answered.
+        device: Where it ran: "cpu" or "cuda".
+        seconds: How long it took.
+        notes: What the reader should know of the result.
+    """
+
+    labels: Labels
+    segments: tuple[Segment, ...]
+    model: ModelRef
+    device: str
+    seconds: float
+    notes: tuple[Text, ...]
+
+
+class Context:
+    """What a running plugin may ask of its host.
+
+    Args:
+        folder: The plugin's folder, to read its own files from.
+        progress: Where it reports.
+        choose_device: Finds the device when the plugin first asks, so that one without torch does not load it.
+    """
+
+    def __init__(self, folder: Path, progress: Progress, choose_device: Callable[[], str]) -> None:
+        self.folder = folder
+        self._progress = progress
+        self._choose_device = choose_device
+        self._device: str | None = None
+        self._notes: list[Text] = []
+
+    @property
+    def device(self) -> str:
+        """Where to compute: "cpu" or "cuda", as torch names it."""
+        if self._device is None:
+            self._device = self._choose_device()
+        return self._device
+
+    @property
+    def device_used(self) -> str:
+        """The device that was asked for; "cpu" when none was."""
+        return self._device or "cpu"
+
+    @property
+    def notes(self) -> tuple[Text, ...]:
+        """What the plugin has noted so far."""
+        return tuple(self._notes)
+
+    def progress(self, fraction: float | None, message: Text | str = "") -> None:
+        """Say how far the work is (0..1, or None); ends the plugin here when the user has cancelled.
+
+        Raises:
+            Cancelled: The user has cancelled. Let it pass.
+        """
+        self.check()
+        self._progress.report(fraction, message)
+
+    def check(self) -> None:
+        """End the plugin here when the user has cancelled. Ask at least ten times a second.
+
+        Raises:
+            Cancelled: The user has cancelled. Let it pass.
+        """
+        self._progress.raise_if_cancelled()
+
+    def part(self, start: float, stop: float) -> Progress:
+        """A stretch of the whole progress, for a step that reports 0..1 of its own."""
+        return PartOf(self._progress, start, stop)
+
+    def note(self, text: Text | str) -> None:
+        """Tell the reader something about the result, as "There is no trachea in this series."."""
+        self._notes.append(text if isinstance(text, Text) else Text(text))

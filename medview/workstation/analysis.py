@@ -1,0 +1,205 @@
+"""Running plugins on the volume that is looked at, and taking their results into the case."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from medview.catalog.fit import Fit, fit_volume
+from medview.catalog.plugins import PluginRecord, discover
+from medview.core.case import Case
+from medview.core.errors import MedViewError, PluginUnavailableError
+from medview.core.events import Event
+from medview.core.segmentation import Provenance, Segmentation
+from medview.core.text import Text
+from medview.core.volume import Volume
+from medview.inference import runner
+from medview.inference.plugin import SegmentationResult
+from medview.workstation.jobs import Job, JobQueue, Lane
+from medview.workstation.view_state import Viewing
+from medview.workstation.workspace import Workspace
+
+
+class Adopting(Protocol):
+    """Who keeps a journal of a segmentation from now on."""
+
+    def adopt(self, segmentation: Segmentation) -> None:
+        """Start with a segmentation that came from a model."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A plugin's answer, and what it was an answer to.
+
+    Attributes:
+        plugin: The plugin as it ran.
+        volume: What it ran on.
+        result: What it found.
+        segmentation: What was made of it; None when the volume has been closed meanwhile.
+    """
+
+    plugin: PluginRecord
+    volume: Volume
+    result: SegmentationResult
+    segmentation: Segmentation | None
+
+
+class Analysis:
+    """The plugins, the run in progress and the last answer. Main thread only.
+
+    Args:
+        workspace: Whose active volume is analysed.
+        viewing: Shows the result.
+        jobs: Runs the plugin.
+        correction: Takes the result over for editing.
+        plugin_folders: Where plugins are looked for; earlier ones win.
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        viewing: Viewing,
+        jobs: JobQueue,
+        correction: Adopting,
+        plugin_folders: Sequence[Path],
+    ) -> None:
+        self.changed: Event[None] = Event()
+        self.device = "auto"
+        self._workspace = workspace
+        self._viewing = viewing
+        self._jobs = jobs
+        self._correction = correction
+        self._folders = tuple(plugin_folders)
+        self._plugins: tuple[PluginRecord, ...] | None = None
+        self._job: Job[SegmentationResult] | None = None
+        self._last: Finished | None = None
+
+    @property
+    def running(self) -> Job[SegmentationResult] | None:
+        """The run that waits or goes on; None when there is none."""
+        return self._job if self._job is not None and not self._job.state.is_final else None
+
+    @property
+    def last(self) -> Finished | None:
+        """The latest answer."""
+        return self._last
+
+    def plugins(self) -> tuple[PluginRecord, ...]:
+        """All plugins found, also those that cannot be used."""
+        if self._plugins is None:
+            self._plugins = discover(self._folders)
+        return self._plugins
+
+    def refresh(self) -> None:
+        """Look for plugins again."""
+        self._plugins = None
+        self.changed.emit(None)
+
+    def fitting(self, volume: Volume) -> tuple[tuple[PluginRecord, Fit], ...]:
+        """Every plugin with whether it suits a volume, those that do first."""
+        judged = [(record, self._fit(record, volume)) for record in self.plugins()]
+        return tuple(sorted(judged, key=lambda one: not one[1].ok))
+
+    def run(self, plugin_id: str) -> Job[SegmentationResult]:
+        """Run a plugin on the active volume, in the background. Its result is accepted when it comes.
+
+        Raises:
+            PluginUnavailableError: There is no such plugin, no volume, its slices are still arriving, or they do not
+                suit each other.
+        """
+        record = self._record(plugin_id)
+        case, volume = self._ready_volume()
+        fit = self._fit(record, volume)
+        if not fit.ok:
+            raise PluginUnavailableError(
+                Text.of("{name} cannot run on this series. {reason}", name=record.name, reason=fit.reasons[0]),
+                Text("Choose another series or another plugin."),
+            )
+        if self.running is not None:
+            raise PluginUnavailableError(
+                Text("A plugin is running already."), Text("Wait until it is done, or cancel it.")
+            )
+        device = self.device
+
+        def done(result: SegmentationResult) -> None:
+            self._done(record, case, volume, result)
+
+        self._job = self._jobs.submit(
+            Text.of("{name} is running", name=record.name),
+            lambda progress: runner.run(record, volume, progress, device=device),
+            lane=Lane.GPU,
+            then=done,
+            failed=self._failed,
+        )
+        self.changed.emit(None)
+        return self._job
+
+    def accept(self, result: SegmentationResult, case: Case, volume: Volume, *, name: str = "") -> Segmentation:
+        """Put a plugin's answer into the case, show it and open it for correction.
+
+        Args:
+            result: The answer.
+            case: The open case of the volume.
+            volume: What was analysed; must be held by the case.
+            name: What the list calls it.
+
+        Returns:
+            The new segmentation. It takes the answer's labels over.
+        """
+        segmentation = Segmentation(
+            volume.geometry,
+            result.labels,
+            result.segments,
+            title=name or result.model.plugin_id,
+            provenance=Provenance(model=result.model),
+        )
+        case.add_segmentation(segmentation, volume.id)
+        if self._workspace.active_volume in (None, volume):
+            self._workspace.activate(case, volume, segmentation)
+            self._viewing.update(volume_id=volume.id, segmentation_id=segmentation.id, labels_shown=True)
+        self._correction.adopt(segmentation)
+        return segmentation
+
+    def _done(self, record: PluginRecord, case: Case, volume: Volume, result: SegmentationResult) -> None:
+        segmentation = None
+        if case in self._workspace.cases and volume.id in case.volumes:
+            segmentation = self.accept(result, case, volume, name=record.name)
+        self._last = Finished(record, volume, result, segmentation)
+        self.changed.emit(None)
+
+    def _failed(self, error: MedViewError) -> None:
+        self.changed.emit(None)
+
+    def _record(self, plugin_id: str) -> PluginRecord:
+        known = self.plugins()
+        record = next((one for one in known if one.id == plugin_id), None)
+        if record is None:
+            raise PluginUnavailableError(
+                Text.of("There is no plugin “{id}”.", id=plugin_id),
+                Text.of("There are {ids}.", ids=", ".join(one.id for one in known) or "–"),
+            )
+        runner.ready_manifest(record)
+        return record
+
+    def _ready_volume(self) -> tuple[Case, Volume]:
+        case, volume = self._workspace.active_case, self._workspace.active_volume
+        if case is None or volume is None:
+            raise PluginUnavailableError(Text("No series is open."), Text("Open a series first."))
+        if not case.is_complete(volume.id):
+            raise PluginUnavailableError(
+                Text("The series is still being read."), Text("Run the plugin when all slices are there.")
+            )
+        return case, volume
+
+    def _fit(self, record: PluginRecord, volume: Volume) -> Fit:
+        if record.manifest is None or not _is_ready(record):
+            return Fit(False, (record.reason,))
+        case = self._workspace.case_with_series(volume.series_uid)
+        series = case.series_with(volume.series_uid) if case is not None else None
+        return fit_volume(record.manifest, volume, body_part=series.body_part if series is not None else "")
+
+
+def _is_ready(record: PluginRecord) -> bool:
+    return not record.reason
