@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import uuid
 from typing import Any
 
 import numpy as np
@@ -43,4 +44,4 @@ def volume(
 ) -> Volume:
     """A volume of these voxels, (k, j, i)."""
     geometry = Geometry.from_parts(voxels.shape, spacing_mm, (-31.0, 12.5, 7.0), direction)
-    return Volume(VolumeId("test"), geometry, np.ascontiguousarray(voxels), modality, unit, "1.2.3.4")
+    return Volume(VolumeId(uuid.uuid4().hex), geometry, np.ascontiguousarray(voxels), modality, unit, "1.2.3.4")

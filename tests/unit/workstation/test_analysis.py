@@ -1,0 +1,170 @@
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from medview.core.case import Case, Patient, Study
+from medview.core.errors import PluginUnavailableError
+from medview.core.segmentation import Segmentation
+from medview.core.volume import Volume
+from medview.workstation.analysis import Analysis
+from medview.workstation.jobs import JobQueue, JobState
+from medview.workstation.main_queue import MainQueue
+from medview.workstation.view_state import Viewing
+from medview.workstation.workspace import Workspace
+from tests.support.bundles import python_plugin
+from tests.support.volumes import volume
+
+BRIGHT = "def run(case, context):\n    return case['image'].voxels > 30\n"
+FAILS = "def run(case, context):\n    raise ValueError('no luck')\n"
+ENDLESS = "def run(case, context):\n    while True:\n        context.progress(0.5)\n"
+
+
+class _Journal:
+    def __init__(self) -> None:
+        self.adopted: list[Segmentation] = []
+
+    def adopt(self, segmentation: Segmentation) -> None:
+        self.adopted.append(segmentation)
+
+
+class _Station:
+    """The parts of the workstation that a run touches."""
+
+    def __init__(self, plugins: Path) -> None:
+        self.queue = MainQueue()
+        self.jobs = JobQueue(self.queue)
+        self.workspace = Workspace()
+        self.viewing = Viewing()
+        self.journal = _Journal()
+        self.analysis = Analysis(self.workspace, self.viewing, self.jobs, self.journal, [plugins])
+        self.changes = 0
+        self.analysis.changed.connect(self._changed)
+
+    def _changed(self, _: None) -> None:
+        self.changes += 1
+
+    def open(self, one: Volume, *, complete: bool = True) -> Case:
+        case = self.workspace.case_of(Study("1.2", Patient("p")))
+        case.add_volume(one, complete=complete)
+        self.workspace.activate(case, one)
+        return case
+
+    def wait(self) -> None:
+        deadline = time.monotonic() + 30
+        while self.jobs.open_jobs and time.monotonic() < deadline:
+            self.queue.drain(0.05)
+        assert not self.jobs.open_jobs
+
+
+@pytest.fixture
+def station(tmp_path: Path) -> Iterator[_Station]:
+    plugins = tmp_path / "plugins"
+    for name, source in (("bright", BRIGHT), ("fails", FAILS), ("endless", ENDLESS)):
+        python_plugin(plugins / name, source, id=name)
+    (plugins / "broken").mkdir()
+    (plugins / "broken" / "plugin.toml").write_text("schema = 1\n", encoding="utf-8")
+    station = _Station(plugins)
+    yield station
+    station.jobs.close()
+
+
+@pytest.fixture
+def image() -> Volume:
+    return volume(np.arange(60, dtype=np.int16).reshape(3, 4, 5))
+
+
+def test_a_result_is_shown_and_opened_for_correction(station: _Station, image: Volume) -> None:
+    case = station.open(image)
+    job = station.analysis.run("bright")
+    assert station.analysis.running is job
+    station.wait()
+    assert job.state is JobState.DONE
+    assert not station.analysis.running
+    segmentation = station.workspace.active_segmentation
+    assert segmentation is not None
+    assert case.segmentations_on(image.id) == (segmentation,)
+    assert station.journal.adopted == [segmentation]
+    assert station.viewing.state.segmentation_id == segmentation.id
+    np.testing.assert_array_equal(segmentation.labels, image.voxels > 30)
+    model = segmentation.provenance.model
+    assert model is not None
+    assert (model.plugin_id, model.version, len(model.sha256)) == ("bright", "1.0.0", 64)
+    last = station.analysis.last
+    assert last is not None
+    assert last.segmentation is segmentation
+    assert station.changes >= 2
+
+
+def test_a_series_that_is_still_read_is_not_analysed(station: _Station, image: Volume) -> None:
+    with pytest.raises(PluginUnavailableError, match="No series is open"):
+        station.analysis.run("bright")
+    case = station.open(image, complete=False)
+    with pytest.raises(PluginUnavailableError, match="still being read"):
+        station.analysis.run("bright")
+    case.complete_volume(image.id)
+    station.analysis.run("bright")
+    station.wait()
+    assert station.workspace.active_segmentation is not None
+
+
+def test_a_failure_leaves_the_case_as_it_was(station: _Station, image: Volume) -> None:
+    case = station.open(image)
+    job = station.analysis.run("fails")
+    station.wait()
+    assert job.state is JobState.FAILED
+    assert "no luck" in str(job.error)
+    assert not case.segmentations
+    assert not station.analysis.running
+
+
+def test_one_run_at_a_time_and_cancel(station: _Station, image: Volume) -> None:
+    case = station.open(image)
+    job = station.analysis.run("endless")
+    with pytest.raises(PluginUnavailableError, match="running already"):
+        station.analysis.run("bright")
+    job.cancel()
+    station.wait()
+    assert job.state is JobState.CANCELLED
+    assert not case.segmentations
+    station.analysis.run("bright")
+    station.wait()
+    assert len(case.segmentations) == 1
+
+
+def test_a_result_for_a_closed_volume_is_kept_out(station: _Station, image: Volume) -> None:
+    case = station.open(image)
+    station.analysis.run("bright")
+    station.workspace.close_case(case)
+    station.wait()
+    assert not case.segmentations
+    assert station.analysis.last is not None
+    assert station.analysis.last.segmentation is None
+
+
+def test_a_result_does_not_take_the_reader_away_from_another_series(station: _Station, image: Volume) -> None:
+    case = station.open(image)
+    station.analysis.run("bright")
+    station.workspace.activate(None, None)
+    other = volume(np.zeros((3, 4, 5), np.int16))
+    case.add_volume(other)
+    station.workspace.activate(case, other)
+    station.wait()
+    assert station.workspace.active_volume is other
+
+
+def test_plugins_that_do_not_fit_are_listed_with_the_reason(station: _Station, image: Volume) -> None:
+    station.open(image)
+    judged = station.analysis.fitting(image)
+    assert {record.id for record, fit in judged if fit.ok} == {"bright", "fails", "endless"}
+    record, fit = judged[-1]
+    assert record.id == "broken"
+    assert "plugin.toml, line 1" in str(fit.reasons[0])
+    with pytest.raises(PluginUnavailableError, match=r"broken cannot run.*plugin\.toml"):
+        station.analysis.run("broken")
+    with pytest.raises(PluginUnavailableError, match="There is no plugin “absent”"):
+        station.analysis.run("absent")
