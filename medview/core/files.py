@@ -1,0 +1,71 @@
+"""Files that are there whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from medview.core.errors import StorageError
+from medview.core.text import Text
+
+_DOUBLE_SUFFIX = ".gz"
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Write a file under a temporary name beside its place, and put it there when it is complete and on the disk.
+
+    The temporary name keeps the suffix, by which some libraries choose the format. An error leaves nothing behind and
+    an older file of that name as it was.
+
+    Args:
+        path: Where the file shall be; its folder is made when missing.
+
+    Raises:
+        StorageError: The disk is full, or nothing may be written there.
+    """
+    suffix = "".join(path.suffixes[-2:]) if path.suffix == _DOUBLE_SUFFIX else path.suffix
+    temporary = path.parent / f".part-{uuid.uuid4().hex}{suffix}"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        flush(temporary)
+        temporary.replace(path)
+        flush(path.parent)
+    except OSError as error:
+        raise not_written(path, error) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Put these bytes into a file, whole or not at all.
+
+    Raises:
+        StorageError: The disk is full, or nothing may be written there.
+    """
+    with whole_file(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def flush(path: Path) -> None:
+    """Have a file, or the names in a folder, on the disk before going on."""
+    if path.is_dir() and os.name == "nt":
+        return
+    handle = os.open(path, os.O_RDONLY if os.name != "nt" else os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def not_written(path: Path, error: OSError) -> StorageError:
+    """The sentence for a system that refused to write."""
+    reason = error.strerror or type(error).__name__
+    return StorageError(
+        Text.of("{name} could not be written: {reason}.", name=path.name, reason=reason),
+        Text.of("Check that {folder} can be written to and that the disk is not full.", folder=str(path.parent)),
+    )

@@ -1,0 +1,281 @@
+"""DICOM segmentations: written by highdicom, proved by reading them back, and read onto a volume's grid."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from pydicom.charset import convert_encodings
+from pydicom.dataset import Dataset
+from pydicom.sr.coding import Code as DicomCode
+from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+
+import medview
+from medview.catalog import terminology
+from medview.core.errors import GridMismatchError, InputError, StorageError
+from medview.core.files import whole_file
+from medview.core.geometry import Geometry
+from medview.core.progress import NoProgress, PartOf, Progress
+from medview.core.segmentation import Code, Labels, Provenance, Segment, Segmentation
+from medview.core.text import Text
+from medview.core.volume import Volume
+from medview.formats.proof import Proof, prove_segmentation
+from medview.formats.seg_reader import read, read_layers
+from medview.formats.seg_source import SourceImage, completed, images_on, outside
+
+if TYPE_CHECKING:
+    from highdicom.seg import SegmentDescription
+
+__all__ = ["described_segments", "read", "read_layers", "write", "write_labels"]
+_log = logging.getLogger(__name__)
+_MAKER = "MedView"
+_LONG_STRING = 64
+"""Characters that a DICOM LO may have."""
+_PERSON_PART = 64
+"""Characters that a component group of a DICOM PN may have."""
+_SERIES_NUMBER_OFFSET = 1000
+"""Added to the number of the source, so that a segmentation stands behind the images of its study."""
+
+
+def write(
+    segmentation: Segmentation,
+    volume: Volume,
+    source_files: Sequence[Path],
+    path: Path,
+    progress: Progress | None = None,
+) -> Proof:
+    """Write a segmentation as DICOM SEG beside the study of its series, and prove it.
+
+    See `write_labels`; this takes the labels as they are now.
+    """
+    return write_labels(
+        segmentation.labels,
+        segmentation.geometry,
+        segmentation.segments,
+        segmentation.provenance,
+        source_files,
+        path,
+        title=str(segmentation.title),
+        series_uid=volume.series_uid,
+        progress=progress,
+    )
+
+
+def write_labels(
+    labels: Labels,
+    geometry: Geometry,
+    segments: Sequence[Segment],
+    provenance: Provenance,
+    source_files: Sequence[Path],
+    path: Path,
+    *,
+    title: str = "",
+    series_uid: str = "",
+    progress: Progress | None = None,
+) -> Proof:
+    """Write labels as a BINARY DICOM SEG of the study, patient and frame of reference of its images, and prove it.
+
+    Segments are numbered 1, 2, ... in the order of their labels, as the standard wants. Every segment gets codes: its
+    own, or those of its name, or the generic ones. Frames without a voxel are left out.
+
+    Args:
+        labels: (k, j, i) uint8 or uint16.
+        geometry: The grid of the labels.
+        segments: The structures; labels that have none get a generic one.
+        provenance: Says whether it was made by a model, by hand, or by both.
+        source_files: The DICOM files of the series, in any order; others among them do no harm.
+        path: The file; replaced when it exists, and left as it was when something fails.
+        title: The series description.
+        series_uid: The series; used where the files lack one.
+        progress: Reported to and asked for cancellation.
+
+    Raises:
+        InputError: There is no segment.
+        GridMismatchError: The images are gone, or do not lie on the grid, or labels lie where there is no image.
+        StorageError: It could not be written, or did not read back as meant.
+    """
+    progress = progress or NoProgress()
+    described = described_segments(labels, segments)
+    if not described:
+        raise InputError("There is no segment to save.", "Add a segment, or run a model, and save again.")
+    images, lost = images_on(geometry, source_files, PartOf(progress, 0.0, 0.2))
+    frames = _frames(labels, images, [segment.label for segment in described], lost)
+    headers = completed(images, geometry, series_uid)
+    progress.report(0.3, Text("Writing the DICOM segmentation"))
+    progress.raise_if_cancelled()
+    with warnings.catch_warnings():
+        # highdicom and pydicom warn of values of the source that are not ours to change
+        warnings.simplefilter("ignore")
+        try:
+            dataset = _dataset(frames, headers, described, provenance, title)
+            with whole_file(path) as temporary:
+                dataset.save_as(temporary, enforce_file_format=True)
+                progress.report(0.7, Text("Reading it back"))
+                proof = prove_segmentation(temporary, labels, geometry, described, headers, PartOf(progress, 0.7, 1.0))
+                Proof(path, proof.differences).require()
+        except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
+            raise StorageError(
+                "The DICOM segmentation could not be made from the images of this series.",
+                "Save it as NIfTI instead; the log says which attribute of the images is in the way.",
+            ) from error
+    progress.report(1.0)
+    return Proof(path)
+
+
+def described_segments(labels: Labels, segments: Sequence[Segment]) -> tuple[Segment, ...]:
+    """Segments as they are written: by label, with codes, with names that fit, and one for every label in use."""
+    known = terminology.load()
+    names = {segment.label: segment for segment in segments}
+    used = np.zeros(np.iinfo(labels.dtype).max + 1, dtype=bool)
+    for plane in labels:
+        used[plane] = True
+    for label in np.flatnonzero(used[1:]) + 1:
+        names.setdefault(int(label), Segment(int(label), "", known.color(int(label))))
+    return tuple(
+        known.completed(replace(segment, name=_long_string(segment.name) or f"Segment {label}"))
+        for label, segment in sorted(names.items())
+    )
+
+
+def _frames(labels: Labels, images: Sequence[SourceImage], order: Sequence[int], lost: Sequence[Path]) -> Labels:
+    """(image, row, column) of segment numbers, in the order of the images."""
+    numbers = np.zeros(int(max(order)) + 1, dtype=np.uint8 if len(order) < 256 else np.uint16)
+    numbers[list(order)] = np.arange(1, len(order) + 1)
+    shapes = {image.placement.shape for image in images}
+    if len(shapes) > 1:
+        raise GridMismatchError("The images of this series differ in size.", "Save it as NIfTI instead.")
+    frames = np.empty((len(images), *shapes.pop()), dtype=numbers.dtype)
+    for frame, image in zip(frames, images, strict=True):
+        frame[...] = numbers[labels[image.placement.indices]]
+    missing = int(np.count_nonzero(labels)) - int(np.count_nonzero(frames))
+    if missing > 0:
+        for path in lost:
+            _log.warning("gone or unreadable: %s", path)
+        raise GridMismatchError(
+            outside(missing), "Put the folder of the series back where it was, or open the series again."
+        )
+    return frames
+
+
+def _dataset(
+    frames: Labels,
+    headers: Sequence[Dataset],
+    segments: Sequence[Segment],
+    provenance: Provenance,
+    title: str,
+) -> Dataset:
+    import highdicom
+
+    description = _long_string(title) or "Segmentation"
+    creator = _person(provenance.reviewer)
+    dataset: Dataset = highdicom.seg.Segmentation(
+        source_images=headers,
+        pixel_array=frames,
+        segmentation_type=highdicom.seg.SegmentationTypeValues.BINARY,
+        segment_descriptions=[
+            _description(number, segment, provenance) for number, segment in enumerate(segments, start=1)
+        ],
+        series_instance_uid=generate_uid(),
+        series_number=_series_number(headers[0]),
+        sop_instance_uid=generate_uid(),
+        instance_number=1,
+        manufacturer=_MAKER,
+        manufacturer_model_name=_MAKER,
+        software_versions=medview.__version__,
+        device_serial_number=medview.__version__,
+        series_description=description,
+        content_label="SEGMENTATION",
+        content_description=description,
+        content_creator_name=creator,
+        transfer_syntax_uid=ExplicitVRLittleEndian,
+        omit_empty_frames=bool(frames.any()),
+        specific_character_set=None,
+    )
+    now = datetime.now(UTC).astimezone()
+    dataset.SeriesDate, dataset.SeriesTime = now.strftime("%Y%m%d"), now.strftime("%H%M%S")
+    character_set = _character_set(headers[0], [description, creator or "", *(segment.name for segment in segments)])
+    if character_set:
+        dataset.SpecificCharacterSet = character_set
+    return dataset
+
+
+def _description(number: int, segment: Segment, provenance: Provenance) -> SegmentDescription:
+    from highdicom import AlgorithmIdentificationSequence
+    from highdicom.color import CIELabColor
+    from highdicom.seg import SegmentAlgorithmTypeValues, SegmentDescription
+    from highdicom.sr import CodedConcept
+    from pydicom.sr.codedict import codes
+
+    if segment.code is None or segment.category is None:
+        raise ValueError(f"segment {segment.label} has no codes")
+    model = provenance.model
+    kind = SegmentAlgorithmTypeValues.MANUAL
+    identification = None
+    if model is not None:
+        kind = SegmentAlgorithmTypeValues.SEMIAUTOMATIC if provenance.reviewer else SegmentAlgorithmTypeValues.AUTOMATIC
+        identification = AlgorithmIdentificationSequence(
+            name=_long_string(model.plugin_id) or "unknown",
+            family=codes.cid7162.ArtificialIntelligence,
+            version=_long_string(model.version) or "unknown",
+            parameters={"sha256": model.sha256} if model.sha256 else None,
+        )
+    described = SegmentDescription(
+        segment_number=number,
+        segment_label=segment.name,
+        segmented_property_category=_dicom_code(segment.category),
+        segmented_property_type=_dicom_code(segment.code),
+        algorithm_type=kind,
+        algorithm_identification=identification,
+        display_color=CIELabColor.from_rgb(*segment.color),
+    )
+    if segment.laterality is not None:
+        side = _dicom_code(segment.laterality)
+        described.SegmentedPropertyTypeCodeSequence[0].SegmentedPropertyTypeModifierCodeSequence = [
+            CodedConcept(side.value, side.scheme_designator, side.meaning)
+        ]
+    return described
+
+
+def _dicom_code(code: Code) -> DicomCode:
+    return DicomCode(code.value, code.scheme, code.meaning)
+
+
+def _series_number(header: Dataset) -> int:
+    number = header.get("SeriesNumber")
+    return _SERIES_NUMBER_OFFSET + (int(number) if number is not None and 0 < int(number) < 10**8 else 0)
+
+
+def _long_string(value: str) -> str:
+    """As a DICOM LO may be: no backslash, no control characters, no more than 64 characters."""
+    printable = "".join(character if character.isprintable() else " " for character in value)
+    return printable.replace("\\", "/").strip()[:_LONG_STRING].strip()
+
+
+def _person(name: str | None) -> str | None:
+    """As a DICOM PN may be: components and groups are parted by ^ and =, which a reader's name may not hold twice."""
+    cleaned = _long_string(name or "").replace("=", " ")
+    return cleaned[:_PERSON_PART] or None
+
+
+def _character_set(source: Dataset, texts: Sequence[str]) -> str | list[str]:
+    """The character set of the source; UTF-8 when a text cannot be written in it; empty for ASCII."""
+    declared = source.get("SpecificCharacterSet") or ""
+    encodings = convert_encodings(declared) if declared else ["ascii"]
+    theirs = [str(source.get(keyword, "")) for keyword in ("PatientName", "ReferringPhysicianName")]
+    if all(any(_encodes(text, encoding) for encoding in encodings) for text in [*texts, *([] if declared else theirs)]):
+        return declared if isinstance(declared, str) else list(declared)
+    return "ISO_IR 192"
+
+
+def _encodes(text: str, encoding: str) -> bool:
+    try:
+        text.encode(encoding)
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True

@@ -1,0 +1,280 @@
+"""Proof that a file holds what was meant to be written: it is read back by another way and compared.
+
+DICOM segmentations are written by highdicom and read back here with pydicom alone, frame by frame, each placed by its
+own position. Image files are read back through SimpleITK.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+
+from medview.core.errors import StorageError
+from medview.core.geometry import Geometry
+from medview.core.progress import NoProgress, Progress
+from medview.core.segmentation import Code, Labels, Segment
+from medview.core.text import Text
+
+_SAME_PLACE_MM = 1e-2
+_SAME_COLOR = 3
+"""Steps of 0..255 that CIELab in 16 bits and back may cost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What an independent reading of a file found.
+
+    Attributes:
+        path: The file, or the folder of files.
+        differences: What is not as it was meant to be; empty when everything is.
+    """
+
+    path: Path
+    differences: tuple[Text, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether the file holds what was meant to be written."""
+        return not self.differences
+
+    def require(self) -> Proof:
+        """The proof itself, when it holds.
+
+        Raises:
+            StorageError: The file differs from what was meant to be written.
+        """
+        if self.differences:
+            raise StorageError(
+                Text.of(
+                    "{name} was written wrongly: {difference}", name=self.path.name, difference=self.differences[0]
+                ),
+                "Nothing was saved. Choose another format, and keep the log for the makers of MedView.",
+            )
+        return self
+
+    @classmethod
+    def of_all(cls, path: Path, proofs: Sequence[Proof]) -> Proof:
+        """One proof of several files."""
+        return cls(path, tuple(difference for proof in proofs for difference in proof.differences))
+
+
+def prove_segmentation(
+    path: Path,
+    labels: Labels,
+    geometry: Geometry,
+    segments: Sequence[Segment],
+    sources: Sequence[Dataset],
+    progress: Progress | None = None,
+) -> Proof:
+    """Read a DICOM segmentation back and compare it.
+
+    Args:
+        path: The file.
+        labels: (k, j, i) uint8 or uint16; what was meant.
+        geometry: The grid of the labels.
+        segments: What was meant, in the order of their segment numbers 1, 2, ...
+        sources: Headers of the images that it shall refer to.
+        progress: Asked for cancellation once a frame.
+
+    Returns:
+        What differs: voxels, places, segments, study, references.
+    """
+    progress = progress or NoProgress()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            dataset = dcmread(path)
+            differences = [
+                *_identity(dataset, sources[0]),
+                *_descriptions(dataset, segments),
+                *_frames(dataset, labels, geometry, segments, progress),
+                *_references(dataset, sources),
+            ]
+    except (OSError, AttributeError, KeyError, IndexError, ValueError, TypeError, RuntimeError) as error:
+        return Proof(path, (Text.of("it cannot be read back ({reason})", reason=str(error)),))
+    return Proof(path, tuple(differences))
+
+
+def prove_labels(path: Path, labels: Labels, geometry: Geometry) -> Proof:
+    """Read an image file of labels back and compare it. `labels`: (k, j, i) uint8 or uint16."""
+    return prove_image(path, labels, geometry)
+
+
+def prove_image(path: Path, voxels: NDArray[Any], geometry: Geometry) -> Proof:
+    """Read an image file back through SimpleITK and compare every value and where it lies.
+
+    Args:
+        path: NIfTI, NRRD or MetaImage.
+        voxels: (k, j, i); what was meant.
+        geometry: The grid that was meant.
+    """
+    import SimpleITK
+
+    try:
+        image = SimpleITK.ReadImage(str(path))
+        found = SimpleITK.GetArrayFromImage(image)
+        corners = np.array([[k, j, i] for k in (0, 1) for j in (0, 1) for i in (0, 1)]) * (np.array(geometry.shape) - 1)
+        found_at = _points(image, corners)
+    except RuntimeError as error:
+        return Proof(path, (Text.of("it cannot be read back ({reason})", reason=str(error).strip().splitlines()[-1]),))
+    differences = []
+    if found.shape != voxels.shape:
+        differences.append(Text.of("its size is {found}, not {meant}", found=str(found.shape), meant=str(voxels.shape)))
+    elif not np.array_equal(found, voxels, equal_nan=voxels.dtype.kind == "f"):
+        count = int(np.count_nonzero(found != voxels))
+        differences.append(Text.of("{count} voxels differ", count=count))
+    if np.abs(found_at - geometry.to_patient(corners.astype(np.float64))).max() > _SAME_PLACE_MM:
+        differences.append(Text("it lies elsewhere in the patient"))
+    return Proof(path, tuple(differences))
+
+
+def _points(image: Any, corners: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Where voxels (n, 3) of an ITK image lie, by what it says of itself: LPS, mm."""
+    direction = np.array(image.GetDirection()).reshape(3, 3)
+    steps = direction * np.array(image.GetSpacing())
+    points: NDArray[np.float64] = corners[:, ::-1] @ steps.T + np.array(image.GetOrigin())
+    return points
+
+
+def _identity(dataset: Dataset, source: Dataset) -> Iterator[Text]:
+    for keyword in ("StudyInstanceUID", "FrameOfReferenceUID", "PatientID", "PatientName"):
+        if str(dataset.get(keyword, "")) != str(source.get(keyword, "")):
+            yield Text.of("its {attribute} is not that of the images", attribute=keyword)
+
+
+def _descriptions(dataset: Dataset, segments: Sequence[Segment]) -> Iterator[Text]:
+    items = list(dataset.SegmentSequence)
+    if [int(item.SegmentNumber) for item in items] != list(range(1, len(segments) + 1)):
+        yield Text.of("it has {found} segments, not {meant}", found=len(items), meant=len(segments))
+        return
+    for item, segment in zip(items, segments, strict=True):
+        kind = item.SegmentedPropertyTypeCodeSequence[0]
+        modifiers = kind.get("SegmentedPropertyTypeModifierCodeSequence", [])
+        same = (
+            item.SegmentLabel == segment.name
+            and _is(kind, segment.code)
+            and _is(item.SegmentedPropertyCategoryCodeSequence[0], segment.category)
+            and (not segment.laterality or (len(modifiers) == 1 and _is(modifiers[0], segment.laterality)))
+        )
+        if not same:
+            yield Text.of("segment {name} is described as {found}", name=segment.name, found=str(item.SegmentLabel))
+        if np.abs(np.subtract(_rgb(item.RecommendedDisplayCIELabValue), segment.color)).max() > _SAME_COLOR:
+            yield Text.of("segment {name} has another colour", name=segment.name)
+
+
+def _is(item: Dataset, code: Code | None) -> bool:
+    return code is not None and (item.CodeValue, item.CodingSchemeDesignator) == (code.value, code.scheme)
+
+
+def _frames(
+    dataset: Dataset, labels: Labels, geometry: Geometry, segments: Sequence[Segment], progress: Progress
+) -> Iterator[Text]:
+    """Place every frame by its own position, and compare what comes out with what was meant."""
+    found = np.zeros_like(labels)
+    shared = dataset.SharedFunctionalGroupsSequence[0]
+    overlaps = 0
+    for group, frame in zip(dataset.PerFrameFunctionalGroupsSequence, _bits(dataset), strict=True):
+        progress.raise_if_cancelled()
+        if not frame.any():
+            continue
+        number = int(_group(group, shared, "SegmentIdentificationSequence").ReferencedSegmentNumber)
+        index = _voxels(group, shared, np.argwhere(frame), geometry)
+        if index is None:
+            yield Text.of("a frame of segment {number} lies off the grid", number=number)
+            continue
+        k, j, i = index.T
+        overlaps += int(np.count_nonzero(found[k, j, i]))
+        found[k, j, i] = segments[number - 1].label
+    if overlaps:
+        yield Text.of("{count} voxels belong to more than one segment", count=overlaps)
+    if np.array_equal(found, labels):
+        return
+    for segment in segments:
+        meant, there = labels == segment.label, found == segment.label
+        if not np.array_equal(meant, there):
+            yield Text.of(
+                "segment {name} has {found} voxels where {meant} were meant, {wrong} of them elsewhere",
+                name=segment.name,
+                found=int(np.count_nonzero(there)),
+                meant=int(np.count_nonzero(meant)),
+                wrong=int(np.count_nonzero(there & ~meant)),
+            )
+    if not np.isin(labels, [0, *(segment.label for segment in segments)]).all():
+        yield Text("labels that belong to no segment are missing")
+
+
+def _bits(dataset: Dataset) -> Iterator[NDArray[np.uint8]]:
+    """The frames (row, column) of a BINARY segmentation: one bit a pixel, first pixel lowest, no gap between frames."""
+    packed = np.frombuffer(dataset.PixelData, dtype=np.uint8)
+    rows, columns = int(dataset.Rows), int(dataset.Columns)
+    size = rows * columns
+    for number in range(int(dataset.NumberOfFrames)):
+        start, stop = number * size, (number + 1) * size
+        bits = np.unpackbits(packed[start // 8 : -(-stop // 8)], bitorder="little")
+        yield bits[start % 8 :][:size].reshape(rows, columns)
+
+
+def _group(group: Dataset, shared: Dataset, keyword: str) -> Dataset:
+    item: Dataset = (group if keyword in group else shared)[keyword].value[0]
+    return item
+
+
+def _voxels(group: Dataset, shared: Dataset, pixels: NDArray[np.intp], geometry: Geometry) -> NDArray[np.intp] | None:
+    """The voxels (n, 3) of the pixels (n, 2) of a frame, by the DICOM formula for patient positions (PS3.3 C.7.6.2)."""
+    position = np.array(_group(group, shared, "PlanePositionSequence").ImagePositionPatient, dtype=np.float64)
+    orientation = _group(group, shared, "PlaneOrientationSequence").ImageOrientationPatient
+    across, down = np.array(orientation, dtype=np.float64).reshape(2, 3)
+    spacing = np.array(_group(group, shared, "PixelMeasuresSequence").PixelSpacing, dtype=np.float64)
+    points = position + pixels[:, :1] * (down * spacing[0]) + pixels[:, 1:] * (across * spacing[1])
+    exact = geometry.to_index(points)
+    index: NDArray[np.intp] = np.rint(exact).astype(np.intp)
+    inside = (index >= 0).all() and (index < geometry.shape).all()
+    return index if inside and np.abs(exact - index).max() < 0.5 else None
+
+
+def _references(dataset: Dataset, sources: Sequence[Dataset]) -> Iterator[Text]:
+    positions = {
+        str(source.SOPInstanceUID): np.array(source.ImagePositionPatient, dtype=np.float64) for source in sources
+    }
+    listed = {
+        str(item.ReferencedSOPInstanceUID)
+        for series in dataset.get("ReferencedSeriesSequence", [])
+        for item in series.ReferencedInstanceSequence
+    }
+    if listed != set(positions):
+        yield Text.of("it refers to {found} images, not {meant}", found=len(listed), meant=len(positions))
+    shared = dataset.SharedFunctionalGroupsSequence[0]
+    wrong = 0
+    for group in dataset.PerFrameFunctionalGroupsSequence:
+        here = np.array(_group(group, shared, "PlanePositionSequence").ImagePositionPatient, dtype=np.float64)
+        named = [
+            str(item.ReferencedSOPInstanceUID)
+            for derivation in group.get("DerivationImageSequence", [])
+            for item in derivation.SourceImageSequence
+        ]
+        wrong += len(named) != 1 or named[0] not in positions or np.abs(positions[named[0]] - here).max() > 1e-3
+    if wrong:
+        yield Text.of("{count} frames refer to another image than the one they lie on", count=wrong)
+
+
+def _rgb(value: Sequence[int]) -> NDArray[np.float64]:
+    """Red, green and blue, sRGB 0..255, of a DICOM CIELab value, by the formulas of CIE 15 and IEC 61966-2-1.
+
+    The white point is D65, as in DCMTK, dcmqi and highdicom, so that colours look the same in other programs.
+    """
+    lightness, a, b = value[0] * 100 / 65535, value[1] * 255 / 65535 - 128, value[2] * 255 / 65535 - 128
+    fy = (lightness + 16) / 116
+    f = np.array([fy + a / 500, fy, fy - b / 200])
+    xyz = np.where(f > 6 / 29, f**3, 3 * (6 / 29) ** 2 * (f - 4 / 29)) * [0.9505, 1.0, 1.089]
+    to_linear = [[3.2406, -1.5372, -0.4986], [-0.9689, 1.8758, 0.0415], [0.0557, -0.2040, 1.0570]]
+    linear = np.clip(np.array(to_linear) @ xyz, 0, 1)
+    encoded: NDArray[np.float64] = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+    return encoded * 255

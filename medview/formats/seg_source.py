@@ -1,0 +1,266 @@
+"""The images that a DICOM segmentation was drawn on: which of them lies where on the grid, and what it says of itself.
+
+Instances are matched by where they lie in the patient, never by their order, so that reversed, feet-first and oblique
+series come out right.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+from pydicom.errors import InvalidDicomError
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_data_element
+from pydicom.uid import generate_uid
+from pydicom.valuerep import DA, TM
+
+from medview.core.errors import GridMismatchError
+from medview.core.geometry import Geometry, Index
+from medview.core.progress import NoProgress, Progress
+from medview.core.text import Text
+
+_log = logging.getLogger(__name__)
+
+_OFF_GRID_VOXELS = 0.3
+"""How far, in voxels, the corners of an image may lie from voxel centres and still be on the grid."""
+
+_OF_AN_INSTANCE = ("SOPClassUID", "SOPInstanceUID", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing",
+                   "Rows", "Columns", "SliceThickness")  # fmt: skip
+_OF_THE_SERIES = ("StudyInstanceUID", "SeriesInstanceUID", "Modality", "FrameOfReferenceUID", "SeriesNumber",
+                  "PositionReferenceIndicator", "LossyImageCompression", "LossyImageCompressionRatio",
+                  "LossyImageCompressionMethod")  # fmt: skip
+_OF_THE_STUDY = ("StudyDate", "StudyTime", "AccessionNumber", "ReferringPhysicianName", "StudyDescription", "StudyID",
+                 "SpecificCharacterSet", "TimezoneOffsetFromUTC")  # fmt: skip
+_MAY_BE_EMPTY = ("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime",
+                 "AccessionNumber", "ReferringPhysicianName", "StudyID")  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """How the pixels of an image lie on a grid: pixel (r, c) is voxel `origin + r * along_rows + c * along_columns`."""
+
+    origin: Index
+    along_rows: Index
+    along_columns: Index
+    shape: tuple[int, int]
+
+    @property
+    def indices(self) -> tuple[Any, Any, Any]:
+        """To index a (k, j, i) array with; gives (row, column)."""
+        if self.along_rows == (0, 1, 0) and self.along_columns == (0, 0, 1):
+            (k, j, i), (rows, columns) = self.origin, self.shape
+            return k, slice(j, j + rows), slice(i, i + columns)
+        row, column = np.ogrid[: self.shape[0], : self.shape[1]]
+        k, j, i = (
+            start + row * down + column * across
+            for start, down, across in zip(self.origin, self.along_rows, self.along_columns, strict=True)
+        )
+        return k, j, i
+
+
+@dataclass(frozen=True, slots=True)
+class SourceImage:
+    """One instance of the series, and where it lies."""
+
+    header: Dataset
+    placement: Placement
+
+
+def place(
+    position: Sequence[float],
+    orientation: Sequence[float],
+    spacing: Sequence[float],
+    shape: tuple[int, int],
+    geometry: Geometry,
+) -> Placement | None:
+    """Where an image lies on a grid.
+
+    Args:
+        position: Image Position (Patient), mm.
+        orientation: Image Orientation (Patient).
+        spacing: Pixel Spacing: between rows, between columns, mm.
+        shape: Rows, columns.
+        geometry: The grid.
+
+    Returns:
+        None when its pixels are not voxels of the grid.
+    """
+    first = np.array(position, dtype=np.float64)
+    across, down = np.array(orientation, dtype=np.float64).reshape(2, 3)
+    rows, columns = shape
+    corners = np.stack(
+        [first, first + down * spacing[0] * max(rows - 1, 1), first + across * spacing[1] * max(columns - 1, 1)]
+    )
+    index = geometry.to_index(corners)
+    whole = np.rint(index)
+    if not np.isfinite(index).all() or np.abs(index - whole).max() > _OFF_GRID_VOXELS:
+        return None
+    along_rows, along_columns = _unit(whole[1] - whole[0], rows), _unit(whole[2] - whole[0], columns)
+    if along_rows is None or along_columns is None or np.dot(along_rows, along_columns) != 0:
+        return None
+    last = whole[0] + np.multiply(along_rows, rows - 1) + np.multiply(along_columns, columns - 1)
+    if min(whole[0].min(), last.min()) < 0 or (np.maximum(whole[0], last) >= geometry.shape).any():
+        return None
+    k, j, i = (int(value) for value in whole[0])
+    return Placement((k, j, i), along_rows, along_columns, shape)
+
+
+def images_on(
+    geometry: Geometry, files: Sequence[Path], progress: Progress | None = None
+) -> tuple[tuple[SourceImage, ...], tuple[Path, ...]]:
+    """The instances of a series that lie on a grid, ordered along k, and the files that are gone or unreadable.
+
+    Files of other kinds and images elsewhere (localisers, other orientations) are passed over.
+
+    Raises:
+        GridMismatchError: No file lies on the grid.
+    """
+    progress = progress or NoProgress()
+    found: dict[tuple[Index, Index, Index], SourceImage] = {}
+    lost: list[Path] = []
+    for path in files:
+        progress.raise_if_cancelled()
+        header = _header(path)
+        if header is None:
+            lost.append(path)
+            continue
+        placement = _placement(header, geometry)
+        if placement is not None:
+            key = (placement.origin, placement.along_rows, placement.along_columns)
+            found.setdefault(key, SourceImage(header, placement))
+    if not found:
+        if lost:
+            raise GridMismatchError(
+                "The DICOM files of this series are gone or cannot be read.",
+                "Put the folder back where it was, or open the series again.",
+            )
+        raise GridMismatchError(
+            "None of the series' images lies on the grid of the labels.",
+            "Choose the series that the labels were drawn on.",
+        )
+    return tuple(sorted(found.values(), key=lambda image: image.placement.origin)), tuple(lost)
+
+
+def completed(images: Sequence[SourceImage], geometry: Geometry, series_uid: str) -> list[Dataset]:
+    """Copies of the headers with everything that a derived object has to repeat.
+
+    What the standard wants and the source lacks is left empty where it may be, and made up where it may not: the study
+    and frame of reference UIDs from the series' UID, so that every object of one series gets the same. Values that are
+    no valid dates, times or sexes are left out; the source itself is not touched.
+    """
+    first = images[0].header
+    series = Dataset()
+    for keyword in (*_OF_THE_SERIES, *_OF_THE_STUDY):
+        _copy(first, series, keyword)
+    for element in first.group_dataset(0x0010):
+        if not element.tag.is_private and element.keyword:
+            _copy(first, series, element.keyword)
+    seed = str(first.get("SeriesInstanceUID", "") or series_uid)
+    _default(series, "SeriesInstanceUID", seed if _is_uid(seed) else generate_uid(entropy_srcs=[seed]))
+    _default(series, "StudyInstanceUID", generate_uid(entropy_srcs=[seed, "study"]))
+    frame_uid = geometry.frame_of_reference_uid or generate_uid(entropy_srcs=[seed, "frame of reference"])
+    _default(series, "FrameOfReferenceUID", frame_uid)
+    _default(series, "Modality", "OT")
+    _repair(series)
+    headers = []
+    for image in images:
+        header = Dataset()
+        header.update(series)
+        for keyword in _OF_AN_INSTANCE:
+            _copy(image.header, header, keyword)
+        headers.append(header)
+    return headers
+
+
+def _header(path: Path) -> Dataset | None:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            header = dcmread(path, stop_before_pixels=True, force=True)
+            if "SOPInstanceUID" not in header:
+                header.SOPInstanceUID = header.file_meta.MediaStorageSOPInstanceUID
+            if "SOPClassUID" not in header:
+                header.SOPClassUID = header.file_meta.MediaStorageSOPClassUID
+    except (OSError, InvalidDicomError, AttributeError, ValueError, KeyError, EOFError, NotImplementedError) as error:
+        _log.warning("%s is no longer readable: %r", path, error)
+        return None
+    return header
+
+
+def _placement(header: Dataset, geometry: Geometry) -> Placement | None:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return place(
+                [float(value) for value in header.ImagePositionPatient],
+                [float(value) for value in header.ImageOrientationPatient],
+                [float(value) for value in header.PixelSpacing],
+                (int(header.Rows), int(header.Columns)),
+                geometry,
+            )
+    except (AttributeError, TypeError, ValueError, IndexError):
+        return None
+
+
+def _unit(step: NDArray[np.float64], count: int) -> Index | None:
+    """The signed unit vector of a step over `count` pixels, or None when it does not run along one axis."""
+    axis = int(np.abs(step).argmax())
+    length = max(count - 1, 1)
+    if abs(step[axis]) != length or np.count_nonzero(step) != 1:
+        return None
+    unit = [0, 0, 0]
+    unit[axis] = 1 if step[axis] > 0 else -1
+    return unit[0], unit[1], unit[2]
+
+
+def _copy(source: Dataset, target: Dataset, keyword: str) -> None:
+    """Copy an element that can be read and written; leave out what cannot."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            if keyword not in source:
+                return
+            element = source[keyword]
+            buffer = DicomBytesIO()
+            buffer.is_little_endian, buffer.is_implicit_VR = True, False
+            write_data_element(buffer, element, ["utf_8"])
+    except Exception as error:  # a damaged value may raise anything in a decoder
+        _log.info("%s of the source is left out: %r", keyword, error)
+        return
+    target.add(element)
+
+
+def _default(header: Dataset, keyword: str, value: str) -> None:
+    if not header.get(keyword):
+        setattr(header, keyword, value)
+
+
+def _repair(header: Dataset) -> None:
+    for keyword in _MAY_BE_EMPTY:
+        if header.get(keyword) is None:
+            setattr(header, keyword, "")
+    if header.PatientSex not in ("M", "F", "O", ""):
+        header.PatientSex = ""
+    for keyword, kind in (("PatientBirthDate", DA), ("StudyDate", DA), ("StudyTime", TM)):
+        try:
+            kind(header[keyword].value)
+        except (ValueError, TypeError):
+            setattr(header, keyword, "")
+
+
+def _is_uid(value: str) -> bool:
+    return 0 < len(value) <= 64 and all(part.isdigit() for part in value.split("."))
+
+
+def outside(count: int) -> Text:
+    """The sentence for labelled voxels that no image holds."""
+    return Text.of("{count} labelled voxels lie on slices whose files are gone.", count=count)
