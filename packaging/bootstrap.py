@@ -96,10 +96,14 @@ class Environment:
         if answers and stamp == wanted and self._packages_are_right():
             return
         started = time.monotonic()
+        self._stamp.unlink(missing_ok=True)
         if not answers:
             self._make()
-        self._stamp.unlink(missing_ok=True)
         self._install()
+        if answers and not self._packages_are_right():
+            # pip takes a package for installed whose files are gone.
+            self._make()
+            self._install()
         if not self._packages_are_right():
             raise SetUpError(f"The libraries are installed but do not answer. Details: {self.log}")
         self._stamp.write_text(json.dumps(wanted), encoding="utf-8")
