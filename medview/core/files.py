@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from medview.core.errors import StorageError
+from medview.core.progress import Progress
 from medview.core.text import Text
 
 _DOUBLE_SUFFIX = ".gz"
+_PART = ".part-"
+_CHUNK = 1 << 22
 
 
 @contextmanager
@@ -28,7 +33,7 @@ def whole_file(path: Path) -> Iterator[Path]:
         StorageError: The disk is full, or nothing may be written there.
     """
     suffix = "".join(path.suffixes[-2:]) if path.suffix == _DOUBLE_SUFFIX else path.suffix
-    temporary = path.parent / f".part-{uuid.uuid4().hex}{suffix}"
+    temporary = path.parent / f"{_PART}{uuid.uuid4().hex}{suffix}"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
@@ -49,6 +54,53 @@ def write_bytes(path: Path, content: bytes) -> None:
     """
     with whole_file(path) as temporary:
         temporary.write_bytes(content)
+
+
+@contextmanager
+def whole_folder(target: Path) -> Iterator[Path]:
+    """A temporary folder beside its place; gone at the end unless `rename_folder` gave it its name."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.parent / f"{_PART}{uuid.uuid4().hex}"
+    temporary.mkdir()
+    try:
+        yield temporary
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def rename_folder(temporary: Path, target: Path) -> bool:
+    """Give a complete folder its name; False when somebody else was first."""
+    flush(temporary)
+    try:
+        temporary.rename(target)
+    except OSError:
+        if target.is_dir():
+            return False
+        raise
+    flush(target.parent)
+    return True
+
+
+def put_once(temporary: Path, target: Path) -> None:
+    """Give a complete file its name unless there is one."""
+    try:
+        os.link(temporary, target)
+    except FileExistsError:
+        return
+    except OSError:  # a file system without hard links
+        if not target.exists():
+            temporary.replace(target)
+
+
+def file_hash(path: Path, progress: Progress | None = None) -> str:
+    """SHA-256 of a file."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+            if progress is not None:
+                progress.raise_if_cancelled()
+    return digest.hexdigest()
 
 
 def flush(path: Path) -> None:

@@ -112,8 +112,8 @@ def test_overlapping_segments_become_layers(real_data: Path) -> None:
 )
 def test_segmentations_of_highdicom(real_data: Path, name: str) -> None:
     folder = real_data / "seg-sr-highdicom"
-    dataset = dcmread(folder / f"seg_image_{name}.dcm")
-    found = dicom_seg.read(folder / f"seg_image_{name}.dcm")
+    dataset = dcmread(folder / f"{name}.dcm")
+    found = dicom_seg.read(folder / f"{name}.dcm")
     stack = dataset.pixel_array.reshape(-1, 16, 16)
     half = dataset.get("MaximumFractionalValue", 1) / 2
     assert int(np.count_nonzero(found.labels)) == int(np.count_nonzero(stack >= half)) > 0

@@ -1,0 +1,208 @@
+"""What is written down about an example. Nothing here names the patient or holds a UID of the scan."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from medview.core.geometry import Geometry
+from medview.core.segmentation import Code, Color, Labels, ModelRef, Provenance, Segment
+from medview.learning.splits import Split, split_of
+
+SCHEMA = 1
+
+
+class Record(BaseModel):
+    """A record on disk: frozen, and nothing in it that this version does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class CodeRecord(Record):
+    """A coded concept."""
+
+    value: str
+    scheme: str
+    meaning: str
+
+    @classmethod
+    def of(cls, code: Code | None) -> CodeRecord | None:
+        """The record of a code."""
+        return cls(value=code.value, scheme=code.scheme, meaning=code.meaning) if code else None
+
+    def code(self) -> Code:
+        """The code of the record."""
+        return Code(self.value, self.scheme, self.meaning)
+
+
+class SegmentRecord(Record):
+    """A structure of the label map."""
+
+    label: int
+    name: str
+    color: Color
+    code: CodeRecord | None = None
+    category: CodeRecord | None = None
+    laterality: CodeRecord | None = None
+
+    @classmethod
+    def of(cls, segment: Segment) -> SegmentRecord:
+        """The record of a segment."""
+        return cls(
+            label=segment.label,
+            name=segment.name,
+            color=segment.color,
+            code=CodeRecord.of(segment.code),
+            category=CodeRecord.of(segment.category),
+            laterality=CodeRecord.of(segment.laterality),
+        )
+
+    def segment(self) -> Segment:
+        """The segment of the record."""
+        codes = (one.code() if one else None for one in (self.code, self.category, self.laterality))
+        return Segment(self.label, self.name, self.color, *codes)
+
+
+class GridRecord(Record):
+    """Where the voxels lie, LPS, mm; without the UID of the frame of reference."""
+
+    shape: tuple[int, int, int]
+    affine: tuple[tuple[float, float, float, float], ...]
+
+    @classmethod
+    def of(cls, geometry: Geometry) -> GridRecord:
+        """The record of a grid."""
+        return cls(shape=geometry.shape, affine=tuple(tuple(row) for row in geometry.affine.tolist()))
+
+    def geometry(self) -> Geometry:
+        """The grid of the record."""
+        return Geometry(self.shape, np.array(self.affine))
+
+
+class ModelRecord(Record):
+    """The model that proposed the labels."""
+
+    plugin_id: str
+    version: str
+    sha256: str
+    proposed_at: datetime
+
+
+class SegmentChange(Record):
+    """What a reader changed of one structure, in voxels. `dice` is 1 when nothing was, None when both are empty."""
+
+    label: int
+    name: str
+    before: int
+    after: int
+    added: int
+    removed: int
+    dice: float | None
+
+
+class EditRecord(Record):
+    """What was changed since the labels were proposed, or since the last revision when no proposal is known."""
+
+    since: str
+    voxels: int
+    segments: tuple[SegmentChange, ...]
+
+
+class FileRecord(Record):
+    """A file of the example, by its name in the example's folder, and its hash."""
+
+    name: str
+    sha256: str
+
+
+class Example(Record):
+    """One revision of one example.
+
+    Attributes:
+        schema_version: Of this record.
+        example_id: The same for every revision.
+        revision: 1, 2, ...
+        patient_key: Keyed hash of the patient; the same for all examples of a patient, and of no use elsewhere.
+        study_key: Keyed hash of the study.
+        series_key: Keyed hash of the series.
+        saved_at: When, UTC.
+        reader: Who saved it.
+        modality: DICOM's short name.
+        unit: Of the voxels.
+        grid: Where they lie.
+        image: Hash of the voxels and their place; names the folder of the image.
+        image_file: The image file in that folder, and its hash.
+        segments: The structures.
+        model: Which model proposed the labels; None when they were drawn.
+        reviewed_at: When a reader last changed them, UTC.
+        edit: What was changed; None when there is nothing to compare with.
+        files: The files of this revision.
+    """
+
+    schema_version: int = Field(SCHEMA, ge=1, le=SCHEMA)
+    example_id: str
+    revision: int
+    patient_key: str
+    study_key: str
+    series_key: str
+    saved_at: datetime
+    reader: str
+    modality: str
+    unit: str
+    grid: GridRecord
+    image: str
+    image_file: FileRecord
+    segments: tuple[SegmentRecord, ...]
+    model: ModelRecord | None
+    reviewed_at: datetime | None
+    edit: EditRecord | None
+    files: tuple[FileRecord, ...]
+
+    @property
+    def split(self) -> Split:
+        """The part of the patients that it belongs to."""
+        return split_of(self.patient_key)
+
+    @property
+    def provenance(self) -> Provenance:
+        """Who made the labels, as a segmentation knows it."""
+        if self.model is None:
+            return Provenance(None, self.saved_at, self.reader or None, self.reviewed_at)
+        model = ModelRef(self.model.plugin_id, self.model.version, self.model.sha256)
+        return Provenance(model, self.model.proposed_at, self.reader or None, self.reviewed_at)
+
+
+class Source(Record):
+    """Where an example came from. Kept apart from it, on this machine only: it identifies the patient."""
+
+    patient: str
+    study_uid: str
+    series_uid: str
+    frame_of_reference_uid: str | None
+    description: str
+    files: tuple[Path, ...]
+
+
+def changes(before: Labels, after: Labels, segments: Sequence[Segment], since: str) -> EditRecord:
+    """What differs between two label maps (k, j, i) of one grid."""
+    differs = before != after
+    records = []
+    for segment in segments:
+        was, now = before == segment.label, after == segment.label
+        sizes, both = (int(np.count_nonzero(was)), int(np.count_nonzero(now))), int(np.count_nonzero(was & now))
+        records.append(
+            SegmentChange(
+                label=segment.label,
+                name=segment.name,
+                before=sizes[0],
+                after=sizes[1],
+                added=sizes[1] - both,
+                removed=sizes[0] - both,
+                dice=2 * both / sum(sizes) if sum(sizes) else None,
+            )
+        )
+    return EditRecord(since=since, voxels=int(np.count_nonzero(differs)), segments=tuple(records))
