@@ -29,8 +29,10 @@ def to_itk(array: NDArray[Any], geometry: Geometry) -> SimpleITK.Image:
     return image
 
 
-def from_itk(image: SimpleITK.Image | SimpleITK.ImageFileReader) -> Geometry:
-    """The grid of a 3D image, or of the file that a reader has looked at; of a 2D one, the grid of one slice.
+def from_itk(image: SimpleITK.Image) -> Geometry:
+    """The grid of a 3D image; of a 2D one, the grid of one slice.
+
+    A `SimpleITK.ImageFileReader` that has read its file's information answers the same questions as an image.
 
     Raises:
         ValueError: Another dimension, or axes that are not at right angles.
