@@ -93,6 +93,11 @@ class Terminology:
         red, green, blue = colorsys.hls_to_rgb(hue, min(lightness * shade, 0.9), saturation)
         return round(red * 255), round(green * 255), round(blue * 255)
 
+    def named(self, label: int, name: str) -> Segment:
+        """A segment with this name: with codes and colour where the name is known, coloured by its label where not."""
+        term = self.find(name)
+        return term.segment(label, name) if term else Segment(label, name, self.color(label))
+
     def completed(self, segment: Segment) -> Segment:
         """A segment whose missing codes are taken from its name; generic ones when the name says nothing."""
         if segment.code is not None and segment.category is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -105,11 +106,21 @@ class SegmentChange(Record):
 
 
 class EditRecord(Record):
-    """What was changed since the labels were proposed, or since the last revision when no proposal is known."""
+    """What was changed since the labels were proposed, or since the last revision when no proposal is known.
+
+    Attributes:
+        since: "proposal", or "revision 3".
+        voxels: How many voxels differ.
+        segments: What that is for each structure.
+        strokes: How many edits the reader made; None when nobody counted.
+        seconds: Time that the reader worked on them; None when nobody measured.
+    """
 
     since: str
     voxels: int
     segments: tuple[SegmentChange, ...]
+    strokes: int | None = None
+    seconds: float | None = None
 
 
 class FileRecord(Record):
@@ -169,11 +180,12 @@ class Example(Record):
 
     @property
     def provenance(self) -> Provenance:
-        """Who made the labels, as a segmentation knows it."""
+        """Who made the labels, as a segmentation knows it; a reader who changed nothing did not make them."""
         if self.model is None:
             return Provenance(None, self.saved_at, self.reader or None, self.reviewed_at)
         model = ModelRef(self.model.plugin_id, self.model.version, self.model.sha256)
-        return Provenance(model, self.model.proposed_at, self.reader or None, self.reviewed_at)
+        edited = self.reviewed_at is not None or (self.edit is not None and self.edit.voxels > 0)
+        return Provenance(model, self.model.proposed_at, (self.reader or None) if edited else None, self.reviewed_at)
 
 
 class Source(Record):
@@ -187,7 +199,17 @@ class Source(Record):
     files: tuple[Path, ...]
 
 
-def changes(before: Labels, after: Labels, segments: Sequence[Segment], since: str) -> EditRecord:
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """What a reader put into the corrections."""
+
+    strokes: int
+    seconds: float
+
+
+def changes(
+    before: Labels, after: Labels, segments: Sequence[Segment], since: str, effort: Effort | None = None
+) -> EditRecord:
     """What differs between two label maps (k, j, i) of one grid."""
     differs = before != after
     records = []
@@ -205,4 +227,10 @@ def changes(before: Labels, after: Labels, segments: Sequence[Segment], since: s
                 dice=2 * both / sum(sizes) if sum(sizes) else None,
             )
         )
-    return EditRecord(since=since, voxels=int(np.count_nonzero(differs)), segments=tuple(records))
+    return EditRecord(
+        since=since,
+        voxels=int(np.count_nonzero(differs)),
+        segments=tuple(records),
+        strokes=effort.strokes if effort else None,
+        seconds=effort.seconds if effort else None,
+    )

@@ -40,6 +40,7 @@ from medview.formats.proof import Proof, prove_image, prove_labels
 from medview.learning.example_index import ExampleIndex
 from medview.learning.example_record import (
     EditRecord,
+    Effort,
     Example,
     FileRecord,
     GridRecord,
@@ -67,6 +68,7 @@ class Draft:
         reader: Who saves it.
         source_files: The files of the series.
         proposal: (k, j, i); the labels as the model proposed them, when they are known.
+        effort: What the reader put into the corrections, when somebody counted.
         layer: Parts several segmentations of one image that have the same origin: 0, 1, ...
     """
 
@@ -78,6 +80,7 @@ class Draft:
     reader: str
     source_files: tuple[Path, ...] = ()
     proposal: Labels | None = None
+    effort: Effort | None = None
     layer: int = 0
 
 
@@ -274,13 +277,13 @@ class ExampleStore:
 
     def _edit(self, draft: Draft, segments: tuple[Segment, ...], example_id: str) -> EditRecord | None:
         if draft.proposal is not None:
-            return changes(draft.proposal, draft.labels, segments, "proposal")
+            return changes(draft.proposal, draft.labels, segments, "proposal", draft.effort)
         home = self.folder / "examples" / example_id
         last = _last_revision(home)
         previous = _record(home / f"{last:04d}") if last else None
         if previous is None or not previous.grid.geometry().same_grid(draft.volume.geometry):
             return None
-        return changes(self.labels(previous), draft.labels, segments, f"revision {last}")
+        return changes(self.labels(previous), draft.labels, segments, f"revision {last}", draft.effort)
 
     def _keep_source(self, example: Example, draft: Draft) -> None:
         source = Source(

@@ -36,7 +36,8 @@ class LabelNumbers:
             reserved: Names that mean something else to the reader of the export; they are given another.
         """
         chosen = {_compared(name) for name in wanted}
-        by_name, keys = {"background": 0}, {}
+        by_name: dict[str, int] = {"background": 0}
+        keys: dict[str, int] = {}
         for name in (*known, *wanted):
             key = _compared(name)
             if key not in chosen or key in keys:
