@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydicom import dcmread
 from pydicom.pixels.utils import pixel_array
 from pydicom.uid import UID, ExplicitVRBigEndian
 
@@ -88,7 +89,9 @@ def _stored(header: Header) -> NDArray[Any]:
             _strip(header, pixels)
             return pixels
     try:
-        decoded = pixel_array(header.path, raw=True)
+        dataset = dcmread(header.path, force=True)
+        dataset.file_meta.TransferSyntaxUID = UID(header.transfer_syntax)
+        decoded = pixel_array(dataset, raw=True)
     except Exception as error:  # decoders raise anything on damaged pixels
         raise UnreadableFileError(
             Text.of(

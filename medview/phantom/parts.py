@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,11 @@ LABELS = {
 NODULES: tuple[tuple[Vector, float], ...] = (((-78.0, 8.0, 112.0), 7.5), ((74.0, 46.0, 34.0), 5.0))
 """Centre, LPS, mm, and radius, mm."""
 
+_SEGMENTS = (
+    *((0.5, -0.5, 1.0), (0.9, -0.7, 0.1), (0.8, 0.6, 0.2)),
+    *((0.5, 0.5, -0.9), (0.6, -0.4, -0.8), (0.3, 0.5, 0.9)),
+)
+"""Where the vessels of a lung set out: to its side, to the back, to the head."""
 _AIR, _LUNG, _FAT, _MUSCLE, _BLOOD, _MARROW, _CORTEX = -1000.0, -855.0, -100.0, 55.0, 150.0, 190.0, 620.0
 
 
@@ -52,21 +58,18 @@ def chest_parts(seed: int, *, arms: bool, table: bool) -> tuple[Part, ...]:
 def _outside(*, arms: bool, table: bool) -> Iterator[Part]:
     if table:
         top = Bounds((-1000.0, 90.0, -1000.0), (1000.0, 200.0, 1000.0))
-        yield Part(
-            top,
-            lambda grid: np.maximum(np.abs(ellipse(grid, 0.0, -150.0, 420.0, 288.0)) - 9, abs(grid.x) - 186),
-            -920.0,
-        )
-        yield Part(
-            top,
-            lambda grid: np.maximum(np.abs(ellipse(grid, 0.0, -150.0, 420.0, 297.0)) - 1.5, abs(grid.x) - 188),
-            -250.0,
-        )
+        yield Part(top, lambda grid: _plate(grid, 300.0, 9.0), -920.0)
+        yield Part(top, lambda grid: _plate(grid, 309.0, 1.5), -250.0)
     if arms:
         for x in (-181.0, 183.0):
             ends = ((x, 20.0, -260.0), (x * 0.97, 14.0, 175.0))
             for radius, hu in ((36.0, 0.0), (34.0, _FAT), (27.0, _MUSCLE), (11.0, _CORTEX), (7.0, _MARROW)):
                 yield Part(*tube(*ends, radius=radius), hu)
+
+
+def _plate(grid: Grid, radius_mm: float, half_mm: float) -> Any:
+    """The curved table top, nearly as wide as the field of view."""
+    return np.maximum(np.abs(ellipse(grid, 0.0, -150.0, 420.0, radius_mm)) - half_mm, np.abs(grid.x) - 187)
 
 
 def _wall() -> Iterator[Part]:
@@ -92,7 +95,7 @@ def _lungs(random: np.random.Generator) -> Iterator[Part]:
         bounds = Bounds((-130.0, -100.0, -110.0), (1.0, 115.0, 190.0))
         if side > 0:
             bounds = Bounds((-1.0, -100.0, -110.0), (130.0, 115.0, 190.0))
-        yield Part(bounds, lambda grid, side=side: a.lung(grid, side), _parenchyma, LABELS[name])
+        yield Part(bounds, partial(a.lung, side=side), _parenchyma, LABELS[name])
         for branch in _vessels(side, random):
             yield _tube_of(branch, 0.0, 60.0 + 25 * min(branch.start_radius, 3.0))
         for branch in _small_airways(side, random):
@@ -105,24 +108,22 @@ def _parenchyma(grid: Grid) -> Any:
     return np.float32(_LUNG) + grid.y * np.float32(0.45)
 
 
-def _depth(side: int) -> Any:
-    return lambda point: -float(a.lung(Grid.at(point), side).item())
+def _depth(side: int) -> Callable[[Vector], float]:
+    """How deep a place lies in a lung, mm."""
+
+    def depth(point: Vector) -> float:
+        return -float(a.lung(Grid.at(point), side).item())
+
+    return depth
 
 
 def _vessels(side: int, random: np.random.Generator) -> list[Branch]:
     root = a.RIGHT_HILUM if side < 0 else a.LEFT_HILUM
     branches = []
-    for direction in (
-        (0.5, -0.5, 1.0),
-        (0.9, -0.7, 0.1),
-        (0.8, 0.6, 0.2),
-        (0.5, 0.5, -0.9),
-        (0.6, -0.4, -0.8),
-        (0.3, 0.5, 0.9),
-    ):
+    for direction in _SEGMENTS:
         heading = (side * direction[0], direction[1], direction[2])
         start = (root[0], root[1] + 4 * direction[1], root[2] + 6 * direction[2])
-        branches += grow(start, heading, 4.6, 30.0, 6, _depth(side), random)
+        branches += grow(start, heading, 4.4, 26.0, 7, _depth(side), random)
     return branches
 
 
@@ -130,7 +131,7 @@ def _small_airways(side: int, random: np.random.Generator) -> list[Branch]:
     root = a.RIGHT_HILUM if side < 0 else a.LEFT_HILUM
     branches = []
     for direction in ((0.5, 0.1, 1.0), (1.0, -0.6, -0.1), (0.5, 0.5, -1.0)):
-        branches += grow(root, (side * direction[0], direction[1], direction[2]), 3.9, 26.0, 4, _depth(side), random)
+        branches += grow(root, (side * direction[0], direction[1], direction[2]), 3.8, 26.0, 5, _depth(side), random)
     return branches
 
 
@@ -227,15 +228,10 @@ def _bones() -> Iterator[Part]:
     for hu, margin in ((_CORTEX, 0.0), (_MARROW, -2.0)):
         yield Part(*blob((0.0, -86.0, 66.0), (17.0 + margin, 6.0 + margin, 74.0 + margin)), hu)
         for side in (-1.0, 1.0):
-            yield Part(
-                *tube(
-                    (side * 14, -62.0, 150.0), (side * 62, -58.0, 168.0), (side * 130, -6.0, 176.0), radius=6.5 + margin
-                ),
-                hu,
-            )
-            yield Part(
-                *blob((side * 104.0, 72.0, 122.0), (30.0 + margin, 4.5 + margin, 52.0 + margin), side * -32.0), hu
-            )
+            clavicle = ((side * 14, -62.0, 150.0), (side * 62, -58.0, 166.0), (side * 130, -6.0, 172.0))
+            yield Part(*tube(*clavicle, radius=6.5 + margin), hu)
+            blade = (28.0 + margin, 4.5 + margin, 50.0 + margin)
+            yield Part(*blob((side * 96.0, 72.0, 118.0), blade, side * -32.0), hu)
 
 
 def _airways() -> Iterator[Part]:
