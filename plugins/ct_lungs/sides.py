@@ -1,0 +1,143 @@
+"""Which lung is which, and where two that touch are divided.
+
+After Hu S., Hoffman E.A., Reinhardt J.M., IEEE Trans Med Imaging 2001, 20(6):490-498, section II-C: where the thin
+junction lines between the lungs are lost at the threshold, the lungs are shrunk until they part, and divided again
+along the densest way between them. The densest way is found as the watershed between the two shrunk lungs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medview.api import Box, Context, Mask, Spacing, components, distance, erode, flood
+
+LEFT, RIGHT = 1, 2
+
+_SHRINK_MM = (0.0, 2.5, 4.5, 6.5, 9.0, 12.0)
+_LEAST_SHARE = 0.12
+_LEAST_APART_MM = 55.0
+_PIECE_ML = 5.0
+_JUNCTION_MM = 6.0
+
+
+@dataclass(frozen=True)
+class Sides:
+    """The lungs in the coarse image.
+
+    Attributes:
+        labels: uint8, `LEFT`, `RIGHT` or 0.
+        sure: Whether left and right are known from two lungs or from the trachea, and not only from the image's middle.
+    """
+
+    labels: NDArray[np.uint8]
+    sure: bool
+
+
+def divide(lungs: Mask, middle: float, middle_is_known: bool, spacing_mm: Spacing, context: Context) -> Sides:
+    """Tell the lungs apart.
+
+    Args:
+        lungs: Lung without airways, (to the head, to the back, to the left).
+        middle: The patient's midline, as an index to the left.
+        middle_is_known: Whether it comes from the trachea.
+        spacing_mm: Voxel sizes.
+        context: Is asked for cancellation.
+    """
+    cores = _cores(lungs, spacing_mm, context)
+    if cores is None:
+        side = _side_of_one(lungs, middle)
+        return Sides(np.where(lungs, side, 0).astype(np.uint8), middle_is_known)
+    markers = cores
+    divided = np.where(lungs, _nearest(markers, spacing_mm), 0).astype(np.uint8)
+    return Sides(divided, True)
+
+
+def junction(labels: NDArray[np.uint8], spacing_mm: Spacing) -> Box:
+    """Where the lungs come so close to each other that their border must be drawn in the fine image; may be empty."""
+    left, right = labels == LEFT, labels == RIGHT
+    if not left.any() or not right.any():
+        return Box((0, 0, 0), (0, 0, 0))
+    near = (left & (distance(right, spacing_mm) <= _JUNCTION_MM)) | (
+        right & (distance(left, spacing_mm) <= _JUNCTION_MM)
+    )
+    if not near.any():
+        return Box((0, 0, 0), (0, 0, 0))
+    return Box.around(near).grown(round(_JUNCTION_MM / min(spacing_mm)) + 1).clipped(_shape(labels))
+
+
+def redraw(values: NDArray[np.int16], labels: NDArray[np.uint8], spacing_mm: Spacing) -> NDArray[np.uint8]:
+    """The border between two lungs along the densest way.
+
+    Args:
+        values: (to the head, to the back, to the left), HU, fine.
+        labels: The lungs on the same grid, divided roughly.
+        spacing_mm: Voxel sizes.
+    """
+    left, right = labels == LEFT, labels == RIGHT
+    sure_left = left & (distance(right, spacing_mm) > _JUNCTION_MM)
+    sure_right = right & (distance(left, spacing_mm) > _JUNCTION_MM)
+    if not sure_left.any() or not sure_right.any():
+        return labels
+    markers = np.zeros(labels.shape, dtype=np.uint8)
+    markers[sure_left], markers[sure_right] = LEFT, RIGHT
+    divided = flood(values, markers)
+    return np.where(labels > 0, divided, 0).astype(np.uint8)
+
+
+def _cores(lungs: Mask, spacing_mm: Spacing, context: Context) -> NDArray[np.uint8] | None:
+    """The two lungs, shrunk until they part: uint8; None when there is only one."""
+    whole = np.count_nonzero(lungs)
+    for radius in _SHRINK_MM:
+        context.check()
+        shrunk = erode(lungs, radius, spacing_mm) if radius else lungs
+        labels, sizes = components(shrunk)
+        large = [n for n in range(1, min(sizes.size, 6) + 1) if sizes[n - 1] > _LEAST_SHARE * max(sizes[0], whole / 4)]
+        pair = _pair(labels, large, spacing_mm)
+        if pair is None:
+            continue
+        right, left = pair
+        cores = np.zeros(lungs.shape, dtype=np.uint8)
+        cores[labels == left], cores[labels == right] = LEFT, RIGHT
+        return _with_pieces(cores, labels, sizes, spacing_mm)
+    return None
+
+
+def _pair(labels: NDArray[np.int32], large: list[int], spacing_mm: Spacing) -> tuple[int, int] | None:
+    """The largest two pieces that lie beside each other: (right, left)."""
+    places = {n: float(np.nonzero(labels == n)[2].mean()) * spacing_mm[2] for n in large}
+    for second in large[1:]:
+        first = large[0]
+        if abs(places[first] - places[second]) >= _LEAST_APART_MM:
+            return (first, second) if places[first] < places[second] else (second, first)
+    return None
+
+
+def _with_pieces(
+    cores: NDArray[np.uint8], labels: NDArray[np.int32], sizes: NDArray[np.int64], spacing_mm: Spacing
+) -> NDArray[np.uint8]:
+    """Give the other pieces, as lobes cut off by the image's edge, to the nearer lung."""
+    least = _PIECE_ML * 1000 / float(np.prod(spacing_mm))
+    others = [n for n in range(1, sizes.size + 1) if sizes[n - 1] >= least and not cores[labels == n].any()]
+    if others:
+        nearest = _nearest(cores, spacing_mm)
+        for number in others:
+            piece = labels == number
+            cores[piece] = LEFT if np.count_nonzero(nearest[piece] == LEFT) * 2 > np.count_nonzero(piece) else RIGHT
+    return cores
+
+
+def _nearest(cores: NDArray[np.uint8], spacing_mm: Spacing) -> NDArray[np.uint8]:
+    closer_left = distance(cores == LEFT, spacing_mm) < distance(cores == RIGHT, spacing_mm)
+    return np.where(closer_left, LEFT, RIGHT).astype(np.uint8)
+
+
+def _side_of_one(lungs: Mask, middle: float) -> int:
+    place = float(np.nonzero(lungs)[2].mean()) if lungs.any() else middle
+    return LEFT if place > middle else RIGHT
+
+
+def _shape(labels: NDArray[np.uint8]) -> tuple[int, int, int]:
+    return labels.shape[0], labels.shape[1], labels.shape[2]
