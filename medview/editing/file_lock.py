@@ -52,6 +52,7 @@ if sys.platform == "win32":
         return True
 
 else:
+    import errno
     import fcntl
 
     def _lock(handle: int) -> bool:
@@ -59,4 +60,8 @@ else:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
+        except OSError as error:
+            # Some network folders have no locks: better unlocked there than not kept at all.
+            if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS):
+                raise
         return True

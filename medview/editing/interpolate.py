@@ -44,11 +44,17 @@ def fill_between_slices(
     added = np.zeros_like(mask)
     painted = np.flatnonzero(mask.any(axis=(1, 2)))
     spacing = np.delete(np.asarray(geometry.spacing_mm), axis)
+    last: tuple[int, NDArray[np.float32]] | None = None
     for before, after in pairwise(painted.tolist()):
         progress.raise_if_cancelled()
         progress.report(before / len(mask))
         if after - before > 1:
-            _between(mask, added, before, after, spacing)
+            here = last[1] if last and last[0] == before else signed_distance_mm(mask[before], spacing)
+            there = signed_distance_mm(mask[after], spacing)
+            for number in range(before + 1, after):
+                share = np.float32((number - before) / (after - before))
+                added[number] = here + share * (there - here) <= _ON_THE_OUTLINE_MM
+            last = after, there
     if not added.any():
         return Box((0, 0, 0), (0, 0, 0)), np.zeros((0, 0, 0), dtype=np.bool_)
     return box, np.moveaxis(added, 0, axis)
@@ -86,21 +92,12 @@ def _distance_to(goal: NDArray[np.bool_], spacing_mm: Floats) -> NDArray[np.floa
     return outside
 
 
-def _between(mask: NDArray[np.bool_], added: NDArray[np.bool_], before: int, after: int, spacing_mm: Floats) -> None:
-    around = Box.around(mask[[before, after]])
-    window = (slice(around.start[1], around.stop[1]), slice(around.start[2], around.stop[2]))
-    first = signed_distance_mm(mask[before][window], spacing_mm)
-    last = signed_distance_mm(mask[after][window], spacing_mm)
-    for number in range(before + 1, after):
-        share = (number - before) / (after - before)
-        added[number][window] = first * (1 - share) + last * share <= _ON_THE_OUTLINE_MM
-
-
 def _box_of(labels: Labels, label: int) -> Box:
     """The box around a label, found slice by slice: the comparison of the whole map would take its memory once more."""
     box = Box((0, 0, 0), (0, 0, 0))
     for k in range(labels.shape[0]):
-        flat = Box.around(labels[k : k + 1] == label)
-        if not flat.is_empty:
+        found = labels[k : k + 1] == label
+        if found.any():
+            flat = Box.around(found)
             box = box.union(Box((k, *flat.start[1:]), (k + 1, *flat.stop[1:])))
     return box

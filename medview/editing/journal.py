@@ -1,8 +1,9 @@
 """The journal of one segmentation: every finished step on disk, so that a killed program loses none.
 
-Steps are written and synced to the disk by a thread of their own, so the mouse never waits for the disk; who starts the
-next step first calls `wait`, which returns at once unless the step before is still on its way. What could not be
-written (full disk, folder gone) stays in memory, in order, and is tried again with every further step.
+Steps are packed, written and synced by a thread of their own, so the mouse does not wait for the disk. A written step
+survives the end of the program, a synced one also the end of the power. Who ends a step waits a moment until it is
+written; who begins the next, until it is synced: both are mostly so already. What could not be written (full disk,
+folder gone) stays in memory, in order, and is tried again with every further step.
 """
 
 from __future__ import annotations
@@ -50,7 +51,8 @@ class Journal:
         self._notify = notify
         self._lock = lock or FileLock(folder / LOCK)
         self._waiting: deque[Callable[[], None]] = deque()
-        self._last: Future[None] | None = None
+        self._written: Future[None] | None = None
+        self._synced: Future[None] | None = None
         self._problem: StorageError | None = None
         self._length = 0
 
@@ -79,22 +81,32 @@ class Journal:
             head: What was done.
             values: By block, (k, j, i), the labels after the step; not changed by anybody from now on.
         """
-        self._do(lambda: self._append(encode(head, {block: blocks.pack(one) for block, one in values.items()})))
+        self._written = self._do(
+            lambda: self._append(encode(head, {block: blocks.pack(one) for block, one in values.items()}))
+        )
+        self._synced = self._do(self._sync)
 
-    def wait(self, timeout_s: float) -> bool:
-        """Wait until all steps are on disk; False when they are not, because of a problem or of the time limit."""
-        if self._last is not None:
-            wait([self._last], timeout_s)
-            return self._last.done() and self._problem is None
-        return True
+    def wait_until_written(self, timeout_s: float) -> bool:
+        """Wait until all steps are with the system; False when they are not: a problem, or the time is over."""
+        return self._wait(self._written, timeout_s)
+
+    def wait_until_synced(self, timeout_s: float) -> bool:
+        """Wait until all steps are on the disk itself; False when they are not: a problem, or the time is over."""
+        return self._wait(self._synced, timeout_s)
 
     def close(self, *, keep: bool) -> None:
         """Write what is left and let go of the folder; without `keep`, remove it. Nothing is added after this."""
         self._writer.submit(self._end, keep).result()
 
-    def _do(self, task: Callable[[], None]) -> None:
+    def _wait(self, future: Future[None] | None, timeout_s: float) -> bool:
+        if future is None:
+            return True
+        wait([future], timeout_s)
+        return future.done() and self._problem is None
+
+    def _do(self, task: Callable[[], None]) -> Future[None]:
         self._waiting.append(task)
-        self._last = self._writer.submit(self._work)
+        return self._writer.submit(self._work)
 
     def _work(self) -> None:
         """In the writer's thread: do what waits, until something fails."""
@@ -120,7 +132,8 @@ class Journal:
 
     def _write_beginning(self, header: Header, labels: Labels | None) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._lock.acquire()
+        if not self._lock.acquire():
+            raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
         images: dict[Index, bytes] = {}
         if labels is not None:
             for block in blocks.covering(Box.whole(labels.shape), labels.shape):
@@ -142,8 +155,14 @@ class Journal:
             # What a step that failed left behind, or a program that was killed, goes before the next is written.
             os.ftruncate(handle, self._length)
             _write_all(handle, record)
-            os.fsync(handle)
             self._length += len(record)
+        finally:
+            os.close(handle)
+
+    def _sync(self) -> None:
+        handle = os.open(self.folder / STROKES, os.O_WRONLY)
+        try:
+            os.fsync(handle)
         finally:
             os.close(handle)
 

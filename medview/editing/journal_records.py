@@ -218,7 +218,9 @@ def read(folder: Path) -> Stored:
                 records = list(_records(file))
     except (OSError, ValidationError) as error:
         raise _damaged() from error
-    if base is None or base.head.step is not Step.BASE or header.format != FORMAT or header.dtype not in _DTYPES:
+    if header.format > FORMAT:
+        raise StorageError("This work was left by a newer MedView.", "Bring it back with that one.")
+    if base is None or base.head.step is not Step.BASE or header.dtype not in _DTYPES:
         raise _damaged()
     return Stored(header, base.images, tuple(one for one, _ in records), records[-1][1] if records else 0)
 
@@ -231,7 +233,8 @@ def _records(file: BinaryIO) -> Iterator[tuple[Record, int]]:
     while len(frame := file.read(_FRAME.size)) == _FRAME.size:
         length, checksum = _FRAME.unpack(frame)
         body = file.read(length)
-        if len(body) != length or zlib.crc32(body) != checksum:
+        # After a loss of power a file may end in zeros, which are a record of no bytes with the right checksum.
+        if not body or len(body) != length or zlib.crc32(body) != checksum:
             return
         yield _decode(body), file.tell()
 

@@ -20,7 +20,7 @@ from medview.editing import blocks, journal_records
 from medview.editing.file_lock import FileLock
 from medview.editing.history import Recorder, UndoStack, write_blocks
 from medview.editing.journal import Journal
-from medview.editing.journal_records import LOCK, Record, Step, Stored
+from medview.editing.journal_records import HEADER, LOCK, Record, Step, Stored
 from medview.workstation.edit_summary import EditTally
 from medview.workstation.jobs import JobQueue
 
@@ -40,6 +40,7 @@ class Recovery:
         paths: The files of that series.
         when: The last step, UTC.
         strokes: How many edits there are.
+        problem: Why it cannot be brought back; None when it can.
     """
 
     folder: Path
@@ -50,6 +51,7 @@ class Recovery:
     paths: tuple[Path, ...]
     when: datetime
     strokes: int
+    problem: StorageError | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,15 +108,8 @@ class Journals:
 
     def recoveries(self) -> tuple[Recovery, ...]:
         """Unsaved work that no running program holds, the latest first. Journals with nothing unsaved are removed."""
-        found = []
-        for folder in sorted(self._folder.glob("*/")) if self._folder.is_dir() else []:
-            try:
-                recovery = _examined(folder)
-            except (StorageError, OSError):
-                _log.warning("The journal %s cannot be read.", folder, exc_info=True)
-                continue
-            if recovery is not None:
-                found.append(recovery)
+        folders = sorted(self._folder.glob("*/")) if self._folder.is_dir() else []
+        found = [recovery for recovery in map(_examined, folders) if recovery is not None]
         return tuple(sorted(found, key=lambda one: one.when, reverse=True))
 
     def discard(self, recovery: Recovery) -> None:
@@ -224,13 +219,21 @@ def _replay(record: Record, segmentation: Segmentation, history: UndoStack, tall
 def _examined(folder: Path) -> Recovery | None:
     """What a folder offers; None when a program is writing it, or it has nothing unsaved, or it never began."""
     lock = FileLock(folder / LOCK)
-    if not (folder / journal_records.HEADER).exists() or not lock.acquire():
-        return None
     try:
-        stored = journal_records.read(folder)
+        if not (folder / LOCK).exists() or not lock.acquire():
+            return None
+        began = (folder / HEADER).exists()
+        stored = journal_records.read(folder) if began else None
+    except StorageError as problem:
+        _log.warning("The journal %s cannot be read.", folder, exc_info=True)
+        when = datetime.fromtimestamp((folder / HEADER).stat().st_mtime, UTC)
+        return Recovery(folder, Text("Work that cannot be read"), "", "", "", (), when, 0, problem)
+    except OSError:
+        _log.warning("The journal %s cannot be looked at.", folder, exc_info=True)
+        return None
     finally:
         lock.release()
-    if not stored.is_unsaved:
+    if stored is None or not stored.is_unsaved:
         shutil.rmtree(folder, ignore_errors=True)
         return None
     header = stored.header
