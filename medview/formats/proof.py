@@ -24,6 +24,7 @@ from medview.core.segmentation import Code, Labels, Segment
 from medview.core.text import Text
 
 _SAME_PLACE_MM = 1e-2
+_OFF_GRID_VOXELS = 0.4
 _SAME_COLOR = 3
 """Steps of 0..255 that CIELab in 16 bits and back may cost."""
 
@@ -180,19 +181,20 @@ def _frames(
     """Place every frame by its own position, and compare what comes out with what was meant."""
     found = np.zeros_like(labels)
     shared = dataset.SharedFunctionalGroupsSequence[0]
+    rows, columns = int(dataset.Rows), int(dataset.Columns)
     overlaps = 0
     for group, frame in zip(dataset.PerFrameFunctionalGroupsSequence, _bits(dataset), strict=True):
         progress.raise_if_cancelled()
         if not frame.any():
             continue
         number = int(_group(group, shared, "SegmentIdentificationSequence").ReferencedSegmentNumber)
-        index = _voxels(group, shared, np.argwhere(frame), geometry)
-        if index is None:
+        plane = _plane(found, _index_affine(group, shared, geometry), (rows, columns))
+        if plane is None:
             yield Text.of("a frame of segment {number} lies off the grid", number=number)
             continue
-        k, j, i = index.T
-        overlaps += int(np.count_nonzero(found[k, j, i]))
-        found[k, j, i] = segments[number - 1].label
+        drawn = frame.astype(bool)
+        overlaps += int(np.count_nonzero(plane[drawn]))
+        plane[drawn] = segments[number - 1].label
     if overlaps:
         yield Text.of("{count} voxels belong to more than one segment", count=overlaps)
     if np.array_equal(found, labels):
@@ -227,17 +229,46 @@ def _group(group: Dataset, shared: Dataset, keyword: str) -> Dataset:
     return item
 
 
-def _voxels(group: Dataset, shared: Dataset, pixels: NDArray[np.intp], geometry: Geometry) -> NDArray[np.intp] | None:
-    """The voxels (n, 3) of the pixels (n, 2) of a frame, by the DICOM formula for patient positions (PS3.3 C.7.6.2)."""
+def _index_affine(group: Dataset, shared: Dataset, geometry: Geometry) -> NDArray[np.float64]:
+    """(3, 3): voxel index of the first pixel, and the steps to the next row and column.
+
+    By the DICOM formula for the place of a pixel in the patient (PS3.3 C.7.6.2.1.1).
+    """
     position = np.array(_group(group, shared, "PlanePositionSequence").ImagePositionPatient, dtype=np.float64)
     orientation = _group(group, shared, "PlaneOrientationSequence").ImageOrientationPatient
     across, down = np.array(orientation, dtype=np.float64).reshape(2, 3)
     spacing = np.array(_group(group, shared, "PixelMeasuresSequence").PixelSpacing, dtype=np.float64)
-    points = position + pixels[:, :1] * (down * spacing[0]) + pixels[:, 1:] * (across * spacing[1])
-    exact = geometry.to_index(points)
-    index: NDArray[np.intp] = np.rint(exact).astype(np.intp)
-    inside = (index >= 0).all() and (index < geometry.shape).all()
-    return index if inside and np.abs(exact - index).max() < 0.5 else None
+    points = np.stack([position, position + down * spacing[0], position + across * spacing[1]])
+    first, below, beside = geometry.to_index(points)
+    return np.stack([first, below - first, beside - first])
+
+
+def _plane(found: Labels, affine: NDArray[np.float64], shape: tuple[int, int]) -> Labels | None:
+    """The voxels (row, column) of a grid under a frame, as a view; None when they are not the frame's pixels."""
+    first, down, across = affine
+    exact = first + np.stack([0 * down, down * (shape[0] - 1), across * (shape[1] - 1)])
+    start, below, beside = corners = np.rint(exact).astype(int)
+    row_axis, column_axis = int(np.abs(down).argmax()), int(np.abs(across).argmax())
+    last = below + beside - start
+    steps = (below - start)[row_axis], (beside - start)[column_axis]
+    if (
+        np.abs(exact - corners).max() >= _OFF_GRID_VOXELS
+        or row_axis == column_axis
+        or (abs(steps[0]), abs(steps[1])) != (shape[0] - 1, shape[1] - 1)
+        or np.count_nonzero(below - start) > 1
+        or np.count_nonzero(beside - start) > 1
+        or (np.minimum(start, last) < 0).any()
+        or (np.maximum(start, last) >= found.shape).any()
+    ):
+        return None
+    index: list[int | slice] = [int(start[axis]) for axis in range(3)]
+    for axis, toward in ((row_axis, last[row_axis]), (column_axis, last[column_axis])):
+        low, high = sorted((int(start[axis]), int(toward)))
+        index[axis] = slice(low, high + 1)
+    plane = found[tuple(index)]
+    if row_axis > column_axis:
+        plane = plane.T
+    return plane[:: -1 if down[row_axis] < 0 else 1, :: -1 if across[column_axis] < 0 else 1]
 
 
 def _references(dataset: Dataset, sources: Sequence[Dataset]) -> Iterator[Text]:

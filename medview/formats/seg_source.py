@@ -30,7 +30,7 @@ from medview.core.text import Text
 
 _log = logging.getLogger(__name__)
 
-_OFF_GRID_VOXELS = 0.3
+_OFF_GRID_VOXELS = 0.2
 """How far, in voxels, the corners of an image may lie from voxel centres and still be on the grid."""
 
 _OF_AN_INSTANCE = ("SOPClassUID", "SOPInstanceUID", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing",
