@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from medview.core.case import Patient, Study
 from medview.core.errors import Cancelled, MedViewError
 from medview.core.planes import Plane
 from medview.core.progress import NoProgress
@@ -35,6 +36,13 @@ from medview.workstation.waiting import wait_for, wait_for_all
 _log = logging.getLogger(__name__)
 _LEAST_DICE = 0.95
 _STROKE_MM = 8.0
+_MR_STUDY = Study(
+    uid="1.2.826.0.1.3680043.8.498.2",
+    patient=Patient("PHANTOM-HEAD", "Phantom^Head", "1970-01-01", "O"),
+    date="2020-01-02",
+    time="12:00:00",
+    description="Sample of the self-test",
+)
 
 Picture = Callable[[Volume, Segmentation], NDArray[np.uint8]]
 """Draws the four views of a volume with a segmentation: (row, column, 3) uint8."""
