@@ -12,8 +12,9 @@ from pathlib import Path
 from medview.core.case import Reject
 from medview.core.progress import Progress
 from medview.core.text import Text
-from medview.formats.dicom_header import Header, HeaderReader, Storage, quiet_pydicom
+from medview.formats.dicom_header import Header, HeaderReader, quiet_pydicom
 from medview.formats.image_files import is_data_of_image_file, is_image_file
+from medview.formats.raw_elements import Storage
 
 _BATCH_INTERVAL_S = 0.25
 _LONGEST_FIRST_ELEMENT = 1 << 16
@@ -161,20 +162,21 @@ def _header(path: Path, reader: HeaderReader) -> Header | Text:
     """The header, or why there is none."""
     with path.open("rb") as file:
         start = file.read(132)
-    has_preamble = start[128:132] == b"DICM"
-    if not has_preamble and not _looks_like_a_data_set(start):
-        return _what_it_is_instead(start)
-    try:
-        header = reader.read(path, has_preamble=has_preamble)
-    except Exception as error:  # pydicom raises anything on damaged files; whatever it is, the file cannot be used
-        if isinstance(error, OSError) and error.errno is not None:
-            raise
-        return Text("The file is damaged: its DICOM header cannot be read.")
+        has_preamble = start[128:132] == b"DICM"
+        if not has_preamble and not _looks_like_a_data_set(start):
+            return _what_it_is_instead(start)
+        try:
+            header = reader.read(file, path, has_preamble=has_preamble)
+        except Exception as error:  # pydicom raises anything on damaged files; whatever it is, the file is of no use
+            if isinstance(error, OSError) and error.errno is not None:
+                raise
+            return Text("The file is damaged: its DICOM header cannot be read.")
+        size = os.fstat(file.fileno()).st_size
     if not header.sop_class_uid and not header.rows:
         return Text("It is not a DICOM file.") if not has_preamble else Text("It is a DICOM file without an image.")
     if header.pixels is None and header.rows and header.columns:
         return Text("It holds no pixels: it is not an image, or the file is cut off.")
-    if _is_cut_off(header, path.stat().st_size):
+    if _is_cut_off(header, size):
         return Text("The file is cut off: its pixels are not all there.")
     return header
 

@@ -8,27 +8,18 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
-from pydicom import dcmread
 from pydicom.charset import convert_encodings, decode_bytes
 from pydicom.datadict import tag_for_keyword
-from pydicom.dataelem import DataElement
-from pydicom.dataset import FileDataset
 from pydicom.tag import BaseTag
-from pydicom.uid import (
-    UID,
-    DeflatedExplicitVRLittleEndian,
-    ExplicitVRBigEndian,
-    ExplicitVRLittleEndian,
-    ImplicitVRLittleEndian,
-)
+from pydicom.uid import UID
 
 from medview.core.case import Patient, Study
 from medview.core.volume import Window
 from medview.formats.dicom_text import iso_date, iso_time, written_name
+from medview.formats.raw_elements import PixelPlace, RawElements, read_elements
 
 _STUDY_TEXTS = ("PatientName", "PatientID", "StudyDescription", "InstitutionName", "AccessionNumber")
 _STUDY_CODES = ("PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyInstanceUID")
@@ -68,39 +59,11 @@ def _tag(keyword: str) -> int:
 
 _TAGS = {name: _tag(name) for name in (*_STUDY_TEXTS, *_STUDY_CODES, *(tag for _, tag in _FACTS), *_OTHERS)}
 _WANTED = [BaseTag(tag) for tag in (*_TAGS.values(), _MOSAIC_COUNT)]
-_WITH_LONG_LENGTH = (b"OB", b"OW", b"OF", b"OD", b"UN", b"OL", b"OV")
 _NAME_DELIMITERS = {ord("^")}
 _TEXT_DELIMITERS = {ord(letter) for letter in "\t\n\f\r\\"}
 """After these, an ISO 2022 text is back in its first character set."""
 _ESCAPE = re.compile(r"\x1b\$?[()\-]?[0-9A-Z]")
 """What is left of ISO 2022 when a file uses it under the name of another character set."""
-_UNDEFINED = 0xFFFFFFFF
-_PIXEL_GROUP = 0x7FE0
-
-
-class Storage(StrEnum):
-    """How pixels lie in their file: as they are, in fragments of a compressed stream, or inside a deflated file."""
-
-    NATIVE = "native"
-    FRAGMENTS = "fragments"
-    DEFLATED = "deflated"
-
-
-@dataclass(frozen=True, slots=True)
-class PixelPlace:
-    """Where the pixels of a file are.
-
-    Attributes:
-        storage: How they lie there.
-        offset: Bytes from the start of the file to the first pixel; 0 unless native.
-        length: Bytes; 0 unless native.
-        is_float: Whether they are Float or Double Float Pixel Data.
-    """
-
-    storage: Storage
-    offset: int
-    length: int
-    is_float: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,23 +132,25 @@ def quiet_pydicom() -> Iterator[None]:
 class HeaderReader:
     """Reads headers; remembers what it has decoded, because the files of a series repeat each other."""
 
-    _texts: dict[tuple[bytes, bytes], str] = field(default_factory=dict)
+    _texts: dict[tuple[bytes, bytes, bool], str] = field(default_factory=dict)
     _studies: dict[tuple[Any, ...], Study] = field(default_factory=dict)
     _facts: dict[tuple[Any, ...], tuple[tuple[str, str], ...]] = field(default_factory=dict)
 
-    def read(self, path: Path, *, has_preamble: bool) -> Header:
+    def read(self, file: BinaryIO, path: Path, *, has_preamble: bool) -> Header:
         """Read one file up to its pixels.
+
+        Args:
+            file: The file, open.
+            path: Its path.
+            has_preamble: Whether it starts with DICOM's 128 bytes and "DICM".
 
         Raises:
             Exception: Whatever pydicom raises on a damaged file.
         """
-        with path.open("rb") as file:
-            dataset = dcmread(file, stop_before_pixels=True, force=not has_preamble, specific_tags=_WANTED)
-            syntax = _transfer_syntax(dataset)
-            pixels = _place_of_pixels(file, dataset, syntax)
-        values = _Values(dataset, self._texts)
+        elements = read_elements(file, _WANTED, has_preamble=has_preamble)
+        values = _Values(elements, self._texts)
         study = self._study(values, path)
-        place = (values.number("Rows") and values.number("Columns") and pixels) or None
+        place = (values.number("Rows") and values.number("Columns") and elements.pixels) or None
         allocated = values.number("BitsAllocated") or 0
         stored = values.number("BitsStored") or allocated
         slope, intercept = values.decimals("RescaleSlope"), values.decimals("RescaleIntercept")
@@ -198,7 +163,7 @@ class HeaderReader:
             series_uid=values.code("SeriesInstanceUID") or f"no-series-uid:{path.parent}",
             sop_class_uid=values.code("SOPClassUID"),
             sop_instance_uid=values.code("SOPInstanceUID"),
-            transfer_syntax=syntax,
+            transfer_syntax=elements.syntax,
             modality=values.code("Modality").upper(),
             series_description=values.text("SeriesDescription"),
             series_number=values.whole("SeriesNumber"),
@@ -269,23 +234,17 @@ class HeaderReader:
 class _Values:
     """Plain values out of a data set; decodes the bytes itself, which is many times faster than pydicom's elements."""
 
-    def __init__(self, dataset: FileDataset, texts: dict[tuple[bytes, bytes], str]) -> None:
-        self._dataset = dataset
+    def __init__(self, elements: RawElements, texts: dict[tuple[bytes, bytes, bool], str]) -> None:
+        self._values = elements.values
         self._texts = texts
-        self._order: Literal["little", "big"] = "little" if dataset.original_encoding[1] else "big"
+        self._order: Literal["little", "big"] = "little" if elements.little else "big"
         self.charset = self.raw(_TAGS["SpecificCharacterSet"])
 
     def has(self, keyword: str) -> bool:
-        return _TAGS[keyword] in self._dataset
+        return _TAGS[keyword] in self._values
 
     def raw(self, tag: int) -> bytes:
-        element = self._dataset.get_item(tag) if tag in self._dataset else None
-        value = None if element is None else element.value
-        if isinstance(value, bytes):
-            return value
-        if isinstance(element, DataElement) and element.VR == "CS":
-            return "\\".join([value] if isinstance(value, str) else map(str, value or [])).encode("latin-1", "replace")
-        return b""
+        return self._values.get(tag, b"")
 
     def code(self, keyword: str) -> str:
         """Values of the default character set: codes, UIDs, dates, numbers as text."""
@@ -294,10 +253,11 @@ class _Values:
     def text(self, keyword: str) -> str:
         """Names and descriptions, in whatever character set the file says."""
         raw = self.raw(_TAGS[keyword])
-        key = (self.charset, raw)
+        is_name = keyword == "PatientName"
+        key = (self.charset, raw, is_name)
         text = self._texts.get(key)
         if text is None:
-            text = self._texts[key] = _decoded(raw, self.charset, is_name=keyword == "PatientName")
+            text = self._texts[key] = _decoded(raw, self.charset, is_name=is_name)
         return text
 
     def number(self, keyword: str, *, signed: bool = False) -> int | None:
@@ -339,44 +299,9 @@ def _decoded(raw: bytes, charset: bytes, *, is_name: bool) -> str:
     return _ESCAPE.sub("", text).strip("\0 ")
 
 
-def _transfer_syntax(dataset: FileDataset) -> str:
-    stated = str(dataset.file_meta.get("TransferSyntaxUID", "") or "")
-    if stated:
-        return stated
-    implicit, little = dataset.original_encoding
-    if implicit:
-        return str(ImplicitVRLittleEndian)
-    return str(ExplicitVRLittleEndian if little else ExplicitVRBigEndian)
-
-
-def _place_of_pixels(file: BinaryIO, dataset: FileDataset, syntax: str) -> PixelPlace | None:
-    """Pydicom stops in front of the pixel data element; what is there says where the pixels are."""
-    if syntax == DeflatedExplicitVRLittleEndian:
-        return PixelPlace(Storage.DEFLATED, 0, 0, is_float=False)
-    implicit, little = dataset.original_encoding
-    start = file.tell()
-    head = file.read(12)
-    if len(head) < 8:
-        return None
-    order = "<" if little else ">"
-    group, element = struct.unpack(order + "HH", head[:4])
-    if group != _PIXEL_GROUP:
-        return None
-    long = not implicit and head[4:6] in _WITH_LONG_LENGTH
-    if implicit:
-        length, offset = struct.unpack(order + "L", head[4:8])[0], start + 8
-    elif long and len(head) == 12:
-        length, offset = struct.unpack(order + "L", head[8:12])[0], start + 12
-    else:
-        return None
-    if length == _UNDEFINED:
-        return PixelPlace(Storage.FRAGMENTS, 0, 0, is_float=False)
-    return PixelPlace(Storage.NATIVE, offset, length, is_float=element in (0x0008, 0x0009))
-
-
 def _windows(centers: tuple[float, ...], widths: tuple[float, ...]) -> tuple[Window, ...]:
     return tuple(
-        dict.fromkeys(Window(center, width) for center, width in zip(centers, widths, strict=False) if width >= 1)
+        dict.fromkeys(Window(center, width) for center, width in zip(centers, widths, strict=False) if width > 0)
     )
 
 

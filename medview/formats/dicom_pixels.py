@@ -12,7 +12,8 @@ from pydicom.uid import UID, ExplicitVRBigEndian
 
 from medview.core.errors import UnreadableFileError
 from medview.core.text import Text
-from medview.formats.dicom_header import Header, Storage
+from medview.formats.dicom_header import Header
+from medview.formats.raw_elements import Storage
 
 
 def is_hounsfield(header: Header) -> bool:

@@ -48,7 +48,8 @@ class SeriesOptions:
         bits_stored: 9 to 16.
         slope: Stored values times this ...
         intercept: ... plus this are the voxels.
-        monochrome1: Whether the smallest stored value is white.
+        monochrome1: Whether the smallest stored value is white. Stored values are then turned round, except in CT,
+            where they stay Hounsfield units whatever they look like.
         shuffled: Seed of a random order of files and image numbers; None keeps the slice order.
         missing: Slices along k that are left out.
         doubled: Slices along k that are written twice, as two images.
@@ -238,7 +239,7 @@ def _dataset(common: Dataset, image: _Image, number: int, volume: Volume, option
     dataset.ImageOrientationPatient = [_decimal(value) for value in (*image.row, *image.column)]
     dataset.SliceLocation = _decimal(float(image.position @ np.cross(image.row, image.column)))
     dataset.PixelSpacing = [_decimal(value) for value in volume.geometry.spacing_mm[1:]]
-    stored = _stored(image.values, options)
+    stored = _stored(image.values, options, turned=options.monochrome1 and common.Modality != "CT")
     dataset.SamplesPerPixel = 1
     dataset.PhotometricInterpretation = "MONOCHROME1" if options.monochrome1 else "MONOCHROME2"
     dataset.Rows, dataset.Columns = stored.shape[-2:]
@@ -257,11 +258,11 @@ def _dataset(common: Dataset, image: _Image, number: int, volume: Volume, option
     return dataset
 
 
-def _stored(values: NDArray[Any], options: SeriesOptions) -> NDArray[Any]:
+def _stored(values: NDArray[Any], options: SeriesOptions, *, turned: bool) -> NDArray[Any]:
     lowest = -(1 << (options.bits_stored - 1)) if options.signed else 0
     highest = lowest + (1 << options.bits_stored) - 1
     stored = np.rint((values.astype(np.float64) - options.intercept) / options.slope)
-    if options.monochrome1:
+    if turned:
         stored = lowest + highest - stored
     return np.clip(stored, lowest, highest).astype(np.int16 if options.signed else np.uint16)
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import uuid
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -13,6 +11,7 @@ from typing import Any
 
 import medview
 from medview.core.errors import StorageError
+from medview.core.files import write_bytes
 from medview.core.progress import PartOf, Progress
 from medview.core.segmentation import Segmentation
 from medview.core.text import Text
@@ -122,20 +121,6 @@ def _record(
 
 def _write_record(record: dict[str, Any], path: Path) -> None:
     """Write the record, and read it back."""
-    temporary = path.with_name(f".{uuid.uuid4().hex}.json")
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
-            json.dump(record, file, indent=2, ensure_ascii=False, allow_nan=False)
-            file.flush()
-            os.fsync(file.fileno())
-        same = json.loads(temporary.read_text(encoding="utf-8")) == record
-        temporary.replace(path)
-    except OSError as error:
-        raise StorageError(
-            Text.of("{name} could not be written.", name=path.name),
-            Text("Check that the folder may be written to and that the disk has room."),
-        ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
-    if not same:
+    write_bytes(path, json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False).encode())
+    if json.loads(path.read_text(encoding="utf-8")) != record:
         raise StorageError(Text.of("{name} was written wrongly.", name=path.name), Text("Choose another folder."))

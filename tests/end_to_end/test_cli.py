@@ -158,14 +158,16 @@ def test_a_mask_becomes_dicom_seg_and_comes_back(
 
 
 def test_a_plugin_writes_its_answer(
-    medview: Run, chest_series_folder: Path, chest_phantom: Phantom, tmp_path: Path
+    medview: Run, coarse_series_folder: Path, coarse_phantom: Phantom, tmp_path: Path
 ) -> None:
     out = tmp_path / "answer"
-    report = _json(medview("plugin", "run", "ct_lungs", chest_series_folder, "--out", out, "--device", "cpu", "--json"))
+    report = _json(
+        medview("plugin", "run", "ct_lungs", coarse_series_folder, "--out", out, "--device", "cpu", "--json")
+    )
     assert sorted(path.name for path in out.iterdir()) == ["labels.nii.gz", "result.json", "seg.dcm"]
     assert json.loads((out / "result.json").read_text(encoding="utf-8"))["plugin"]["plugin_id"] == "ct_lungs"
     labels = np.asarray(nibabel.load(out / "labels.nii.gz").dataobj).transpose(2, 1, 0)
-    assert labels.shape == chest_phantom.labels.shape
+    assert labels.shape == coarse_phantom.labels.shape
     for segment in report["segments"]:
         assert segment["voxels"] == np.count_nonzero(labels == segment["label"])
     assert pydicom.dcmread(out / "seg.dcm").SegmentSequence

@@ -32,8 +32,8 @@ def station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workstation]:
 
 
 @pytest.fixture(scope="module")
-def volume(station: Workstation, chest_series_folder: Path) -> Volume:
-    wait_for(station.queue, station.importing.open_paths([chest_series_folder]))
+def volume(station: Workstation, coarse_series_folder: Path) -> Volume:
+    wait_for(station.queue, station.importing.open_paths([coarse_series_folder]))
     wait_for_all(station.queue, station.jobs)
     volume = station.workspace.active_volume
     assert volume is not None
@@ -49,13 +49,13 @@ def answer(station: Workstation, volume: Volume) -> Segmentation:
     return answer
 
 
-def test_the_dropped_folder_is_open_as_it_was_made(volume: Volume, chest_phantom: Phantom) -> None:
-    assert volume.geometry.same_grid(chest_phantom.volume.geometry)
-    assert np.array_equal(volume.voxels, chest_phantom.volume.voxels)
+def test_the_dropped_folder_is_open_as_it_was_made(volume: Volume, coarse_phantom: Phantom) -> None:
+    assert volume.geometry.same_grid(coarse_phantom.volume.geometry)
+    assert np.array_equal(volume.voxels, coarse_phantom.volume.voxels)
 
 
-def test_the_model_finds_the_lungs_of_the_phantom(answer: Segmentation, chest_phantom: Phantom) -> None:
-    truth = {segment.name: chest_phantom.labels == segment.label for segment in chest_phantom.segments}
+def test_the_model_finds_the_lungs_of_the_phantom(answer: Segmentation, coarse_phantom: Phantom) -> None:
+    truth = {segment.name: coarse_phantom.labels == segment.label for segment in coarse_phantom.segments}
     lungs = [segment for segment in answer.segments if "lung" in segment.name.lower()]
     assert {segment.name for segment in lungs} == {"Left lung", "Right lung"}
     for segment in lungs:
