@@ -131,7 +131,7 @@ def test_a_series_becomes_nifti(
 ) -> None:
     out = tmp_path / "out.nii.gz"
     assert medview("convert", small_series_folder, out).returncode == 0
-    image = nibabel.load(out)
+    image = nibabel.nifti1.Nifti1Image.from_filename(out)
     geometry = small_phantom.volume.geometry
     expected = np.diag([-1.0, -1.0, 1.0, 1.0]) @ geometry.affine[:, [2, 1, 0, 3]]
     assert np.allclose(image.affine, expected, atol=1e-3)
@@ -166,7 +166,7 @@ def test_a_plugin_writes_its_answer(
     )
     assert sorted(path.name for path in out.iterdir()) == ["labels.nii.gz", "result.json", "seg.dcm"]
     assert json.loads((out / "result.json").read_text(encoding="utf-8"))["plugin"]["plugin_id"] == "ct_lungs"
-    labels = np.asarray(nibabel.load(out / "labels.nii.gz").dataobj).transpose(2, 1, 0)
+    labels = np.asarray(nibabel.nifti1.Nifti1Image.from_filename(out / "labels.nii.gz").dataobj).transpose(2, 1, 0)
     assert labels.shape == coarse_phantom.labels.shape
     for segment in report["segments"]:
         assert segment["voxels"] == np.count_nonzero(labels == segment["label"])

@@ -122,7 +122,7 @@ def _check_seg(folder: Path, counts: np.ndarray, volume: Volume) -> None:
 def _check_nifti(folder: Path, volume: Volume, corrected: np.ndarray) -> None:
     paths = sorted(folder.rglob("*.nii.gz"))
     assert len(paths) == 2
-    images = [nibabel.load(path) for path in paths]
+    images = [nibabel.nifti1.Nifti1Image.from_filename(path) for path in paths]
     to_ras = np.diag([-1.0, -1.0, 1.0, 1.0])
     expected = to_ras @ volume.geometry.affine[:, [2, 1, 0, 3]]
     for image in images:
@@ -138,7 +138,7 @@ def _check_monai(folder: Path, counts: np.ndarray) -> None:
     (listed,) = folder.glob("*.json")
     parts = [name for name in ("training", "validation", "test") if json.loads(listed.read_text()).get(name)]
     (item,) = [one for part in parts for one in load_decathlon_datalist(str(listed), data_list_key=part)]
-    labels = np.asarray(nibabel.load(item["label"]).dataobj)
+    labels = np.asarray(nibabel.nifti1.Nifti1Image.from_filename(item["label"]).dataobj)
     assert np.bincount(labels.astype(int).ravel())[1:].tolist() == counts.tolist()
 
 
@@ -148,5 +148,5 @@ def _check_nnunet(folder: Path, counts: np.ndarray) -> None:
     (labels,) = [path for path in folder.rglob("*.nii.gz") if "labels" in path.parent.name]
     image = next(path for path in folder.rglob("*.nii.gz") if "images" in path.parent.name)
     assert image.name == labels.name.replace(".nii.gz", "_0000.nii.gz")
-    found = np.bincount(np.asarray(nibabel.load(labels).dataobj).astype(int).ravel())[1:]
+    found = np.bincount(np.asarray(nibabel.nifti1.Nifti1Image.from_filename(labels).dataobj).astype(int).ravel())[1:]
     assert sorted(found.tolist()) == sorted(counts.tolist())

@@ -11,20 +11,25 @@ import SimpleITK
 from medview.core.errors import GridMismatchError
 from medview.core.geometry import Box, Floats, Geometry
 from medview.core.progress import NoProgress
+from medview.core.segmentation import Labels
 from medview.workstation import masks
 from tests.support import volumes
 
 _SHAPE = (5, 6, 7)
 
 
-def _drawn() -> np.ndarray:
-    return np.random.default_rng(3).integers(0, 4, _SHAPE).astype(np.uint8)
+def _drawn() -> Labels:
+    drawn: Labels = np.random.default_rng(3).integers(0, 4, _SHAPE).astype(np.uint8)
+    return drawn
 
 
-def _points(labels: np.ndarray, geometry: Geometry) -> dict[int, set[tuple[float, ...]]]:
+def _points(labels: Labels, geometry: Geometry) -> dict[int, set[tuple[float, ...]]]:
     """Where the voxels of each label lie in the patient: the truth that no order of axes may change."""
     return {
-        int(label): {tuple(point) for point in np.round(geometry.to_patient(np.argwhere(labels == label)), 3) + 0.0}
+        int(label): {
+            (round(x, 3) + 0.0, round(y, 3) + 0.0, round(z, 3) + 0.0)
+            for x, y, z in geometry.to_patient(np.argwhere(labels == label).astype(float)).tolist()
+        }
         for label in np.unique(labels)
         if label
     }
