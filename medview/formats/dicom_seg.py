@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydicom.charset import convert_encodings
 from pydicom.dataset import Dataset
-from pydicom.sr.coding import Code as DicomCode
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 import medview
 from medview.catalog import terminology
-from medview.core.errors import GridMismatchError, InputError, StorageError
+from medview.core.errors import Cancelled, GridMismatchError, InputError, MedViewError, StorageError
 from medview.core.files import whole_file
 from medview.core.geometry import Geometry
 from medview.core.progress import NoProgress, PartOf, Progress
@@ -31,12 +30,15 @@ from medview.formats.seg_source import SourceImage, completed, images_on, outsid
 
 if TYPE_CHECKING:
     from highdicom.seg import SegmentDescription
+    from highdicom.sr import CodedConcept
 
 __all__ = ["described_segments", "read", "read_layers", "write", "write_labels"]
 _log = logging.getLogger(__name__)
 _MAKER = "MedView"
 _LONG_STRING = 64
 """Characters that a DICOM LO may have."""
+_SHORT_STRING = 16
+"""Characters that a DICOM SH may have."""
 _PERSON_PART = 64
 """Characters that a component group of a DICOM PN may have."""
 _SERIES_NUMBER_OFFSET = 1000
@@ -119,7 +121,9 @@ def write_labels(
                 progress.report(0.7, Text("Reading it back"))
                 proof = prove_segmentation(temporary, labels, geometry, described, headers, PartOf(progress, 0.7, 1.0))
                 Proof(path, proof.differences).require()
-        except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
+        except (MedViewError, Cancelled):
+            raise
+        except Exception as error:  # values of the source may raise anything in a library
             raise StorageError(
                 "The DICOM segmentation could not be made from the images of this series.",
                 "Save it as NIfTI instead; the log says which attribute of the images is in the way.",
@@ -138,7 +142,15 @@ def described_segments(labels: Labels, segments: Sequence[Segment]) -> tuple[Seg
     for label in np.flatnonzero(used[1:]) + 1:
         names.setdefault(int(label), Segment(int(label), "", known.color(int(label))))
     return tuple(
-        known.completed(replace(segment, name=_long_string(segment.name) or f"Segment {label}"))
+        known.completed(
+            replace(
+                segment,
+                name=_long_string(segment.name) or f"Segment {label}",
+                code=_fitting(segment.code),
+                category=_fitting(segment.category),
+                laterality=_fitting(segment.laterality),
+            )
+        )
         for label, segment in sorted(names.items())
     )
 
@@ -209,7 +221,6 @@ def _description(number: int, segment: Segment, provenance: Provenance) -> Segme
     from highdicom import AlgorithmIdentificationSequence
     from highdicom.color import CIELabColor
     from highdicom.seg import SegmentAlgorithmTypeValues, SegmentDescription
-    from highdicom.sr import CodedConcept
     from pydicom.sr.codedict import codes
 
     if segment.code is None or segment.category is None:
@@ -228,22 +239,30 @@ def _description(number: int, segment: Segment, provenance: Provenance) -> Segme
     described = SegmentDescription(
         segment_number=number,
         segment_label=segment.name,
-        segmented_property_category=_dicom_code(segment.category),
-        segmented_property_type=_dicom_code(segment.code),
+        segmented_property_category=_coded(segment.category),
+        segmented_property_type=_coded(segment.code),
         algorithm_type=kind,
         algorithm_identification=identification,
         display_color=CIELabColor.from_rgb(*segment.color),
     )
     if segment.laterality is not None:
-        side = _dicom_code(segment.laterality)
-        described.SegmentedPropertyTypeCodeSequence[0].SegmentedPropertyTypeModifierCodeSequence = [
-            CodedConcept(side.value, side.scheme_designator, side.meaning)
-        ]
+        kind_item = described.SegmentedPropertyTypeCodeSequence[0]
+        kind_item.SegmentedPropertyTypeModifierCodeSequence = [_coded(segment.laterality)]
     return described
 
 
-def _dicom_code(code: Code) -> DicomCode:
-    return DicomCode(code.value, code.scheme, code.meaning)
+def _fitting(code: Code | None) -> Code | None:
+    """A code as DICOM can hold it; None for one that says nothing."""
+    if code is None or not (code.value.strip() and code.scheme.strip()):
+        return None
+    meaning = _long_string(code.meaning) or _long_string(code.value)
+    return Code(code.value.strip(), code.scheme.strip()[:_SHORT_STRING], meaning)
+
+
+def _coded(code: Code) -> CodedConcept:
+    from highdicom.sr import CodedConcept
+
+    return CodedConcept(code.value, code.scheme, code.meaning)
 
 
 def _series_number(header: Dataset) -> int:

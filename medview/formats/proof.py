@@ -172,7 +172,8 @@ def _descriptions(dataset: Dataset, segments: Sequence[Segment]) -> Iterator[Tex
 
 
 def _is(item: Dataset, code: Code | None) -> bool:
-    return code is not None and (item.CodeValue, item.CodingSchemeDesignator) == (code.value, code.scheme)
+    value = item.get("CodeValue") or item.get("LongCodeValue") or item.get("URNCodeValue")
+    return code is not None and (value, item.CodingSchemeDesignator) == (code.value, code.scheme)
 
 
 def _frames(

@@ -15,11 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom import dcmread
 from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
 from pydicom.pixels.utils import iter_pixels
 
 from medview.catalog import terminology
-from medview.core.errors import GridMismatchError, InputError, UnreadableFileError
+from medview.core.errors import Cancelled, GridMismatchError, InputError, MedViewError, UnreadableFileError
 from medview.core.geometry import Floats, Geometry
 from medview.core.progress import NoProgress, Progress
 from medview.core.segmentation import Code, Color, Labels, ModelRef, Provenance, Segment, Segmentation
@@ -32,6 +31,8 @@ _LABEL_MAP = "1.2.840.10008.5.1.4.1.1.66.7"
 _SIDES = {("7771000", "SCT"), ("24028007", "SCT"), ("51440002", "SCT")}
 _EVEN_STEP = 0.05
 """How far, in slices, positions may be from even steps."""
+_MOST_SLICES = 20_000
+"""More can only come from damaged positions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +87,13 @@ def read_layers(
             segments = _segments(dataset)
             layers = _layers(dataset, frames, placements, grid, segments, progress)
             title, provenance = str(dataset.get("SeriesDescription", "") or path.stem), _provenance(dataset)
+    except (MedViewError, Cancelled):
+        raise
     except OSError as error:
         raise UnreadableFileError(
             Text.of("{name} cannot be read: {reason}.", name=path.name, reason=error.strerror or type(error).__name__)
         ) from error
-    except (InvalidDicomError, AttributeError, KeyError, IndexError, TypeError, ValueError, EOFError, RuntimeError,
-            NotImplementedError) as error:  # fmt: skip
+    except Exception as error:  # a damaged file may raise anything in a decoder
         raise UnreadableFileError(
             Text.of("{name} is damaged, or a kind of DICOM segmentation that MedView does not read.", name=path.name),
             "Ask for it in another form: uncompressed, or as NIfTI.",
@@ -168,7 +170,7 @@ def _own_grid(dataset: Dataset, frames: Sequence[_Frame]) -> Geometry:
     else:
         step = float(said or measures.get("SliceThickness") or 1.0)
     slices = (depths - depths[0]) / step
-    if np.abs(slices - np.rint(slices)).max() > _EVEN_STEP:
+    if np.abs(slices - np.rint(slices)).max() > _EVEN_STEP or slices[-1] >= _MOST_SLICES:
         raise GridMismatchError(
             "The slices of this segmentation are unevenly spaced.", "Open the series that it was drawn on first."
         )

@@ -138,6 +138,11 @@ def images_on(
             key = (placement.origin, placement.along_rows, placement.along_columns)
             found.setdefault(key, SourceImage(header, placement))
     if not found:
+        if lost and all(path.is_file() for path in lost):
+            raise GridMismatchError(
+                "This image did not come from DICOM files, so no DICOM segmentation of it can be made.",
+                "Save it as NIfTI instead.",
+            )
         if lost:
             raise GridMismatchError(
                 "The DICOM files of this series are gone or cannot be read.",

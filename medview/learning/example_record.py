@@ -110,14 +110,14 @@ class EditRecord(Record):
 
     Attributes:
         since: "proposal", or "revision 3".
-        voxels: How many voxels differ.
+        voxels: How many voxels differ; None when only the structures' own changes were counted.
         segments: What that is for each structure.
         strokes: How many edits the reader made; None when nobody counted.
         seconds: Time that the reader worked on them; None when nobody measured.
     """
 
     since: str
-    voxels: int
+    voxels: int | None
     segments: tuple[SegmentChange, ...]
     strokes: int | None = None
     seconds: float | None = None
@@ -184,7 +184,8 @@ class Example(Record):
         if self.model is None:
             return Provenance(None, self.saved_at, self.reader or None, self.reviewed_at)
         model = ModelRef(self.model.plugin_id, self.model.version, self.model.sha256)
-        edited = self.reviewed_at is not None or (self.edit is not None and self.edit.voxels > 0)
+        changed = self.edit is not None and any(one.added or one.removed for one in self.edit.segments)
+        edited = self.reviewed_at is not None or changed
         return Provenance(model, self.model.proposed_at, (self.reader or None) if edited else None, self.reviewed_at)
 
 
@@ -201,35 +202,56 @@ class Source(Record):
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """What a reader put into the corrections."""
+    """What a reader put into the corrections, as it was counted while they were made.
+
+    Attributes:
+        strokes: How many edits.
+        seconds: Time on task.
+        added: Voxels that came to a label since it was proposed: (label, voxels).
+        removed: Voxels that a label lost since: (label, voxels).
+    """
 
     strokes: int
     seconds: float
+    added: tuple[tuple[int, int], ...] = ()
+    removed: tuple[tuple[int, int], ...] = ()
 
 
 def changes(
     before: Labels, after: Labels, segments: Sequence[Segment], since: str, effort: Effort | None = None
 ) -> EditRecord:
     """What differs between two label maps (k, j, i) of one grid."""
-    differs = before != after
     records = []
     for segment in segments:
         was, now = before == segment.label, after == segment.label
-        sizes, both = (int(np.count_nonzero(was)), int(np.count_nonzero(now))), int(np.count_nonzero(was & now))
-        records.append(
-            SegmentChange(
-                label=segment.label,
-                name=segment.name,
-                before=sizes[0],
-                after=sizes[1],
-                added=sizes[1] - both,
-                removed=sizes[0] - both,
-                dice=2 * both / sum(sizes) if sum(sizes) else None,
-            )
-        )
+        count, both = int(np.count_nonzero(now)), int(np.count_nonzero(was & now))
+        records.append(_change(segment, count, count - both, int(np.count_nonzero(was)) - both))
+    return _edit(since, int(np.count_nonzero(before != after)), records, effort)
+
+
+def counted_changes(after: Labels, segments: Sequence[Segment], effort: Effort) -> EditRecord:
+    """What was changed since the labels (k, j, i) were proposed, from what was counted: the proposal itself is gone."""
+    added, removed = dict(effort.added), dict(effort.removed)
+    counts = {segment.label: int(np.count_nonzero(after == segment.label)) for segment in segments}
+    records = [
+        _change(segment, counts[segment.label], added.get(segment.label, 0), removed.get(segment.label, 0))
+        for segment in segments
+    ]
+    return _edit("proposal", None, records, effort)
+
+
+def _change(segment: Segment, after: int, added: int, removed: int) -> SegmentChange:
+    before = after - added + removed
+    dice = 2 * (after - added) / (before + after) if before + after else None
+    return SegmentChange(
+        label=segment.label, name=segment.name, before=before, after=after, added=added, removed=removed, dice=dice
+    )
+
+
+def _edit(since: str, voxels: int | None, records: Sequence[SegmentChange], effort: Effort | None) -> EditRecord:
     return EditRecord(
         since=since,
-        voxels=int(np.count_nonzero(differs)),
+        voxels=voxels,
         segments=tuple(records),
         strokes=effort.strokes if effort else None,
         seconds=effort.seconds if effort else None,

@@ -11,77 +11,39 @@ Revisions and images are folders that appear whole, by one rename, and never cha
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import logging
 import secrets
 import sqlite3
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from medview.core.case import Study
 from medview.core.errors import GridMismatchError, InputError, StorageError
 from medview.core.files import file_hash, flush, not_written, put_once, rename_folder, whole_folder, write_bytes
 from medview.core.progress import NoProgress, PartOf, Progress
-from medview.core.segmentation import Labels, Provenance, Segment
+from medview.core.segmentation import Labels, Segment
 from medview.core.text import Text
-from medview.core.volume import Volume, VolumeId
+from medview.core.volume import Volume
 from medview.formats.dicom_seg import described_segments
 from medview.formats.image_files import read_labels, write_labels, write_volume
 from medview.formats.proof import Proof, prove_image, prove_labels
+from medview.learning.draft import Draft, example_of, image_hash, keyed_hash, storable
 from medview.learning.example_index import ExampleIndex
 from medview.learning.example_record import (
     EditRecord,
-    Effort,
     Example,
     FileRecord,
-    GridRecord,
-    ModelRecord,
-    SegmentRecord,
     Source,
     changes,
+    counted_changes,
 )
 
 _log = logging.getLogger(__name__)
 _RECORD, _LABELS, _PROPOSAL, _IMAGE = "example.json", "labels.nii.gz", "proposal.nii.gz", "image.nii.gz"
 _PART = ".part-"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Draft:
-    """What shall be saved: values that nobody changes any more.
-
-    Attributes:
-        volume: The image.
-        labels: (k, j, i) uint8 or uint16.
-        segments: The structures.
-        provenance: Which model proposed the labels, and who reviewed them when.
-        study: Whose image it is.
-        reader: Who saves it.
-        source_files: The files of the series.
-        proposal: (k, j, i); the labels as the model proposed them, when they are known.
-        effort: What the reader put into the corrections, when somebody counted.
-        layer: Parts several segmentations of one image that have the same origin: 0, 1, ...
-    """
-
-    volume: Volume
-    labels: Labels
-    segments: tuple[Segment, ...]
-    provenance: Provenance
-    study: Study
-    reader: str
-    source_files: tuple[Path, ...] = ()
-    proposal: Labels | None = None
-    effort: Effort | None = None
-    layer: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +196,7 @@ class ExampleStore:
             return digest, FileRecord(name=_IMAGE, sha256=hash_path.read_text(encoding="ascii")), Proof(target)
         progress.raise_if_cancelled()
         with whole_folder(target) as temporary:
-            image = _storable(volume)
+            image = storable(volume)
             write_volume(image, temporary / _IMAGE)
             progress.report(0.6)
             progress.raise_if_cancelled()
@@ -268,7 +230,7 @@ class ExampleStore:
             files = tuple(FileRecord(name=path.name, sha256=file_hash(path)) for path in sorted(temporary.iterdir()))
             edit = self._edit(draft, segments, example_id)
             while True:
-                example = _example(draft, segments, secret, example_id, image, image_file, edit, files).model_copy(
+                example = example_of(draft, segments, secret, example_id, image, image_file, edit, files).model_copy(
                     update={"revision": _last_revision(home) + 1}
                 )
                 write_bytes(temporary / _RECORD, example.model_dump_json(indent=1).encode("utf-8"))
@@ -278,6 +240,8 @@ class ExampleStore:
     def _edit(self, draft: Draft, segments: tuple[Segment, ...], example_id: str) -> EditRecord | None:
         if draft.proposal is not None:
             return changes(draft.proposal, draft.labels, segments, "proposal", draft.effort)
+        if draft.effort is not None and draft.provenance.model is not None:
+            return counted_changes(draft.labels, segments, draft.effort)
         home = self.folder / "examples" / example_id
         last = _last_revision(home)
         previous = _record(home / f"{last:04d}") if last else None
@@ -300,7 +264,7 @@ class ExampleStore:
         return self.folder / "local" / f"{example_id}.json"
 
     def _example_id(self, secret: bytes, draft: Draft, image: str, origin: str) -> str:
-        return _key(secret, "example", draft.volume.series_uid, image, origin, str(draft.layer))[:24]
+        return keyed_hash(secret, "example", draft.volume.series_uid, image, origin, str(draft.layer))[:24]
 
     def _note(self, example: Example) -> None:
         try:
@@ -334,66 +298,6 @@ class ExampleStore:
                 Text.of("The examples in {folder} cannot be read.", folder=str(self.folder)),
                 "Check that the folder exists and that you may read it.",
             ) from error
-
-
-def image_hash(volume: Volume) -> str:
-    """Hash of the voxels and of where they lie; the same image gets the same one, whatever its file was."""
-    digest = hashlib.sha256()
-    place = np.round(volume.geometry.affine, 4) + 0.0
-    digest.update(f"{volume.voxels.dtype.str}|{volume.geometry.shape}|{place.tolist()}|".encode())
-    for plane in volume.voxels:
-        digest.update(np.ascontiguousarray(plane).data)
-    return digest.hexdigest()
-
-
-def _example(
-    draft: Draft,
-    segments: Sequence[Segment],
-    secret: bytes,
-    example_id: str,
-    image: str,
-    image_file: FileRecord,
-    edit: EditRecord | None,
-    files: tuple[FileRecord, ...],
-) -> Example:
-    patient, model = draft.study.patient, draft.provenance.model
-    proposed_at = draft.provenance.made_at
-    return Example(
-        schema_version=1,
-        example_id=example_id,
-        revision=1,
-        patient_key=_key(secret, "patient", patient.key.strip().casefold() or draft.study.uid),
-        study_key=_key(secret, "study", draft.study.uid),
-        series_key=_key(secret, "series", draft.volume.series_uid),
-        saved_at=datetime.now(UTC),
-        reader=draft.reader,
-        modality=draft.volume.modality.value,
-        unit=draft.volume.unit,
-        grid=GridRecord.of(draft.volume.geometry),
-        image=image,
-        image_file=image_file,
-        segments=tuple(SegmentRecord.of(segment) for segment in segments),
-        model=ModelRecord(
-            plugin_id=model.plugin_id, version=model.version, sha256=model.sha256, proposed_at=proposed_at
-        )
-        if model
-        else None,
-        reviewed_at=draft.provenance.reviewed_at,
-        edit=edit,
-        files=files,
-    )
-
-
-def _key(secret: bytes, kind: str, *values: str) -> str:
-    return hmac.new(secret, "|".join((kind, *values)).encode("utf-8"), hashlib.sha256).hexdigest()
-
-
-def _storable(volume: Volume) -> Volume:
-    """The image as NIfTI can hold it: what is no number becomes 0."""
-    if volume.voxels.dtype.kind != "f" or np.isfinite(volume.voxels).all():
-        return volume
-    voxels: NDArray[Any] = np.nan_to_num(volume.voxels, nan=0.0, posinf=0.0, neginf=0.0)
-    return Volume(VolumeId(uuid.uuid4().hex), volume.geometry, voxels, volume.modality, volume.unit, volume.series_uid)
 
 
 def _last_revision(home: Path) -> int:

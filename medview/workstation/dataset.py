@@ -16,8 +16,9 @@ from medview.core.segmentation import Labels, Provenance, Segment
 from medview.core.text import Text
 from medview.core.volume import Volume
 from medview.formats import dicom_files, dicom_seg, dicom_series, dicom_volume, image_files
+from medview.learning.draft import Draft
 from medview.learning.example_record import Example
-from medview.learning.examples import Damage, Draft, ExampleStore, Saved
+from medview.learning.examples import Damage, ExampleStore, Saved
 from medview.learning.exporters import Export, ExportKind
 from medview.learning.exporters import export as write_export
 from medview.learning.splits import Split

@@ -18,9 +18,11 @@ from medview.core.segmentation import Labels, Segmentation, SegmentationId
 from medview.core.text import Text
 from medview.core.volume import Volume
 from medview.formats.dicom_series import DicomSeries
+from medview.learning.draft import Draft
 from medview.learning.example_record import Effort, Example
-from medview.learning.examples import Draft, ExampleStore, Saved
+from medview.learning.examples import ExampleStore, Saved
 from medview.learning.exporters import Export, ExportKind, export
+from medview.workstation.edit_summary import EditSummary
 from medview.workstation.jobs import Job, JobQueue, Lane
 from medview.workstation.workspace import CaseOpened, Workspace, WorkspaceChange
 
@@ -88,7 +90,7 @@ class Teaching:
         self,
         segmentation: Segmentation | None = None,
         *,
-        effort: Effort | None = None,
+        edits: EditSummary | None = None,
         saved: Callable[[Segmentation], None] | None = None,
     ) -> Job[Saved]:
         """Keep a segmentation and its image for training: a new example, or a new revision of the one that it is.
@@ -97,7 +99,7 @@ class Teaching:
 
         Args:
             segmentation: Which one; the active one when not given.
-            effort: What the reader put into the corrections.
+            edits: What was changed since the labels were adopted, as it was counted.
             saved: Called on the main thread when the labels are on disk and have not been changed meanwhile.
 
         Raises:
@@ -125,7 +127,7 @@ class Teaching:
                 reader,
                 files,
                 proposal.labels() if proposal is not None else None,
-                effort,
+                Effort(edits.strokes, edits.seconds, edits.added, edits.removed) if edits is not None else None,
                 layer,
             )
             return self.store.save(draft, progress)

@@ -13,7 +13,7 @@ from medview.core.case import Patient, Study
 from medview.core.geometry import Geometry
 from medview.core.segmentation import Labels, ModelRef, Provenance, Segment
 from medview.core.volume import Modality, Volume, VolumeId
-from medview.learning.examples import Draft
+from medview.learning.draft import Draft
 from tests.support import source_series
 
 SHAPE = (4, 9, 7)

@@ -268,6 +268,16 @@ def test_odd_names_are_made_to_fit(tmp_path: Path) -> None:
     assert labels == ["x" * 64, "a/b c", "Segment 3"]
 
 
+def test_odd_codes_are_made_to_fit(tmp_path: Path) -> None:
+    volume, files = source_series.make(tmp_path / "ct", grid())
+    long = Code("123456789012345678", "99A-LONG-SCHEME-NAME", "m" * 100)
+    segments = (Segment(1, "A", (1, 2, 3), long, Code("", "", "")), Segment(2, "B", (1, 2, 3), Code("", "SCT", "x")))
+    assert dicom_seg.write(segmentation(grid(), None, *segments), volume, files, tmp_path / "seg.dcm").ok
+    first, second = dicom_seg.read(tmp_path / "seg.dcm", grid()).segments
+    assert first.code == Code("123456789012345678", "99A-LONG-SCHEME-", "m" * 64)
+    assert first.category == second.code == Code("85756007", "SCT", "Tissue")
+
+
 def test_files_that_are_gone_are_named_before_anything_is_lost(tmp_path: Path) -> None:
     volume, files = source_series.make(tmp_path / "ct", grid())
     target = tmp_path / "seg.dcm"
@@ -282,6 +292,13 @@ def test_files_that_are_gone_are_named_before_anything_is_lost(tmp_path: Path) -
         dicom_seg.write(segmentation(grid()), volume, files, target)
     assert target.read_bytes() == b"older"
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["seg.dcm"]
+
+
+def test_an_image_that_never_was_dicom_is_told_so(tmp_path: Path) -> None:
+    volume, _ = source_series.make(tmp_path / "ct", grid())
+    (tmp_path / "image.nii.gz").write_bytes(b"\x1f\x8b" + bytes(500))
+    with pytest.raises(GridMismatchError, match="did not come from DICOM"):
+        dicom_seg.write(segmentation(grid()), volume, [tmp_path / "image.nii.gz"], tmp_path / "seg.dcm")
 
 
 def test_other_files_among_the_source_do_no_harm(tmp_path: Path) -> None:
@@ -322,6 +339,25 @@ def test_what_is_no_segmentation_is_refused(tmp_path: Path) -> None:
     for path in (files[0], tmp_path / "broken.dcm", tmp_path / "missing.dcm"):
         with pytest.raises(UnreadableFileError, match=path.name):
             dicom_seg.read(path, grid())
+
+
+def test_damaged_files_are_clear_errors(tmp_path: Path) -> None:
+    volume, files = source_series.make(tmp_path / "ct", grid())
+    dicom_seg.write(segmentation(grid()), volume, files, tmp_path / "seg.dcm")
+    whole = (tmp_path / "seg.dcm").read_bytes()
+    random = np.random.default_rng(5)
+    refused = 0
+    for _ in range(150):
+        damaged = bytearray(whole)
+        for position in random.integers(132, len(whole), size=random.choice([1, 4, 20])):
+            damaged[position] = random.integers(256)
+        kept = len(whole) if random.random() < 0.5 else int(random.integers(len(whole)))
+        (tmp_path / "damaged.dcm").write_bytes(damaged[:kept])
+        try:
+            dicom_seg.read(tmp_path / "damaged.dcm", grid())
+        except InputError:
+            refused += 1
+    assert refused > 50
 
 
 def test_twenty_segments(tmp_path: Path) -> None:

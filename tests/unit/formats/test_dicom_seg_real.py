@@ -12,7 +12,7 @@ import SimpleITK
 from numpy.typing import NDArray
 from pydicom import dcmread
 
-from medview.core.errors import InputError
+from medview.core.errors import InputError, UnreadableFileError
 from medview.core.geometry import Floats, Geometry
 from medview.core.segmentation import Labels, Segment, Segmentation
 from medview.core.volume import Modality, Volume, VolumeId
@@ -87,6 +87,12 @@ def test_compressed_segmentations_equal_the_plain_one(real_data: Path, name: str
     packed = dicom_seg.read(folder / "pydicom-variants" / name)
     assert plain.labels.any()
     np.testing.assert_array_equal(packed.labels, plain.labels)
+
+
+@pytest.mark.parametrize("name", ["liver_rle.dcm", "liver_deflate.dcm"])
+def test_a_compression_without_a_decoder_is_a_clear_error(real_data: Path, name: str) -> None:
+    with pytest.raises(UnreadableFileError, match=name):
+        dicom_seg.read(real_data / "seg-dcmqi" / "pydicom-variants" / name)
 
 
 def test_overlapping_segments_become_layers(real_data: Path) -> None:

@@ -69,7 +69,7 @@ def test_saved_again_it_is_a_new_revision_and_the_old_one_stays(tmp_path: Path) 
     before = {path: path.read_bytes() for path in store.revision_folder(first).iterdir()}
     changed = drafts.labels()
     changed[3, 3, 3] = 1
-    second = store.save(replace(draft(), labels=changed, effort=Effort(3, 12.5))).example
+    second = store.save(replace(draft(), labels=changed)).example
     assert (second.example_id, second.revision) == (first.example_id, 2)
     assert {path: path.read_bytes() for path in store.revision_folder(first).iterdir()} == before
     assert store.examples() == (second,)
@@ -77,7 +77,7 @@ def test_saved_again_it_is_a_new_revision_and_the_old_one_stays(tmp_path: Path) 
     np.testing.assert_array_equal(store.labels(first), drafts.labels())
     np.testing.assert_array_equal(store.labels(second), changed)
     assert second.edit is not None
-    assert (second.edit.since, second.edit.voxels, second.edit.strokes) == ("revision 1", 1, 3)
+    assert (second.edit.since, second.edit.voxels, second.edit.strokes) == ("revision 1", 1, None)
     assert len(list((tmp_path / "store" / "images").iterdir())) == 1
 
 
@@ -95,6 +95,20 @@ def test_what_was_changed_since_the_model_is_written_down(tmp_path: Path) -> Non
     assert left.dice == pytest.approx(2 * 10 / 22)
     proposal = Nifti1Image.from_filename(store.revision_folder(example) / "proposal.nii.gz")
     np.testing.assert_array_equal(np.asarray(proposal.dataobj).T, drafts.labels())
+
+
+def test_what_was_counted_stands_in_for_a_proposal_that_is_gone(tmp_path: Path) -> None:
+    store = ExampleStore(tmp_path)
+    corrected = drafts.labels()
+    corrected[0, 1, 2:4] = 0
+    corrected[3, 0, 0] = 2
+    known = store.save(replace(draft(), labels=corrected, proposal=drafts.labels())).example.edit
+    effort = Effort(2, 12.5, added=((2, 1),), removed=((1, 2),))
+    counted = store.save(replace(draft(), labels=corrected, effort=effort)).example.edit
+    assert known is not None
+    assert counted is not None
+    assert counted.segments == known.segments
+    assert (counted.since, counted.strokes, counted.seconds) == ("proposal", 2, 12.5)
 
 
 def test_nothing_that_leaves_names_the_patient(tmp_path: Path) -> None:

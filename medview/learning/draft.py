@@ -1,0 +1,119 @@
+"""A case on its way into the example store."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medview.core.case import Study
+from medview.core.segmentation import Labels, Provenance, Segment
+from medview.core.volume import Volume, VolumeId
+from medview.learning.example_record import (
+    EditRecord,
+    Effort,
+    Example,
+    FileRecord,
+    GridRecord,
+    ModelRecord,
+    SegmentRecord,
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Draft:
+    """What shall be saved: values that nobody changes any more.
+
+    Attributes:
+        volume: The image.
+        labels: (k, j, i) uint8 or uint16.
+        segments: The structures.
+        provenance: Which model proposed the labels, and who reviewed them when.
+        study: Whose image it is.
+        reader: Who saves it.
+        source_files: The files of the series.
+        proposal: (k, j, i); the labels as the model proposed them, when they are known.
+        effort: What the reader put into the corrections, when somebody counted.
+        layer: Parts several segmentations of one image that have the same origin: 0, 1, ...
+    """
+
+    volume: Volume
+    labels: Labels
+    segments: tuple[Segment, ...]
+    provenance: Provenance
+    study: Study
+    reader: str
+    source_files: tuple[Path, ...] = ()
+    proposal: Labels | None = None
+    effort: Effort | None = None
+    layer: int = 0
+
+
+def image_hash(volume: Volume) -> str:
+    """Hash of the voxels and of where they lie; the same image gets the same one, whatever its file was."""
+    digest = hashlib.sha256()
+    place = np.round(volume.geometry.affine, 4) + 0.0
+    digest.update(f"{volume.voxels.dtype.str}|{volume.geometry.shape}|{place.tolist()}|".encode())
+    for plane in volume.voxels:
+        digest.update(np.ascontiguousarray(plane).data)
+    return digest.hexdigest()
+
+
+def example_of(
+    draft: Draft,
+    segments: Sequence[Segment],
+    secret: bytes,
+    example_id: str,
+    image: str,
+    image_file: FileRecord,
+    edit: EditRecord | None,
+    files: tuple[FileRecord, ...],
+) -> Example:
+    """The record of a draft, with revision 1. Every name of the patient becomes a hash keyed with the site's secret."""
+    patient, model = draft.study.patient, draft.provenance.model
+    proposed_at = draft.provenance.made_at
+    return Example(
+        schema_version=1,
+        example_id=example_id,
+        revision=1,
+        patient_key=keyed_hash(secret, "patient", patient.key.strip().casefold() or draft.study.uid),
+        study_key=keyed_hash(secret, "study", draft.study.uid),
+        series_key=keyed_hash(secret, "series", draft.volume.series_uid),
+        saved_at=datetime.now(UTC),
+        reader=draft.reader,
+        modality=draft.volume.modality.value,
+        unit=draft.volume.unit,
+        grid=GridRecord.of(draft.volume.geometry),
+        image=image,
+        image_file=image_file,
+        segments=tuple(SegmentRecord.of(segment) for segment in segments),
+        model=ModelRecord(
+            plugin_id=model.plugin_id, version=model.version, sha256=model.sha256, proposed_at=proposed_at
+        )
+        if model
+        else None,
+        reviewed_at=draft.provenance.reviewed_at,
+        edit=edit,
+        files=files,
+    )
+
+
+def keyed_hash(secret: bytes, kind: str, *values: str) -> str:
+    """A hash that only who has the secret can make again."""
+    return hmac.new(secret, "|".join((kind, *values)).encode("utf-8"), hashlib.sha256).hexdigest()
+
+
+def storable(volume: Volume) -> Volume:
+    """The image as NIfTI can hold it: what is no number becomes 0."""
+    if volume.voxels.dtype.kind != "f" or np.isfinite(volume.voxels).all():
+        return volume
+    voxels: NDArray[Any] = np.nan_to_num(volume.voxels, nan=0.0, posinf=0.0, neginf=0.0)
+    return Volume(VolumeId(uuid.uuid4().hex), volume.geometry, voxels, volume.modality, volume.unit, volume.series_uid)
