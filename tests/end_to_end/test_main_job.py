@@ -100,7 +100,7 @@ def test_a_corrected_case_is_kept_and_leaves_in_every_form(
         assert exported is not None
         assert exported.proof.ok
         assert exported.count == 1
-    counts = np.bincount(corrected.ravel())[1:]
+    counts = np.bincount(corrected.ravel(), minlength=len(answer.segments) + 1)[1:]
     _check_seg(folders[ExportKind.DICOM_SEG], counts, volume)
     _check_nifti(folders[ExportKind.NIFTI], volume, corrected)
     _check_monai(folders[ExportKind.MONAI], counts)
@@ -139,7 +139,7 @@ def _check_monai(folder: Path, counts: np.ndarray) -> None:
     parts = [name for name in ("training", "validation", "test") if json.loads(listed.read_text()).get(name)]
     (item,) = [one for part in parts for one in load_decathlon_datalist(str(listed), data_list_key=part)]
     labels = np.asarray(nibabel.nifti1.Nifti1Image.from_filename(item["label"]).dataobj)
-    assert np.bincount(labels.astype(int).ravel())[1:].tolist() == counts.tolist()
+    assert np.bincount(labels.astype(int).ravel(), minlength=counts.size + 1)[1:].tolist() == counts.tolist()
 
 
 def _check_nnunet(folder: Path, counts: np.ndarray) -> None:
@@ -148,5 +148,6 @@ def _check_nnunet(folder: Path, counts: np.ndarray) -> None:
     (labels,) = [path for path in folder.rglob("*.nii.gz") if "labels" in path.parent.name]
     image = next(path for path in folder.rglob("*.nii.gz") if "images" in path.parent.name)
     assert image.name == labels.name.replace(".nii.gz", "_0000.nii.gz")
-    found = np.bincount(np.asarray(nibabel.nifti1.Nifti1Image.from_filename(labels).dataobj).astype(int).ravel())[1:]
+    values = np.asarray(nibabel.nifti1.Nifti1Image.from_filename(labels).dataobj).astype(int)
+    found = np.bincount(values.ravel(), minlength=counts.size + 1)[1:]
     assert sorted(found.tolist()) == sorted(counts.tolist())
