@@ -170,7 +170,7 @@ def _common(volume: Volume, options: SeriesOptions, study: Study, series_uid: st
     frame = volume.geometry.frame_of_reference_uid or _uid(study.uid, "frame of reference")
     values: dict[str, Any] = {
         "SpecificCharacterSet": options.character_set,
-        "ImageType": ["ORIGINAL", "PRIMARY", "AXIAL"] if is_ct else ["ORIGINAL", "PRIMARY"],
+        "ImageType": ["ORIGINAL", "PRIMARY", "AXIAL" if is_ct else "OTHER"],
         "SOPClassUID": CTImageStorage if is_ct else MRImageStorage,
         "StudyDate": day,
         "SeriesDate": day,
@@ -221,6 +221,7 @@ _CT = {
     "AcquisitionNumber": "1",
 }
 _MR = {
+    "BodyPartExamined": "CHEST",
     "ScanningSequence": "GR",
     "SequenceVariant": "NONE",
     "ScanOptions": "",

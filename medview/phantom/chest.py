@@ -26,7 +26,7 @@ EXTENT_MM = (400.0, 384.0, 384.0)
 """Of the whole grid, along k, j, i."""
 _LOWEST_MM = -192.0
 _AIR_HU = -1000.0
-_SLAB = 8
+_VOXELS_AT_ONCE = 600_000
 _ANATOMY = Code("123037004", "SCT", "Anatomical Structure")
 _ABNORMAL = Code("49755003", "SCT", "Morphologically Altered Structure")
 
@@ -90,8 +90,10 @@ def make(
     voxels = np.empty(shape, dtype=np.int16)
     labels = np.zeros(shape, dtype=np.uint8)
 
+    slab = max(4, _VOXELS_AT_ONCE // (shape[1] * shape[2]))
+
     def fill(start: int) -> None:
-        stop = min(start + _SLAB, shape[0])
+        stop = min(start + slab, shape[0])
         values = _painted(parts, geometry, start, stop, labels[start:stop])
         for k in range(start, stop):
             values[k - start] += _noise(shape[1:], noise_hu, seed, k)
@@ -99,7 +101,7 @@ def make(
         voxels[start:stop] = values
 
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-        list(pool.map(fill, range(0, shape[0], _SLAB)))
+        list(pool.map(fill, range(0, shape[0], slab)))
     volume = Volume(
         VolumeId(f"chest-phantom-{seed}-{'x'.join(map(str, shape))}"),
         geometry,

@@ -123,7 +123,7 @@ def _vessels(side: int, random: np.random.Generator) -> list[Branch]:
     for direction in _SEGMENTS:
         heading = (side * direction[0], direction[1], direction[2])
         start = (root[0], root[1] + 4 * direction[1], root[2] + 6 * direction[2])
-        branches += grow(start, heading, 4.4, 26.0, 7, _depth(side), random)
+        branches += grow(start, heading, 4.4, 28.0, 6, _depth(side), random)
     return branches
 
 
