@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,6 +18,7 @@ from medview.core.text import Text
 _DOUBLE_SUFFIX = ".gz"
 _PART = ".part-"
 _CHUNK = 1 << 22
+_LEFT_BEHIND_S = 86_400.0
 
 
 @contextmanager
@@ -80,6 +82,17 @@ def rename_folder(temporary: Path, target: Path) -> bool:
         raise
     flush(target.parent)
     return True
+
+
+def sweep(folder: Path) -> None:
+    """Remove what programs that were killed left half-written anywhere below, once it is a day old."""
+    for path in folder.rglob(f"{_PART}*"):
+        with suppress(OSError):
+            if time.time() - path.stat().st_mtime > _LEFT_BEHIND_S:
+                if path.is_dir():
+                    shutil.rmtree(path, ignore_errors=True)
+                else:
+                    path.unlink()
 
 
 def put_once(temporary: Path, target: Path) -> None:

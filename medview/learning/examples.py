@@ -22,7 +22,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from medview.core.errors import GridMismatchError, InputError, StorageError
-from medview.core.files import file_hash, flush, not_written, put_once, rename_folder, whole_folder, write_bytes
+from medview.core.files import file_hash, flush, not_written, put_once, rename_folder, sweep, whole_folder, write_bytes
 from medview.core.progress import NoProgress, PartOf, Progress
 from medview.core.segmentation import Labels, Segment
 from medview.core.text import Text
@@ -144,7 +144,8 @@ class ExampleStore:
         return self._example_id(self._secret(), draft, image_hash(draft.volume), origin)
 
     def rebuild_index(self) -> int:
-        """Make the list anew from the folders; says how many revisions there are."""
+        """Make the list anew from the folders, and sweep them; says how many revisions there are."""
+        sweep(self.folder)
         found = tuple(self._in_folders())
         try:
             self._index.forget()

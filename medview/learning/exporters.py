@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,17 @@ def export(
     return result
 
 
+def free_folder(parent: Path, kind: ExportKind) -> Path:
+    """A folder to export to that does not exist yet, named as the form of the export wants it."""
+    if kind is ExportKind.NNUNET:
+        taken = {path.name[:10] for path in parent.glob("Dataset[0-9][0-9][0-9]_*")}
+        # numbers below 501 are used by public data sets
+        number = next((number for number in range(501, 1000) if f"Dataset{number}" not in taken), 999)
+        return parent / f"Dataset{number}_MedView"
+    names = (f"medview-{kind.value}{f'-{number}' if number > 1 else ''}" for number in count(1))
+    return next(parent / name for name in names if not (parent / name).exists())
+
+
 class _Job:
     """One export under way."""
 
@@ -120,11 +132,11 @@ class _Job:
     def step(self, number: int) -> Progress:
         """The progress of one example."""
         self.progress.raise_if_cancelled()
-        count = len(self.examples)
+        total = len(self.examples)
         self.progress.report(
-            number / count, Text.of("Exporting example {number} of {count}", number=number + 1, count=count)
+            number / total, Text.of("Exporting example {number} of {count}", number=number + 1, count=total)
         )
-        return PartOf(self.progress, number / count, (number + 1) / count)
+        return PartOf(self.progress, number / total, (number + 1) / total)
 
     def put_image(self, example: Example, path: Path) -> None:
         """Copy an image and prove the copy."""

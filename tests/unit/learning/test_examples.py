@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -158,6 +159,19 @@ def test_the_list_is_made_anew_from_the_folders(tmp_path: Path) -> None:
     shutil.rmtree(store.revision_folder(expected[1]).parent)
     assert list(ExampleStore(tmp_path).examples()) == [expected[0], expected[2]]
     assert store.rebuild_index() == 2
+
+
+def test_what_a_killed_program_left_is_swept(tmp_path: Path) -> None:
+    store = ExampleStore(tmp_path)
+    home = store.revision_folder(store.save(draft()).example).parent
+    for name, age_s in (("old", 100_000), ("new", 10)):
+        folder = home / f".part-{name}"
+        folder.mkdir()
+        (folder / "labels.nii.gz").write_bytes(b"half")
+        os.utime(folder, (time.time() - age_s,) * 2)
+    assert len(store.examples()) == 1
+    assert store.rebuild_index() == 1
+    assert sorted(path.name for path in home.iterdir()) == [".part-new", "0001"]
 
 
 def test_damage_is_found(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from medview.core.errors import Cancelled, InputError, StorageError
 from medview.core.segmentation import Segment
 from medview.core.volume import Modality
 from medview.learning.examples import ExampleStore
-from medview.learning.exporters import ExportKind, case_name, export
+from medview.learning.exporters import ExportKind, case_name, export, free_folder
 from medview.learning.splits import Split
 from tests.support import drafts
 from tests.support.drafts import draft, draft_from_dicom
@@ -210,3 +210,14 @@ def test_a_damaged_example_is_not_exported(tmp_path: Path, what: str) -> None:
     with pytest.raises(StorageError, match="damaged"):
         export(store, store.examples(), ExportKind.NIFTI, tmp_path / "pairs")
     assert not (tmp_path / "pairs").exists()
+
+
+def test_a_free_folder_is_found(store: ExampleStore, tmp_path: Path) -> None:
+    for kind in ExportKind:
+        found = []
+        for _ in range(2):
+            folder = free_folder(tmp_path, kind)
+            export(store, store.examples()[-1:], kind, folder) if kind is ExportKind.NNUNET else folder.mkdir()
+            found.append(folder)
+        assert len(set(found)) == 2
+    assert sorted(path.name for path in tmp_path.glob("Dataset*")) == ["Dataset501_MedView", "Dataset502_MedView"]

@@ -12,10 +12,14 @@ from medview.core.case import Case, Series
 from medview.core.errors import InputError, StorageError
 from medview.core.geometry import Box
 from medview.core.segmentation import Provenance, Segmentation
+from medview.formats import dicom_seg
 from medview.learning.exporters import ExportKind
+from medview.phantom.chest import Phantom
+from medview.workstation.importing import Importing
 from medview.workstation.jobs import JobQueue, JobState
 from medview.workstation.main_queue import MainQueue
 from medview.workstation.teaching import Teaching
+from medview.workstation.view_state import Viewing
 from medview.workstation.workspace import Workspace
 from tests.support import drafts
 from tests.support.drafts import draft_from_dicom
@@ -151,3 +155,36 @@ def test_examples_are_exported(desk: Desk, tmp_path: Path, kind: ExportKind) -> 
     assert isinstance(again.error, StorageError)
     with pytest.raises(InputError, match="nobody"):
         desk.teaching.export(kind, ["nobody"], tmp_path / "Dataset502_Lungs")
+
+
+def test_from_opened_files_to_a_segmentation_in_their_study(
+    small_series_folder: Path, small_phantom: Phantom, tmp_path: Path
+) -> None:
+    queue = MainQueue()
+    jobs, workspace = JobQueue(queue), Workspace()
+    importing = Importing(workspace, Viewing(), jobs, queue)
+    teaching = Teaching(workspace, jobs, importing, tmp_path / "store", lambda: "Reader One")
+    desk = Desk(queue, jobs, workspace, teaching, Case.__new__(Case))
+    importing.open_paths([small_series_folder])
+    desk.finish()
+    case, volume = workspace.active_case, workspace.active_volume
+    assert case is not None
+    assert volume is not None
+    truth = Segmentation(
+        volume.geometry, small_phantom.labels.copy(), small_phantom.segments, provenance=Provenance(drafts.MODEL.model)
+    )
+    case.add_segmentation(truth, on=volume.id)
+    desk.finish()
+    teaching.save_example(truth)
+    desk.finish()
+    job = teaching.export(ExportKind.DICOM_SEG, (), tmp_path / "segs")
+    desk.finish()
+    assert job.result is not None
+    assert (job.result.skipped, job.result.proof.ok) == ((), True)
+    (path,) = (tmp_path / "segs").iterdir()
+    again = dicom_seg.read(path, volume.geometry)
+    np.testing.assert_array_equal(again.labels != 0, small_phantom.labels != 0)
+    (example,) = teaching.examples()
+    assert example.edit is not None
+    assert (example.edit.since, example.edit.voxels) == ("proposal", 0)
+    jobs.close()
