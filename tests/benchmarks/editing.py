@@ -1,4 +1,7 @@
-"""How long editing takes: `python tests/benchmarks/editing.py [--json] [--quick]`."""
+"""How long editing takes: `python tests/benchmarks/editing.py [--json] [--quick]`.
+
+Volumes are compared stroke by stroke in turn, so that whatever else the machine does falls on both.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,9 @@ SMALL: Index = (40, 512, 512)
 SPACING_MM = (1.0, 0.7, 0.7)
 RADIUS_MM = 10.0
 STROKES = 12
+"""For each round."""
 SAMPLES = 25
+"""Of the mouse, for each stroke."""
 UNDO_LIMIT = 512 * 2**20
 
 
@@ -48,35 +53,33 @@ def station(journals: Path, shape: Index) -> Station:
 
 
 class Painter:
-    """Paints strokes that wander over the slice, and keeps the time of every call."""
+    """Paints strokes that wander over a slice, and keeps the time of every call, in seconds."""
 
     def __init__(self, one: Station, shape: BrushShape) -> None:
         self.one = one
         self.begins: list[float] = []
         self.dabs: list[float] = []
         self.ends: list[float] = []
-        self._shape = shape
         self._rng = np.random.default_rng(11)
+        one.correction.set_options(BrushOptions(shape=shape, radius_mm=RADIUS_MM))
 
-    def paint(self) -> float:
-        """Some strokes; the 95th percentile of the time that one sample of the mouse takes."""
+    def stroke(self) -> None:
+        """One stroke."""
         correction = self.one.correction
-        correction.set_options(BrushOptions(shape=self._shape, radius_mm=RADIUS_MM))
-        dabs: list[float] = []
-        for _ in range(STROKES):
-            correction.select_segment(int(self._rng.integers(1, 51)))
-            where = self._rng.uniform((12, 100, 100), (28, 400, 400))
-            self.begins.append(timed(correction.begin_stroke, self.one.at(*where), Plane.AXIAL))
-            for _ in range(SAMPLES):
-                where[1:] = np.clip(where[1:] + self._rng.uniform(-6, 6, 2), 20, 490)
-                point = self.one.at(*where)
-                dabs.append(timed(correction.stroke_to, point))
-            self.ends.append(timed(correction.end_stroke))
-        self.dabs += dabs
-        return percentile(dabs, 95)
+        correction.select_segment(int(self._rng.integers(1, 51)))
+        where = self._rng.uniform((20, 100, 100), (20, 400, 400))
+        self.begins.append(timed(correction.begin_stroke, self.one.at(*where), Plane.AXIAL))
+        for _ in range(SAMPLES):
+            where[1:] = np.clip(where[1:] + self._rng.uniform(-6, 6, 2), 20, 490)
+            self.sample(self.one.at(*where))
+        self.ends.append(timed(correction.end_stroke))
+
+    def sample(self, point: tuple[float, float, float]) -> None:
+        """One move of the mouse."""
+        self.dabs.append(timed(self.one.correction.stroke_to, point))
 
     def undo_all(self) -> float:
-        """Takes the strokes of one round back; the median time of a step."""
+        """Takes some strokes back; the median time of a step."""
         return float(np.median([timed(self.one.correction.undo) for _ in range(STROKES)]))
 
     def redo_all(self) -> float:
@@ -90,30 +93,34 @@ def timed(call: Callable[..., object], *arguments: object) -> float:
     return time.perf_counter() - start
 
 
-def strokes(folder: Path, opts: Options) -> list[Row]:
-    rows = []
-    for shape in BrushShape:
-        large = Painter(station(folder / f"large {shape}", LARGE), shape)
-        small = Painter(station(folder / f"small {shape}", SMALL), shape)
-        found = medians(interleave({"large": large.paint, "small": small.paint}, opts.rounds * 3))
-        rows.append(Row(f"{shape} of 10 mm, p95", found["large"] * 1e3, found["small"] * 1e3, "40 slices", 1.2, "ms"))
-        stroke = np.median(large.begins) + SAMPLES * np.median(large.dabs) + np.median(large.ends)
-        undo = medians(interleave({"undo": large.undo_all, "redo": large.redo_all}, opts.rounds))
-        for name, value in undo.items():
-            rows.append(Row(f"{name} of a {shape} stroke", value * 1e3, float(stroke) * 1e3, "the stroke", 1.0, "ms"))
-        rows.append(
-            Row("  press, p95", percentile(large.begins, 95) * 1e3, found["large"] * 1e3, "a sample", None, "ms")
-        )
-        rows.append(
-            Row("  release, p95", percentile(large.ends, 95) * 1e3, found["large"] * 1e3, "a sample", None, "ms")
-        )
-        for painter in (large, small):
-            painter.one.close()
+def in_turn(painters: tuple[Painter, ...], opts: Options) -> None:
+    """Stroke by stroke; the first stroke of each does not count."""
+    for number in range(opts.rounds * STROKES + 1):
+        for painter in painters:
+            painter.stroke()
+            if not number:
+                for times in (painter.begins, painter.dabs, painter.ends):
+                    times.clear()
+
+
+def strokes(folder: Path, shape: BrushShape, opts: Options) -> list[Row]:
+    large = Painter(station(folder / f"large {shape}", LARGE), shape)
+    small = Painter(station(folder / f"small {shape}", SMALL), shape)
+    in_turn((large, small), opts)
+    p95, p95_small = (percentile(painter.dabs, 95) * 1e3 for painter in (large, small))
+    stroke = float(np.median(large.begins) + SAMPLES * np.median(large.dabs) + np.median(large.ends)) * 1e3
+    undo = medians(interleave({"undo": large.undo_all, "redo": large.redo_all}, opts.rounds))
+    rows = [Row(f"{shape} of 10 mm, p95", p95, p95_small, "40 slices", 1.2, "ms")]
+    rows += [Row(f"  {name} of a stroke", one * 1e3, stroke, "the stroke", 1.0, "ms") for name, one in undo.items()]
+    rows.append(Row("  press, p95", percentile(large.begins, 95) * 1e3, p95, "a sample", None, "ms"))
+    rows.append(Row("  release, p95", percentile(large.ends, 95) * 1e3, p95, "a sample", None, "ms"))
+    large.one.close()
+    small.one.close()
     return rows
 
 
 def filling(opts: Options) -> Row:
-    """A liver-sized segment painted on every fifth slice, against the bare distance maps of its painted slices."""
+    """A liver-sized segment painted on every fifth slice, against bare distance maps of its painted slices."""
     geometry = Geometry.from_parts(LARGE, SPACING_MM)
     labels = np.zeros(LARGE, dtype=np.uint8)
     rows, columns = np.ogrid[:300, :280]
@@ -136,9 +143,11 @@ def filling(opts: Options) -> Row:
 
 
 def main() -> int:
-    opts = options(__doc__ or "")
+    opts = options("How long editing takes.")
+    rows: list[Row] = []
     with tempfile.TemporaryDirectory() as folder:
-        rows = strokes(Path(folder), opts)
+        for shape in BrushShape:
+            rows += strokes(Path(folder), shape, opts)
     rows.append(filling(opts))
     return report("Editing 512x512x400 with 50 labels", rows, opts)
 
