@@ -13,7 +13,6 @@ _MARKS = {
     "views": pytest.mark.gl,
     "ui": pytest.mark.gui,
     "end_to_end": pytest.mark.e2e,
-    "packaging": pytest.mark.frozen,
 }
 
 

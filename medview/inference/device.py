@@ -39,6 +39,16 @@ def choose(wanted: str = "auto") -> str:
     return "cpu"
 
 
+def describe() -> str:
+    """What models run on here, for people: the graphics card and its memory, or the processor's threads."""
+    import torch
+
+    if choose() == "cpu":
+        return f"CPU, {torch.get_num_threads()} threads, PyTorch {torch.__version__}"
+    card = torch.cuda.get_device_properties(0)
+    return f"{card.name}, {card.total_memory / 2**30:.0f} GiB, CUDA {torch.version.cuda}, PyTorch {torch.__version__}"
+
+
 def be_considerate() -> None:
     """Let a background thread's computations yield to the window.
 

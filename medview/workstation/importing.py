@@ -84,13 +84,15 @@ class Importing:
         Returns:
             The search. It fails, in plain words, when there is nothing that can be opened.
         """
-        search = _Search()
-        known = {uid: source.headers for uid, source in self._sources.items() if isinstance(source, DicomSeries)}
-        self._searches.append(search)
-        wanted = tuple(Path(path) for path in paths)
+        search, look = self._new_search(paths)
 
         def work(progress: Progress) -> Opened:
-            return self._search(wanted, known, search, progress)
+            opened = look(progress)
+            refused = _nothing_to_open(opened.series, opened.rejects)
+            if refused is not None:
+                progress.report(1.0, refused.what)
+                raise refused
+            return opened
 
         def end(error: MedViewError | None = None) -> None:
             self._make_thumbnails(search.found)
@@ -101,6 +103,16 @@ class Importing:
 
         title = Text("Looking through files")
         search.job = self._jobs.submit(title, work, lane=Lane.DISK, then=opened, failed=end)
+        return search.job
+
+    def find(self, paths: Sequence[Path]) -> Job[Opened]:
+        """Find the series in files and folders as `open_paths` does, and open none of them.
+
+        Returns:
+            The search. It does not fail because of what it finds.
+        """
+        search, look = self._new_search(paths)
+        search.job = self._jobs.submit(Text("Looking through files"), look, lane=Lane.DISK)
         return search.job
 
     def load(self, series_uid: str) -> Job[Volume] | None:
@@ -134,6 +146,13 @@ class Importing:
         """What a series is read from."""
         return self._sources.get(series_uid)
 
+    def _new_search(self, paths: Sequence[Path]) -> tuple[_Search, Callable[[Progress], Opened]]:
+        search = _Search()
+        known = {uid: source.headers for uid, source in self._sources.items() if isinstance(source, DicomSeries)}
+        self._searches.append(search)
+        wanted = tuple(Path(path) for path in paths)
+        return search, lambda progress: self._search(wanted, known, search, progress)
+
     def _search(
         self,
         paths: tuple[Path, ...],
@@ -164,10 +183,6 @@ class Importing:
             except MedViewError as error:
                 rejects.append(Reject(path, error.what))
         self._queue.post(lambda: self._put(search, sources, tuple(rejects)))
-        refused = _nothing_to_open([facts for facts, _ in sources], rejects)
-        if refused is not None:
-            progress.report(1.0, refused.what)
-            raise refused
         return Opened(tuple(facts for facts, _ in sources), tuple(rejects))
 
     def _announce(self, search: _Search, series: Sequence[Series]) -> None:

@@ -1,0 +1,5 @@
+"""The command line: the workstation without a window."""
+
+from medview.cli.program import main
+
+__all__ = ["main"]

@@ -1,0 +1,184 @@
+"""Commands that look at images: index, convert, snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from medview.cli import console
+from medview.cli.headless import existing, finish, home, nothing_in, open_series, workstation
+from medview.core.case import Reject, Series
+from medview.core.errors import InputError, StorageError
+from medview.core.progress import NoProgress
+from medview.core.segmentation import Segmentation
+from medview.core.text import Text
+from medview.core.volume import Volume
+
+Paths = Annotated[list[Path], typer.Argument(help="Files or folders.", metavar="PATH...")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+SeriesUid = Annotated[str, typer.Option("--series", help="UID of the series; the largest one when not given.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("index")(index)
+    app.command("convert")(convert)
+    app.command("snapshot")(snapshot)
+
+
+def index(paths: Paths, json: Json = False) -> None:
+    """List the studies and series in files and folders, and what is wrong with each."""
+    wanted = [existing(path) for path in paths]
+    with workstation(home()) as station:
+        opened = finish(station, station.importing.find(wanted))
+    series = opened.series if opened is not None else ()
+    rejects = opened.rejects if opened is not None else ()
+    if json:
+        console.print_json({"studies": _studies(series), "rejects": [_reject(one) for one in rejects]})
+    else:
+        _show(series, rejects)
+    if not series:
+        raise nothing_in(wanted, rejects)
+
+
+def _show(series: Sequence[Series], rejects: Sequence[Reject]) -> None:
+    rows = [(*_patient(one), *_series_row(one)) for one in series]
+    if series:
+        console.table(rows, ("Patient", "Study", "No", "Modality", "Description", "Size", "Spacing mm", "State", "UID"))
+    for reject in rejects:
+        console.say(f"not used: {reject.path}: {reject.reason}")
+
+
+def convert(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="A series, or a mask.")],
+    target: Annotated[
+        Path, typer.Argument(metavar="OUT", help="Ends in .nii.gz, .nii, .nrrd, .mha; a mask also in .dcm.")
+    ],
+    series: SeriesUid = "",
+    reference: Annotated[
+        Path | None, typer.Option(help="IN is a mask, and this is the series that it was drawn on.")
+    ] = None,
+) -> None:
+    """Convert a series to NIfTI, NRRD or MetaImage; with --reference, a mask between these and DICOM SEG."""
+    existing(source)
+    if not target.parent.is_dir():
+        raise console.CommandError(f"There is no folder {target.parent}.")
+    with workstation(home()) as station:
+        if reference is None:
+            _, volume = open_series(station, source, series)
+            _write_volume(volume, target)
+        else:
+            from medview.workstation import masks
+
+            case, volume = open_series(station, existing(reference), series)
+            mask = masks.read_mask(source, volume, NoProgress())
+            facts = case.series_with(volume.series_uid)
+            masks.write_mask(mask, volume, dicom_files_of(facts), target, NoProgress())
+    console.say(f"{target}: written, read back, identical.")
+
+
+def snapshot(
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="A series.")],
+    out: Annotated[Path, typer.Option(help="The picture, a PNG file.")],
+    seg: Annotated[Path | None, typer.Option(help="A mask to draw.")] = None,
+    series: SeriesUid = "",
+) -> None:
+    """Draw the four views off screen."""
+    existing(path)
+    if out.suffix.lower() != ".png":
+        raise console.CommandError(f"The picture {out} must be a .png file.")
+    if not out.parent.is_dir():
+        raise console.CommandError(f"There is no folder {out.parent}.")
+    from medview.views import opengl
+    from medview.views import snapshot as pictures
+
+    opengl.renderer_name()
+    opengl.silence()
+    with workstation(home()) as station:
+        _, volume = open_series(station, path, series)
+        segmentation = _mask(existing(seg), volume) if seg is not None else None
+        window = station.viewing.state.window
+        picture = pictures.four_views(volume, segmentation, window=window)
+    pictures.write_png(picture, out)
+    console.say(f"{out}: {picture.shape[1]} x {picture.shape[0]} pixels.")
+
+
+def dicom_files_of(series: Series | None) -> tuple[Path, ...]:
+    """The DICOM files of a series; empty when it comes from an image file."""
+    from medview.formats.image_files import is_image_file
+
+    files = series.files if series is not None else ()
+    return () if any(is_image_file(path) for path in files) else files
+
+
+def _mask(path: Path, volume: Volume) -> Segmentation:
+    from medview.workstation import masks
+
+    return masks.read_mask(path, volume, NoProgress())
+
+
+def _write_volume(volume: Volume, target: Path) -> None:
+    from medview.formats import image_files, proof
+
+    if not image_files.is_image_file(target):
+        raise InputError(
+            Text.of("A series cannot be written as {name}.", name=target.name),
+            Text("Choose a name that ends in .nii.gz, .nii, .nrrd or .mha; a .dcm mask needs --reference."),
+        )
+    image_files.write_volume(volume, target)
+    found = proof.prove_image(target, volume.voxels, volume.geometry)
+    if not found.ok:
+        raise StorageError(Text.of("{name} was written wrongly: {what}.", name=target.name, what=found.differences[0]))
+
+
+def _studies(series: tuple[Series, ...]) -> list[dict[str, Any]]:
+    studies: dict[str, dict[str, Any]] = {}
+    for one in series:
+        study = studies.setdefault(one.study.uid, {**console.plain(one.study), "series": []})
+        study["series"].append(_series(one))
+    return list(studies.values())
+
+
+def _series(series: Series) -> dict[str, Any]:
+    grid = series.geometry
+    return {
+        "uid": series.uid,
+        "number": series.number,
+        "modality": series.modality.value,
+        "description": series.description,
+        "body_part": series.body_part,
+        "files": len(series.files),
+        "slices": series.slices,
+        "folder": str(series.files[0].parent) if series.files else None,
+        "shape_kji": None if grid is None else grid.shape,
+        "spacing_mm_kji": None if grid is None else grid.spacing_mm,
+        "affine_lps": None if grid is None else grid.affine.tolist(),
+        "readable": grid is not None and series.refusal is None,
+        "remarks": [console.plain(remark) for remark in series.remarks],
+    }
+
+
+def _reject(reject: Reject) -> dict[str, str]:
+    return {"path": str(reject.path), "reason": str(reject.reason)}
+
+
+def _patient(series: Series) -> tuple[str, str]:
+    patient = series.study.patient
+    return patient.name or patient.key, " ".join(part for part in (series.study.date, series.study.description) if part)
+
+
+def _series_row(series: Series) -> tuple[str, ...]:
+    grid = series.geometry
+    remarks = "; ".join(str(remark.text) for remark in series.remarks)
+    return (
+        "" if series.number is None else str(series.number),
+        series.modality.value,
+        series.description,
+        f"{series.slices}" if grid is None else " x ".join(str(size) for size in grid.shape),
+        "" if grid is None else " x ".join(f"{step:.3g}" for step in grid.spacing_mm),
+        remarks or "ok",
+        series.uid,
+    )

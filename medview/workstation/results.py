@@ -1,0 +1,126 @@
+"""A plugin's answer as files: labels, DICOM SEG and a record of how it came about, each proved by reading it back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import medview
+from medview.core.errors import StorageError
+from medview.core.files import write_bytes
+from medview.core.progress import PartOf, Progress
+from medview.core.segmentation import Segmentation
+from medview.core.text import Text
+from medview.core.volume import Volume
+from medview.editing import measure
+from medview.inference.plugin import SegmentationResult
+from medview.workstation import masks
+
+SCHEMA = 1
+_MM3_IN_ML = 1000.0
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentSize:
+    """How much of a structure was found."""
+
+    label: int
+    name: str
+    voxels: int
+    volume_ml: float
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenResult:
+    """What was written, and what is in it.
+
+    Attributes:
+        folder: Where the files are.
+        files: Their names; each has been read back and compared.
+        segments: What was found, in the manifest's order.
+        record: The whole of `result.json`.
+    """
+
+    folder: Path
+    files: tuple[str, ...]
+    segments: tuple[SegmentSize, ...]
+    record: dict[str, Any]
+
+
+def write(
+    folder: Path,
+    segmentation: Segmentation,
+    result: SegmentationResult,
+    volume: Volume,
+    sources: Sequence[Path],
+    progress: Progress,
+) -> WrittenResult:
+    """Write an answer into a folder.
+
+    Args:
+        folder: Made when missing; files of the same names are replaced.
+        segmentation: The answer's labels and segments.
+        result: How it came about.
+        volume: What was analysed.
+        sources: The DICOM files of the volume; empty when it does not come from DICOM: then there is no seg.dcm.
+        progress: Reported to and asked for cancellation.
+
+    Raises:
+        StorageError: Something could not be written, or did not read back as meant.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(
+            Text.of("The folder {folder} cannot be made.", folder=str(folder)), Text("Choose another one.")
+        ) from error
+    names = ["labels.nii.gz", *(["seg.dcm"] if sources else [])]
+    for number, name in enumerate(names):
+        part = PartOf(progress, number / len(names), (number + 1) / len(names))
+        masks.write_mask(segmentation, volume, sources, folder / name, part)
+    counts = measure.count_voxels(segmentation.labels)
+    sizes = tuple(
+        SegmentSize(one.label, one.name, int(counts[one.label]), _ml(int(counts[one.label]), volume))
+        for one in segmentation.segments
+    )
+    record = _record(result, volume, sizes, names)
+    _write_record(record, folder / "result.json")
+    return WrittenResult(folder, (*names, "result.json"), sizes, record)
+
+
+def _ml(voxels: int, volume: Volume) -> float:
+    return voxels * volume.geometry.voxel_mm3 / _MM3_IN_ML
+
+
+def _record(
+    result: SegmentationResult, volume: Volume, sizes: Sequence[SegmentSize], names: Sequence[str]
+) -> dict[str, Any]:
+    return {
+        "schema": SCHEMA,
+        "program": f"MedView {medview.__version__}",
+        "written_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "plugin": asdict(result.model),
+        "device": result.device,
+        "seconds": round(result.seconds, 3),
+        "series": {
+            "uid": volume.series_uid,
+            "description": volume.description,
+            "modality": volume.modality.value,
+            "shape_kji": list(volume.geometry.shape),
+            "spacing_mm_kji": [round(step, 6) for step in volume.geometry.spacing_mm],
+        },
+        "segments": [asdict(size) for size in sizes],
+        "notes": [str(note) for note in result.notes],
+        "files": dict.fromkeys(names, "read back, identical"),
+    }
+
+
+def _write_record(record: dict[str, Any], path: Path) -> None:
+    """Write the record, and read it back."""
+    write_bytes(path, json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False).encode())
+    if json.loads(path.read_text(encoding="utf-8")) != record:
+        raise StorageError(Text.of("{name} was written wrongly.", name=path.name), Text("Choose another folder."))

@@ -1,0 +1,274 @@
+"""The command line, each command in a process of its own: what it prints, what it writes, and how it fails."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import nibabel
+import numpy as np
+import pydicom
+import pytest
+import SimpleITK
+
+from medview.phantom.chest import Phantom
+
+Ended = subprocess.CompletedProcess[str]
+Run = Callable[..., Ended]
+
+
+@pytest.fixture
+def medview(medview_home: Path, tmp_path: Path) -> Run:
+    """Runs a command in an empty folder, with a home of its own and no display."""
+    hidden = ("DISPLAY", "WAYLAND_DISPLAY")
+    environment = {name: value for name, value in os.environ.items() if name not in hidden}
+    root = Path(__file__).resolve().parents[2]
+    environment |= {"PYTHONPATH": str(root), "PYTHONWARNINGS": "ignore", "MEDVIEW_HOME": str(medview_home)}
+    here = tmp_path / "here"
+    here.mkdir()
+
+    def run(*arguments: str | Path) -> Ended:
+        command = [sys.executable, "-m", "medview", *map(str, arguments)]
+        return subprocess.run(
+            command, cwd=here, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        )
+
+    return run
+
+
+def _json(ended: Ended) -> Any:
+    assert ended.returncode == 0, ended.stderr
+    return json.loads(ended.stdout)
+
+
+def _refusal(ended: Ended) -> str:
+    """The one plain line of a command that failed."""
+    assert ended.returncode not in (0, None)
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith("medview: ")
+    assert "Traceback" not in ended.stdout
+    return line
+
+
+# What it prints
+
+
+def test_the_version(medview: Run) -> None:
+    ended = medview("--version")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.startswith("medview 0.")
+
+
+def test_help_names_every_command(medview: Run) -> None:
+    ended = medview("--help")
+    assert ended.returncode == 0
+    commands = ("index", "convert", "snapshot", "plugin", "dataset", "demo", "doctor", "selftest")
+    assert all(name in ended.stdout for name in commands)
+
+
+def test_help_loads_no_heavy_library(medview_home: Path) -> None:
+    program = (
+        "import sys; from medview.cli import main; main(['--help'])\n"
+        "heavy = {'torch', 'monai', 'vtkmodules', 'PySide6', 'SimpleITK', 'pydicom'}\n"
+        "sys.exit(sorted(heavy & sys.modules.keys()) or 0)"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_index_of_a_series(medview: Run, small_series_folder: Path, small_phantom: Phantom) -> None:
+    report = _json(medview("index", small_series_folder, "--json"))
+    (study,) = report["studies"]
+    (series,) = study["series"]
+    assert series["readable"]
+    assert series["files"] == 40
+    assert series["shape_kji"] == [40, 64, 64]
+    assert np.allclose(series["affine_lps"], small_phantom.volume.geometry.affine, atol=1e-4)
+    assert report["rejects"] == []
+    listed = medview("index", small_series_folder)
+    assert listed.returncode == 0
+    assert series["uid"] in listed.stdout
+
+
+def test_index_says_what_is_wrong_with_each(medview: Run, small_series_folder: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "mixed 影像"
+    shutil.copytree(small_series_folder, folder)
+    for path in sorted(folder.iterdir())[10:12]:
+        path.unlink()
+    (folder / "notes.txt").write_text("not an image")
+    report = _json(medview("index", folder, "--json"))
+    (series,) = report["studies"][0]["series"]
+    assert not series["readable"]
+    assert [remark["severity"] for remark in series["remarks"]] == ["refused"]
+    assert [Path(reject["path"]).name for reject in report["rejects"]] == ["notes.txt"]
+
+
+def test_the_plugins(medview: Run) -> None:
+    plugins = {plugin["id"]: plugin for plugin in _json(medview("plugin", "list", "--json"))["plugins"]}
+    assert plugins["ct_lungs"]["state"] == "ready"
+    assert plugins["ct_lungs"]["manifest"]["license"]["code"]
+
+
+def test_the_doctor(medview: Run) -> None:
+    report = _json(medview("doctor", "--json"))
+    assert report["well"]
+    assert {"program", "machine", "graphics", "models", "pixels", "folders", "plugins"} == {
+        fact["topic"] for fact in report["facts"]
+    }
+
+
+# What it writes
+
+
+def test_a_series_becomes_nifti(
+    medview: Run, small_series_folder: Path, small_phantom: Phantom, tmp_path: Path
+) -> None:
+    out = tmp_path / "out.nii.gz"
+    assert medview("convert", small_series_folder, out).returncode == 0
+    image = nibabel.nifti1.Nifti1Image.from_filename(out)
+    geometry = small_phantom.volume.geometry
+    expected = np.diag([-1.0, -1.0, 1.0, 1.0]) @ geometry.affine[:, [2, 1, 0, 3]]
+    assert np.allclose(image.affine, expected, atol=1e-3)
+    assert np.array_equal(np.asarray(image.dataobj).transpose(2, 1, 0), small_phantom.volume.voxels)
+
+
+def test_a_mask_becomes_dicom_seg_and_comes_back(
+    medview: Run, small_series_folder: Path, small_phantom: Phantom, tmp_path: Path
+) -> None:
+    mask = SimpleITK.GetImageFromArray((small_phantom.labels % 5).astype(np.uint8))
+    geometry = small_phantom.volume.geometry
+    mask.SetOrigin(geometry.origin_mm)
+    mask.SetSpacing(geometry.spacing_mm[::-1])
+    # Written with two axes the other way round, as many programs do: the same voxels, another order.
+    SimpleITK.WriteImage(SimpleITK.Flip(mask, (True, True, False)), str(tmp_path / "mask.nii.gz"))
+    seg = tmp_path / "seg.dcm"
+    ended = medview("convert", tmp_path / "mask.nii.gz", seg, "--reference", small_series_folder)
+    assert ended.returncode == 0, ended.stderr
+    assert pydicom.dcmread(seg).Modality == "SEG"
+    back = tmp_path / "back.nrrd"
+    assert medview("convert", seg, back, "--reference", small_series_folder).returncode == 0
+    read = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(back)))
+    assert np.array_equal(read, small_phantom.labels % 5)
+
+
+def test_a_plugin_writes_its_answer(
+    medview: Run, coarse_series_folder: Path, coarse_phantom: Phantom, tmp_path: Path
+) -> None:
+    out = tmp_path / "answer"
+    report = _json(
+        medview("plugin", "run", "ct_lungs", coarse_series_folder, "--out", out, "--device", "cpu", "--json")
+    )
+    assert sorted(path.name for path in out.iterdir()) == ["labels.nii.gz", "result.json", "seg.dcm"]
+    assert json.loads((out / "result.json").read_text(encoding="utf-8"))["plugin"]["plugin_id"] == "ct_lungs"
+    labels = np.asarray(nibabel.nifti1.Nifti1Image.from_filename(out / "labels.nii.gz").dataobj).transpose(2, 1, 0)
+    assert labels.shape == coarse_phantom.labels.shape
+    for segment in report["segments"]:
+        assert segment["voxels"] == np.count_nonzero(labels == segment["label"])
+    assert pydicom.dcmread(out / "seg.dcm").SegmentSequence
+
+
+def test_an_example_is_added_listed_exported_and_checked(
+    medview: Run, small_series_folder: Path, small_phantom: Phantom, tmp_path: Path
+) -> None:
+    mask = SimpleITK.GetImageFromArray((small_phantom.labels > 0).astype(np.uint8))
+    mask.SetOrigin(small_phantom.volume.geometry.origin_mm)
+    mask.SetSpacing(small_phantom.volume.geometry.spacing_mm[::-1])
+    SimpleITK.WriteImage(mask, str(tmp_path / "mask.nii.gz"))
+    arguments = ("dataset", "add", small_series_folder, tmp_path / "mask.nii.gz", "--name", "Body", "--json")
+    assert _json(medview(*arguments))["revision"] == 1
+    assert _json(medview(*arguments))["revision"] == 2
+    (listed,) = _json(medview("dataset", "list", "--json"))["examples"]
+    assert [segment["name"] for segment in listed["segments"]] == ["Body"]
+    exported = _json(medview("dataset", "export", "nifti", tmp_path / "exported", "--json"))
+    assert exported["examples"] == 1
+    assert _json(medview("dataset", "stats", "--json"))["revisions"] == 2
+    assert _json(medview("dataset", "verify", "--json"))["well"]
+
+
+def test_damage_in_the_store_is_found(
+    medview: Run, medview_home: Path, small_series_folder: Path, small_phantom: Phantom, tmp_path: Path
+) -> None:
+    mask = SimpleITK.GetImageFromArray((small_phantom.labels > 0).astype(np.uint8))
+    mask.SetOrigin(small_phantom.volume.geometry.origin_mm)
+    mask.SetSpacing(small_phantom.volume.geometry.spacing_mm[::-1])
+    SimpleITK.WriteImage(mask, str(tmp_path / "mask.nii.gz"))
+    assert medview("dataset", "add", small_series_folder, tmp_path / "mask.nii.gz").returncode == 0
+    labels = next((medview_home / "examples").rglob("labels.nii.gz"))
+    labels.chmod(0o600)
+    labels.write_bytes(labels.read_bytes()[:-1])
+    ended = medview("dataset", "verify", "--json")
+    assert not json.loads(ended.stdout)["well"]
+    assert "1 files" in _refusal(ended)
+
+
+# How it fails
+
+
+def test_what_is_not_there(medview: Run, tmp_path: Path) -> None:
+    missing = tmp_path / "missing"
+    for arguments in (
+        ("index", missing),
+        ("convert", missing, "a.nii.gz"),
+        ("snapshot", missing, "--out", "a.png"),
+        ("plugin", "run", "ct_lungs", missing, "--out", "out"),
+        ("dataset", "add", missing, missing),
+        (missing,),
+    ):
+        assert str(missing) in _refusal(medview(*arguments))
+
+
+def test_what_is_no_image(medview: Run, tmp_path: Path) -> None:
+    empty, text = tmp_path / "empty", tmp_path / "letter.txt"
+    empty.mkdir()
+    text.write_text("Dear colleague")
+    assert str(empty) in _refusal(medview("index", empty))
+    assert "letter.txt" in _refusal(medview("index", text))
+    assert "letter.txt" in _refusal(medview("plugin", "run", "ct_lungs", text, "--out", "out"))
+    ended = medview("index", text, "--json")
+    assert json.loads(ended.stdout)["studies"] == []
+    assert _refusal(ended)
+
+
+def test_what_is_not_known(medview: Run, small_series_folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    refused = _refusal(medview("plugin", "run", "ct_wings", small_series_folder, "--out", out))
+    assert "ct_wings" in refused
+    assert "ct_lungs" in refused
+    arguments = ("plugin", "run", "ct_lungs", small_series_folder, "--out", out, "--series", "1.2.3")
+    assert "1.2.3" in _refusal(medview(*arguments))
+    assert "1.2.3" in _refusal(medview("convert", small_series_folder, tmp_path / "a.nii.gz", "--series", "1.2.3"))
+    assert not out.exists()
+
+
+def test_what_cannot_be_written(medview: Run, small_series_folder: Path, tmp_path: Path) -> None:
+    assert "a.dcm" in _refusal(medview("convert", small_series_folder, tmp_path / "a.dcm"))
+    assert "nowhere" in _refusal(medview("convert", small_series_folder, tmp_path / "nowhere" / "a.nii.gz"))
+    assert ".png" in _refusal(medview("snapshot", small_series_folder, "--out", tmp_path / "a.jpg"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["here", "medview-home"]
+
+
+def test_a_mask_of_another_series(medview: Run, small_series_folder: Path, tmp_path: Path) -> None:
+    SimpleITK.WriteImage(SimpleITK.Image(8, 8, 8, SimpleITK.sitkUInt8), str(tmp_path / "mask.nii.gz"))
+    out = tmp_path / "seg.dcm"
+    refused = _refusal(medview("convert", tmp_path / "mask.nii.gz", out, "--reference", small_series_folder))
+    assert "mask.nii.gz" in refused
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    "arguments", [("plugin", "run"), ("index",), ("--frobnicate",), ("dataset", "export", "x", "y")]
+)
+def test_a_wrong_call(medview: Run, arguments: tuple[str, ...]) -> None:
+    assert _refusal(medview(*arguments))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there always is a display")
+def test_the_window_without_a_display(medview: Run) -> None:
+    assert "display" in _refusal(medview())
+    assert "display" in _refusal(medview("demo"))
