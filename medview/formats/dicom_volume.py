@@ -146,8 +146,8 @@ def _outwards(first: int, count: int) -> Iterator[tuple[int, int]]:
 def _voxel_type(series: DicomSeries) -> type[np.number[Any]]:
     """The smallest type that holds every value that the headers allow.
 
-    Hounsfield units are the exception: 16-bit pixels with an intercept could reach beyond int16, but no tissue, metal or padding does;
-    what lies beyond is cut to the limits of int16 (see `dicom_pixels.read_slice`).
+    Hounsfield units are the exception: 16-bit pixels with an intercept could reach beyond int16, but no tissue, metal
+    or padding does; what lies beyond is cut to the limits of int16 (see `dicom_pixels.read_slice`).
     """
     headers = series.headers
     if any(not one.slope.is_integer() or not one.intercept.is_integer() for one in headers):
