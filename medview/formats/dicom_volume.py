@@ -18,13 +18,14 @@ from numpy.typing import NDArray
 from medview.core.errors import UnsupportedSeriesError
 from medview.core.progress import Progress
 from medview.core.text import Text
-from medview.core.volume import Modality, Volume, VolumeId, Window
+from medview.core.volume import Volume, VolumeId, Window
 from medview.formats.dicom_header import Header, quiet_pydicom
 from medview.formats.dicom_pixels import is_hounsfield, is_inverted, read_slice, values_range
 from medview.formats.dicom_series import DicomSeries
 
 _SLICES_AT_ONCE = 16
 _MOST_THREADS = 4
+_AIR = -1024
 
 
 def read(
@@ -41,7 +42,8 @@ def read(
         series: The series.
         progress: Told how many slices have been read.
         first_slice: The slice along k to read first, then outwards from it; the middle one by default.
-        started: Called with the volume as soon as that slice is in; the others hold zeros until they arrive.
+        started: Called with the volume as soon as that slice is in; the others are black until they
+            arrive (-1024 HU, or 0).
         arrived: Called with (start, stop) along k when these slices hold their values. Both are called in this thread.
 
     Returns:
@@ -58,7 +60,7 @@ def read(
         refusal = series.facts.refusal
         raise UnsupportedSeriesError(refusal.text if refusal else "The series cannot be opened as a volume.")
     headers = series.headers
-    voxels: NDArray[Any] = np.zeros(geometry.shape, dtype=_voxel_type(series))
+    voxels: NDArray[Any] = np.full(geometry.shape, _AIR if _unit(series) == "HU" else 0, dtype=_voxel_type(series))
     volume = Volume(
         VolumeId(uuid.uuid4().hex),
         geometry,
@@ -70,13 +72,13 @@ def read(
         _windows(headers),
     )
     first = len(headers) // 2 if first_slice is None else min(max(first_slice, 0), len(headers) - 1)
-    with quiet_pydicom():
-        read_slice(headers[first], voxels[first])
-        if started is not None:
-            started(volume)
-        if arrived is not None:
-            arrived(first, first + 1)
-        _read_others(headers, voxels, first, progress, arrived)
+    quiet_pydicom()
+    read_slice(headers[first], voxels[first])
+    if started is not None:
+        started(volume)
+    if arrived is not None:
+        arrived(first, first + 1)
+    _read_others(headers, voxels, first, progress, arrived)
     return volume
 
 
@@ -146,13 +148,13 @@ def _outwards(first: int, count: int) -> Iterator[tuple[int, int]]:
 def _voxel_type(series: DicomSeries) -> type[np.number[Any]]:
     """The smallest type that holds every value that the headers allow.
 
-    CT is the exception: 16-bit pixels with an intercept could reach beyond int16, but no tissue, metal or padding does;
-    what lies beyond is cut to the limits of int16 (see `dicom_pixels.read_slice`).
+    Hounsfield units are the exception: 16-bit pixels with an intercept could reach beyond int16, but no tissue, metal
+    or padding does; what lies beyond is cut to the limits of int16 (see `dicom_pixels.read_slice`).
     """
     headers = series.headers
     if any(not one.slope.is_integer() or not one.intercept.is_integer() for one in headers):
         return np.float32
-    if series.facts.modality is Modality.CT and all(one.slope == 1 for one in headers):
+    if all(is_hounsfield(one) and one.slope == 1 for one in headers):
         return np.int16
     ranges = [values_range(one) for one in headers]
     low, high = min(low for low, _ in ranges), max(high for _, high in ranges)

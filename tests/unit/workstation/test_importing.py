@@ -241,6 +241,17 @@ def test_a_search_can_be_cancelled(desk: Desk, chest_series_folder: Path) -> Non
     assert desk.workspace.active_volume is None
 
 
+def test_a_stopped_search_leaves_no_series_that_seems_whole(desk: Desk, real_data: Path) -> None:
+    job = desk.importing.open_paths([real_data])
+    desk.wait(lambda: bool(desk.workspace.cases))
+    job.cancel()
+    desk.wait()
+    assert job.state is JobState.CANCELLED
+    found = [one for case in desk.workspace.cases for one in case.series]
+    assert found
+    assert {one.refusal.code if one.refusal else "" for one in found} == {"search-stopped"}
+
+
 def test_an_image_file_opens_with_its_guess(desk: Desk, small_phantom: Phantom, tmp_path: Path) -> None:
     image_files.write_volume(small_phantom.volume, tmp_path / "scan.nii.gz")
     desk.open(tmp_path / "scan.nii.gz")
@@ -267,7 +278,7 @@ def test_the_sample_study_is_made_once_and_opens(desk: Desk, tmp_path: Path) -> 
 
 
 def test_real_ct_mr_and_pet(desk: Desk, real_data: Path) -> None:
-    desk.open(real_data / "rtstruct-sarcoma-ct-pet-mr")
+    desk.open(real_data / "rtstruct-sarcoma-ct-pet-mr" / "STS_025" / "dicom")
     readable = [one for case in desk.workspace.cases for one in case.series if one.geometry is not None]
     assert sorted(one.modality for one in readable) == ["CT", "MR", "PT"]
     volume = desk.shown
