@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytest_plugins = ["tests.support.phantom_study"]
+
 _MARKS = {
     "views": pytest.mark.gl,
     "ui": pytest.mark.gui,

@@ -1,0 +1,179 @@
+"""The pixels of one DICOM image, as values in the unit of its series."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom import dcmread
+from pydicom.pixels.utils import pixel_array
+from pydicom.uid import UID, ExplicitVRBigEndian, JPEGExtended12Bit
+
+from medview.core.errors import UnreadableFileError
+from medview.core.text import Text
+from medview.formats.dicom_header import Header
+from medview.formats.raw_elements import Storage
+
+
+def is_hounsfield(header: Header) -> bool:
+    """Whether the values are Hounsfield units: CT with a rescale, unless it says that they are something else."""
+    return header.modality == "CT" and header.has_rescale and header.rescale_type in ("", "HU")
+
+
+def is_inverted(header: Header) -> bool:
+    """Whether values are turned round, so that larger is brighter: MONOCHROME1 whose values are no measurement."""
+    return header.photometric == "MONOCHROME1" and not is_hounsfield(header)
+
+
+def stored_range(header: Header) -> tuple[int, int]:
+    """The smallest and the largest value that the pixels can hold."""
+    if header.is_signed:
+        return -(1 << (header.bits_stored - 1)), (1 << (header.bits_stored - 1)) - 1
+    return 0, (1 << header.bits_stored) - 1
+
+
+def values_range(header: Header) -> tuple[float, float]:
+    """The smallest and the largest value that the image can hold after rescaling."""
+    low, high = (header.slope * value + header.intercept for value in stored_range(header))
+    return min(low, high), max(low, high)
+
+
+def read_slice(header: Header, out: NDArray[Any]) -> None:
+    """Read one image.
+
+    Args:
+        header: The image; grey, one frame.
+        out: (j, i), C-contiguous; gets the values: rescaled, and turned round where `is_inverted`.
+
+    Raises:
+        UnreadableFileError: The pixels are damaged or missing.
+    """
+    if not _read_in_place(header, out):
+        _put(header, _stored(header), out)
+
+
+def _read_in_place(header: Header, out: NDArray[Any]) -> bool:
+    """The fast way: 16-bit pixels go from the file into `out`, and need at most a number added."""
+    if not (
+        _is_native(header)
+        and header.bits_allocated == 16
+        and header.transfer_syntax != ExplicitVRBigEndian
+        and header.slope == 1
+        and not is_inverted(header)
+        and out.dtype in (np.int16, np.uint16)
+    ):
+        return False
+    pixels = out.view(np.int16 if header.is_signed else np.uint16)
+    _read_bytes(header, pixels)
+    _strip(header, pixels)
+    intercept = int(header.intercept)
+    if not intercept and pixels.dtype == out.dtype:
+        return True
+    limits = np.iinfo(out.dtype)
+    if int(pixels.min()) + intercept < limits.min or int(pixels.max()) + intercept > limits.max:
+        np.clip(pixels.astype(np.int32) + intercept, limits.min, limits.max, out=out, casting="unsafe")
+    elif intercept:
+        np.add(out, out.dtype.type(intercept), out=out)
+    return True
+
+
+def _stored(header: Header) -> NDArray[Any]:
+    """(j, i) stored values of any image that MedView opens."""
+    if _is_native(header) and header.bits_allocated in (8, 16):
+        is_big = header.transfer_syntax == ExplicitVRBigEndian
+        if not (is_big and header.bits_allocated == 8):
+            kind = f"{'>' if is_big else '<'}{'i' if header.is_signed else 'u'}{header.bits_allocated // 8}"
+            pixels = np.empty((header.rows, header.columns), dtype=kind)
+            _read_bytes(header, pixels)
+            pixels = pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
+            _strip(header, pixels)
+            return pixels
+    try:
+        decoded = _decoded(header)
+    except Exception as error:  # decoders raise anything on damaged pixels
+        raise UnreadableFileError(
+            Text.of(
+                "The pixels of {file} cannot be decoded ({syntax}).",
+                file=header.path.name,
+                syntax=UID(header.transfer_syntax).name,
+            ),
+            Text("Copy the series again from where it came from."),
+        ) from error
+    if decoded.shape != (header.rows, header.columns):
+        raise _cut_off(header)
+    return decoded
+
+
+def _decoded(header: Header) -> NDArray[Any]:
+    """(j, i) stored values, through pydicom's decoders; of 12-bit JPEG, which none of them has, through ITK's."""
+    if header.transfer_syntax == JPEGExtended12Bit and header.bits_stored > 8 and not is_inverted(header):
+        import SimpleITK
+
+        values = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(header.path))).reshape(header.rows, header.columns)
+        stored: NDArray[Any] = np.rint((values.astype(np.float64) - header.intercept) / header.slope).astype(np.int32)
+        return stored
+    dataset = dcmread(header.path, force=True)
+    dataset.file_meta.TransferSyntaxUID = UID(header.transfer_syntax)
+    return pixel_array(dataset, raw=True)
+
+
+def _put(header: Header, stored: NDArray[Any], out: NDArray[Any]) -> None:
+    values = stored
+    if is_inverted(header):
+        low, high = stored_range(header)
+        values = np.int32(low + high) - values.astype(np.int32)
+    if header.slope != 1 or header.intercept != 0:
+        values = values * header.slope + header.intercept
+    if np.issubdtype(out.dtype, np.integer):
+        limits = np.iinfo(out.dtype)
+        if values.min() < limits.min or values.max() > limits.max:
+            values = np.clip(values, limits.min, limits.max)
+    out[...] = values
+
+
+def _is_native(header: Header) -> bool:
+    return header.pixels is not None and header.pixels.storage is Storage.NATIVE
+
+
+def _read_bytes(header: Header, pixels: NDArray[Any]) -> None:
+    """Fill `pixels` from the place that the header remembers."""
+    place = header.pixels
+    target = memoryview(pixels.data).cast("B")
+    read = 0
+    if place is not None:
+        try:
+            with header.path.open("rb", buffering=0) as file:
+                file.seek(place.offset)
+                while read < len(target):
+                    count = file.readinto(target[read:])
+                    if not count:
+                        break
+                    read += count
+        except OSError as error:
+            raise UnreadableFileError(
+                Text.of("{file} can no longer be read.", file=header.path.name),
+                Text("Check that the folder or the disk is still there."),
+            ) from error
+    if read < len(target):
+        raise _cut_off(header)
+
+
+def _strip(header: Header, pixels: NDArray[Any]) -> None:
+    """Take away bits that are no pixel value (overlays once lay there), and extend the sign of short signed values."""
+    width = header.bits_allocated
+    above, below = width - 1 - header.high_bit, header.high_bit + 1 - header.bits_stored
+    if above < 0 or below < 0 or (above == 0 and below == 0):
+        return
+    low, high = stored_range(header)
+    if below == 0 and pixels.min() >= low and pixels.max() <= high:
+        return
+    np.left_shift(pixels, above, out=pixels)
+    np.right_shift(pixels, above + below, out=pixels)
+
+
+def _cut_off(header: Header) -> UnreadableFileError:
+    return UnreadableFileError(
+        Text.of("{file} is cut off: its pixels are not all there.", file=header.path.name),
+        Text("Copy the series again from where it came from."),
+    )

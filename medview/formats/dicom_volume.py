@@ -1,0 +1,181 @@
+"""Reads the pixels of a series into one array, the slice on screen first.
+
+Uncompressed pixels are read straight from their place in the file into their place in the volume; compressed ones go
+through pydicom and its decoders. Every slice is rescaled with its own slope and intercept, once, here.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medview.core.errors import UnsupportedSeriesError
+from medview.core.progress import Progress
+from medview.core.text import Text
+from medview.core.volume import Volume, VolumeId, Window
+from medview.formats.dicom_header import Header, quiet_pydicom
+from medview.formats.dicom_pixels import is_hounsfield, is_inverted, read_slice, values_range
+from medview.formats.dicom_series import DicomSeries
+
+_SLICES_AT_ONCE = 16
+_MOST_THREADS = 4
+_AIR = -1024
+
+
+def read(
+    series: DicomSeries,
+    progress: Progress,
+    *,
+    first_slice: int | None = None,
+    started: Callable[[Volume], None] | None = None,
+    arrived: Callable[[int, int], None] | None = None,
+) -> Volume:
+    """Read a series that `dicom_series.group` found regular.
+
+    Args:
+        series: The series.
+        progress: Told how many slices have been read.
+        first_slice: The slice along k to read first, then outwards from it; the middle one by default.
+        started: Called with the volume as soon as that slice is in; the others are black until they
+            arrive (-1024 HU, or 0).
+        arrived: Called with (start, stop) along k when these slices hold their values. Both are called in this thread.
+
+    Returns:
+        The volume that `started` got. Voxels: (k, j, i) int16, uint16, int32 or float32, the smallest that holds every
+        value exactly; Hounsfield units for CT.
+
+    Raises:
+        UnsupportedSeriesError: The series was refused.
+        UnreadableFileError: Pixels are damaged or missing.
+        Cancelled: The progress says so.
+    """
+    geometry = series.facts.geometry
+    if geometry is None:
+        refusal = series.facts.refusal
+        raise UnsupportedSeriesError(refusal.text if refusal else "The series cannot be opened as a volume.")
+    headers = series.headers
+    voxels: NDArray[Any] = np.full(geometry.shape, _AIR if _unit(series) == "HU" else 0, dtype=_voxel_type(series))
+    volume = Volume(
+        VolumeId(uuid.uuid4().hex),
+        geometry,
+        voxels,
+        series.facts.modality,
+        _unit(series),
+        series.facts.uid,
+        series.facts.description,
+        _windows(headers),
+    )
+    first = len(headers) // 2 if first_slice is None else min(max(first_slice, 0), len(headers) - 1)
+    quiet_pydicom()
+    read_slice(headers[first], voxels[first])
+    if started is not None:
+        started(volume)
+    if arrived is not None:
+        arrived(first, first + 1)
+    _read_others(headers, voxels, first, progress, arrived)
+    return volume
+
+
+def _read_others(
+    headers: tuple[Header, ...],
+    voxels: NDArray[Any],
+    first: int,
+    progress: Progress,
+    arrived: Callable[[int, int], None] | None,
+) -> None:
+    """Read stretches of slices in threads: reading and decoding leave Python's lock."""
+    done = 1
+    stretches = _outwards(first, len(headers))
+    threads = min(_MOST_THREADS, os.cpu_count() or 1)
+
+    def read_stretch(start: int, stop: int) -> tuple[int, int]:
+        for index in range(start, stop):
+            progress.raise_if_cancelled()
+            read_slice(headers[index], voxels[index])
+        return start, stop
+
+    with ThreadPoolExecutor(threads, thread_name_prefix="slices") as pool:
+        waiting: set[Future[tuple[int, int]]] = set()
+        try:
+            for stretch in stretches:
+                waiting.add(pool.submit(read_stretch, *stretch))
+                if len(waiting) > threads:
+                    done += _collect(waiting, arrived)
+                    progress.raise_if_cancelled()
+                    progress.report(done / len(headers), Text.of("{n} of {all} slices", n=done, all=len(headers)))
+            while waiting:
+                done += _collect(waiting, arrived)
+                progress.raise_if_cancelled()
+                progress.report(done / len(headers), Text.of("{n} of {all} slices", n=done, all=len(headers)))
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def _collect(waiting: set[Future[tuple[int, int]]], arrived: Callable[[int, int], None] | None) -> int:
+    """Wait for at least one stretch; how many slices have come."""
+    ready, _ = wait(waiting, return_when=FIRST_COMPLETED)
+    count = 0
+    for future in ready:
+        waiting.discard(future)
+        start, stop = future.result()
+        count += stop - start
+        if arrived is not None:
+            arrived(start, stop)
+    return count
+
+
+def _outwards(first: int, count: int) -> Iterator[tuple[int, int]]:
+    """Stretches [start, stop) that cover everything but `first`, nearest first, by turns above and below."""
+    above, below = first + 1, first
+    while above < count or below > 0:
+        if above < count:
+            stop = min(above + _SLICES_AT_ONCE, count)
+            yield above, stop
+            above = stop
+        if below > 0:
+            start = max(below - _SLICES_AT_ONCE, 0)
+            yield start, below
+            below = start
+
+
+def _voxel_type(series: DicomSeries) -> type[np.number[Any]]:
+    """The smallest type that holds every value that the headers allow.
+
+    Hounsfield units are the exception: 16-bit pixels with an intercept could reach beyond int16, but no tissue, metal
+    or padding does; what lies beyond is cut to the limits of int16 (see `dicom_pixels.read_slice`).
+    """
+    headers = series.headers
+    if any(not one.slope.is_integer() or not one.intercept.is_integer() for one in headers):
+        return np.float32
+    if all(is_hounsfield(one) and one.slope == 1 for one in headers):
+        return np.int16
+    ranges = [values_range(one) for one in headers]
+    low, high = min(low for low, _ in ranges), max(high for _, high in ranges)
+    for candidate in (np.int16, np.uint16, np.int32):
+        limits = np.iinfo(candidate)
+        if limits.min <= low and high <= limits.max:
+            return candidate
+    return np.float32
+
+
+def _unit(series: DicomSeries) -> str:
+    if all(is_hounsfield(one) for one in series.headers):
+        return "HU"
+    units = {one.units for one in series.headers}
+    return "Bq/ml" if units == {"BQML"} else ""
+
+
+def _windows(headers: tuple[Header, ...]) -> tuple[Window, ...]:
+    """The windows of the middle slice; turned round with the values where these are."""
+    header = headers[len(headers) // 2]
+    if not is_inverted(header):
+        return header.windows
+    low, high = values_range(header)
+    return tuple(Window(low + high - window.center, window.width) for window in header.windows)

@@ -1,0 +1,81 @@
+"""The small picture that stands for a series in a list."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medview.core.errors import MedViewError
+from medview.core.volume import Volume, Window
+from medview.formats.dicom_header import Header, quiet_pydicom
+from medview.formats.dicom_pixels import is_hounsfield, is_inverted, read_slice, values_range
+from medview.formats.dicom_series import DicomSeries
+
+SIZE = 96
+"""Longer side, pixels."""
+_SOFT_TISSUE = Window(40.0, 400.0)
+_GREY = ("MONOCHROME1", "MONOCHROME2")
+
+
+def of_series(series: DicomSeries) -> NDArray[np.uint8] | None:
+    """The middle image of a series: (row, column) uint8, square pixels; None when it has no image that can be drawn.
+
+    Never raises for damaged pixels: the list shows the series without a picture.
+    """
+    header = series.headers[len(series.headers) // 2]
+    if header.pixels is None or header.pixels.is_float or header.frames != 1:
+        return None
+    if header.samples_per_pixel != 1 or header.photometric not in _GREY or header.bits_allocated not in (8, 16):
+        return None
+    values = np.empty((header.rows, header.columns), dtype=np.float32)
+    quiet_pydicom()
+    try:
+        read_slice(header, values)
+    except MedViewError:
+        return None
+    spacing = header.pixel_spacing if len(header.pixel_spacing) == 2 and min(header.pixel_spacing) > 0 else (1.0, 1.0)
+    return _picture(values, (spacing[0], spacing[1]), _window(header))
+
+
+def of_volume(volume: Volume) -> NDArray[np.uint8]:
+    """The middle slice along k: (row, column) uint8, square pixels."""
+    _, row_mm, column_mm = volume.geometry.spacing_mm
+    window = volume.windows[0] if volume.windows else (_SOFT_TISSUE if volume.unit == "HU" else None)
+    return _picture(volume.voxels[volume.geometry.shape[0] // 2].astype(np.float32), (row_mm, column_mm), window)
+
+
+def _window(header: Header) -> Window | None:
+    if not header.windows:
+        return _SOFT_TISSUE if is_hounsfield(header) else None
+    window = header.windows[0]
+    if not is_inverted(header):
+        return window
+    low, high = values_range(header)
+    return Window(low + high - window.center, window.width)
+
+
+def _picture(values: NDArray[Any], spacing_mm: tuple[float, float], window: Window | None) -> NDArray[np.uint8]:
+    height_mm, width_mm = values.shape[0] * spacing_mm[0], values.shape[1] * spacing_mm[1]
+    scale = SIZE / max(height_mm, width_mm)
+    rows = _averaged(values, max(1, round(height_mm * scale)), axis=0)
+    small = _averaged(rows, max(1, round(width_mm * scale)), axis=1)
+    if window is None or small.max() <= window.lower or small.min() >= window.upper:
+        low, high = (float(value) for value in np.percentile(small, (0.5, 99.5)))
+        window = Window.between(low, max(high, low + 1e-3))
+    grey = (small - window.lower) / (window.upper - window.lower) * 255
+    return np.ascontiguousarray(np.clip(grey, 0, 255).astype(np.uint8))
+
+
+def _averaged(values: NDArray[Any], count: int, axis: int) -> NDArray[Any]:
+    """`count` samples along an axis: means of what lies between them, or repeats where there are fewer."""
+    size = values.shape[axis]
+    if count >= size:
+        repeated: NDArray[Any] = np.take(values, (np.arange(count) * size) // count, axis=axis)
+        return repeated
+    edges = (np.arange(count) * size) // count
+    sums = np.add.reduceat(values, edges, axis=axis, dtype=np.float64)
+    widths = np.diff(np.append(edges, size))
+    means: NDArray[Any] = sums / (widths[:, None] if axis == 0 else widths[None, :])
+    return means

@@ -1,0 +1,306 @@
+"""Opens what is dropped: finds series in the background, and reads the one that is wanted."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medview.core.case import Case, CaseId, Remark, Series, Severity
+from medview.core.errors import MedViewError
+from medview.core.geometry import Geometry, Point
+from medview.core.progress import Progress
+from medview.core.segmentation import Segmentation
+from medview.core.text import Text
+from medview.core.volume import Volume, VolumeId, Window
+from medview.formats import dicom_volume, image_files, thumbnails
+from medview.formats.dicom_series import DicomSeries
+from medview.workstation.jobs import Job, JobQueue, JobState, Lane
+from medview.workstation.main_queue import MainQueue
+from medview.workstation.searching import Found, Source, nothing_to_open, search
+from medview.workstation.view_state import Viewing
+from medview.workstation.windowing import initial_window
+from medview.workstation.workspace import CaseClosed, Workspace, WorkspaceChange
+
+
+@dataclass
+class _Drop:
+    """A drop that is being searched: what it has found, and the cases that the user has closed meanwhile."""
+
+    closed: set[CaseId] = field(default_factory=set)
+    found: list[str] = field(default_factory=list)
+    announced: dict[str, Series] = field(default_factory=dict)
+    job: Job[Found] | None = None
+
+
+@dataclass
+class _Load:
+    """A series that is being read, and what was active before it."""
+
+    series_uid: str
+    case: Case
+    before: tuple[Case | None, Volume | None, Segmentation | None]
+    volume: Volume | None = None
+    job: Job[Volume] | None = None
+
+
+class Importing:
+    """Brings files into the workspace. Main thread only; its jobs run in the disk lane."""
+
+    def __init__(self, workspace: Workspace, viewing: Viewing, jobs: JobQueue, queue: MainQueue) -> None:
+        self._workspace = workspace
+        self._viewing = viewing
+        self._jobs = jobs
+        self._queue = queue
+        self._sources: dict[str, Source] = {}
+        self._drops: list[_Drop] = []
+        self._loads: dict[str, _Load] = {}
+        self._seen: dict[VolumeId, tuple[Point, Window]] = {}
+        workspace.changed.connect(self._workspace_changed)
+        jobs.changed.connect(self._job_changed)
+
+    def open_paths(self, paths: Sequence[Path]) -> Job[Found]:
+        """Find the series in files and folders, and then open the largest volume among them.
+
+        Series appear in the workspace while the search goes on, and are judged when it is over. One single DICOM file
+        stands for its whole series. What is open already stays as it is.
+
+        Returns:
+            The search. It fails, in plain words, when there is nothing that can be opened.
+        """
+        drop = _Drop()
+        known = {uid: source.headers for uid, source in self._sources.items() if isinstance(source, DicomSeries)}
+        self._drops.append(drop)
+        wanted = tuple(Path(path) for path in paths)
+
+        def work(progress: Progress) -> Found:
+            found = search(
+                wanted, known, progress, lambda series: self._queue.post(partial(self._announce, drop, series))
+            )
+            self._queue.post(lambda: self._put(drop, found))
+            refused = nothing_to_open(found)
+            if refused is not None:
+                progress.report(1.0, refused.what)
+                raise refused
+            return found
+
+        def end(error: MedViewError | None = None) -> None:
+            self._make_thumbnails(drop.found)
+
+        def opened(found: Found) -> None:
+            self._open_largest(found)
+            end()
+
+        title = Text("Looking through files")
+        drop.job = self._jobs.submit(title, work, lane=Lane.DISK, then=opened, failed=end)
+        return drop.job
+
+    def load(self, series_uid: str) -> Job[Volume] | None:
+        """Open a series: read it in the background, and show it as soon as its first slice is in.
+
+        Returns:
+            The job that reads it; None when it is in memory, or not known: then it is only shown.
+        """
+        case = self._workspace.case_with_series(series_uid)
+        source = self._sources.get(series_uid)
+        if case is None or source is None:
+            return None
+        volume = case.volume_of_series(series_uid)
+        load = self._loads.get(series_uid)
+        if volume is not None:
+            self._show(case, volume)
+            return load.job if load is not None else None
+        if load is not None:
+            return load.job
+        workspace = self._workspace
+        load = _Load(series_uid, case, (workspace.active_case, workspace.active_volume, workspace.active_segmentation))
+        self._loads[series_uid] = load
+        series = case.series_with(series_uid)
+        title = Text.of("Opening {series}", series=series.description if series is not None else "")
+        load.job = self._jobs.submit(
+            title, self._reading(load, source), lane=Lane.DISK, then=lambda read: self._complete(load, read)
+        )
+        return load.job
+
+    def source(self, series_uid: str) -> Source | None:
+        """What a series is read from."""
+        return self._sources.get(series_uid)
+
+    def _announce(self, drop: _Drop, series: Sequence[Series]) -> None:
+        """Show series whose files are still being found: without judgement, and not yet to be opened."""
+        for facts in series:
+            if CaseId(facts.study.uid) not in drop.closed:
+                drop.announced[facts.uid] = facts = replace(facts, geometry=None, remarks=())
+                self._workspace.case_of(facts.study).put_series(facts)
+
+    def _put(self, drop: _Drop, found: Found) -> None:
+        for facts, source in found.sources:
+            if CaseId(facts.study.uid) in drop.closed:
+                continue
+            case = self._workspace.case_of(facts.study)
+            if isinstance(source, DicomSeries) or facts.uid not in self._sources:
+                self._sources[facts.uid] = source
+                case.put_series(facts)
+            drop.found.append(facts.uid)
+        if found.rejects:
+            self._workspace.add_rejects(found.rejects)
+
+    def _give_up(self, drop: _Drop) -> None:
+        """Say of the series of a stopped search that nobody knows whether they are whole."""
+        text = Text("The search was stopped before all files had been seen; drop the folder again.")
+        for uid, facts in drop.announced.items():
+            case = self._workspace.case_with_series(uid)
+            if case is not None and uid not in self._sources:
+                case.put_series(replace(facts, remarks=(Remark(Severity.REFUSED, "search-stopped", text),)))
+
+    def _open_largest(self, found: Found) -> None:
+        readable = [one for one in found.series if one.geometry is not None and one.uid in self._sources]
+        largest = max(readable, key=_voxel_count, default=None)
+        if largest is not None:
+            self.load(largest.uid)
+
+    def _make_thumbnails(self, uids: Sequence[str]) -> None:
+        wanted = [(uid, source) for uid in uids if isinstance(source := self._sources.get(uid), DicomSeries)]
+        if not wanted:
+            return
+
+        def work(progress: Progress) -> None:
+            for number, (uid, source) in enumerate(wanted):
+                progress.raise_if_cancelled()
+                progress.report(number / len(wanted))
+                picture = thumbnails.of_series(source)
+                if picture is not None:
+                    self._queue.post(partial(self._put_thumbnail, uid, picture))
+
+        self._jobs.submit(Text("Making previews"), work, lane=Lane.DISK)
+
+    def _put_thumbnail(self, uid: str, picture: NDArray[np.uint8]) -> None:
+        case = self._workspace.case_with_series(uid)
+        if case is not None:
+            case.put_thumbnail(uid, picture)
+
+    def _reading(self, load: _Load, source: Source) -> Callable[[Progress], Volume]:
+        """The work of reading one series."""
+
+        def started(volume: Volume, slices: slice = slice(None)) -> None:
+            window = initial_window(volume, slices)
+            self._queue.post(lambda: self._started(load, volume, window))
+
+        def arrived(start: int, stop: int) -> None:
+            self._queue.post(lambda: self._arrived(load, start, stop))
+
+        def work(progress: Progress) -> Volume:
+            if isinstance(source, DicomSeries):
+                first = len(source.headers) // 2
+                return dicom_volume.read(
+                    source,
+                    progress,
+                    first_slice=first,
+                    started=lambda volume: started(volume, slice(first, first + 1)),
+                    arrived=arrived,
+                )
+            volume = image_files.read_volume(source, progress)
+            started(volume)
+            arrived(0, volume.geometry.shape[0])
+            return volume
+
+        return work
+
+    def _started(self, load: _Load, volume: Volume, window: Window) -> None:
+        if load.job is not None and load.job.cancel_asked:
+            return
+        load.volume = volume
+        self._seen[volume.id] = (volume.geometry.center_mm, window)
+        load.case.add_volume(volume, complete=False)
+        self._show(load.case, volume)
+
+    def _arrived(self, load: _Load, start: int, stop: int) -> None:
+        if load.volume is not None:
+            load.case.slices_arrived(load.volume.id, start, stop)
+
+    def _complete(self, load: _Load, volume: Volume) -> None:
+        self._loads.pop(load.series_uid, None)
+        load.case.complete_volume(volume.id)
+        source = self._sources.get(load.series_uid)
+        facts = load.case.series_with(load.series_uid)
+        if isinstance(source, Path) and facts is not None:
+            load.case.put_series(image_files.with_guess(facts, volume))
+            load.case.put_thumbnail(facts.uid, thumbnails.of_volume(volume))
+
+    def _show(self, case: Case, volume: Volume) -> None:
+        """Make a volume the active one: as it was last seen, or where the reader looks in the same patient space."""
+        state = self._viewing.state
+        old = self._workspace.active_volume
+        if old is volume:
+            return
+        cursor, window = self._seen.get(volume.id, (volume.geometry.center_mm, initial_window(volume)))
+        if old is not None:
+            self._seen[old.id] = (state.cursor, state.window)
+            if _share_space(old.geometry, volume.geometry) and volume.geometry.voxel_at(state.cursor) is not None:
+                cursor = state.cursor
+        segmentation = next(iter(reversed(case.segmentations_on(volume.id))), None)
+        self._workspace.activate(case, volume, segmentation)
+        self._viewing.update(
+            volume_id=volume.id,
+            segmentation_id=segmentation.id if segmentation is not None else None,
+            cursor=cursor,
+            window=window,
+            inverted=False,
+        )
+
+    def _job_changed(self, job: Job[Any]) -> None:
+        """A load that has failed or was cancelled takes its half-read volume with it."""
+        drop = next((one for one in self._drops if one.job is job), None)
+        if drop is not None and job.state.is_final:
+            self._drops.remove(drop)
+            if job.state is not JobState.DONE:
+                self._give_up(drop)
+        load = next((one for one in self._loads.values() if one.job is job), None)
+        if load is None or job.state not in (JobState.FAILED, JobState.CANCELLED):
+            return
+        del self._loads[load.series_uid]
+        volume = load.volume
+        if volume is None:
+            return
+        if self._workspace.active_volume is volume:
+            self._return_to(load.before)
+        load.case.remove_volume(volume.id)
+
+    def _return_to(self, before: tuple[Case | None, Volume | None, Segmentation | None]) -> None:
+        case, volume, _ = before
+        if case is not None and volume is not None and volume.id in case.volumes and case in self._workspace.cases:
+            self._show(case, volume)
+        else:
+            self._workspace.activate(None, None)
+            self._viewing.update(volume_id=None, segmentation_id=None)
+
+    def _workspace_changed(self, change: WorkspaceChange) -> None:
+        if not isinstance(change, CaseClosed):
+            return
+        for drop in self._drops:
+            drop.closed.add(change.case_id)
+        for load in self._loads.values():
+            if load.case.id == change.case_id and load.job is not None:
+                load.job.cancel()
+        for uid in [uid for uid, source in self._sources.items() if _case_id(uid, source) == change.case_id]:
+            del self._sources[uid]
+        if self._workspace.active_volume is None:
+            self._viewing.update(volume_id=None, segmentation_id=None)
+
+
+def _case_id(uid: str, source: Source) -> CaseId:
+    return CaseId(source.facts.study.uid if isinstance(source, DicomSeries) else uid)
+
+
+def _voxel_count(series: Series) -> int:
+    return math.prod(series.geometry.shape) if series.geometry is not None else 0
+
+
+def _share_space(one: Geometry, other: Geometry) -> bool:
+    return one.frame_of_reference_uid is not None and one.frame_of_reference_uid == other.frame_of_reference_uid

@@ -1,0 +1,61 @@
+"""Which grey values a volume is first shown with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medview.core.volume import Volume, Window
+
+SOFT_TISSUE = Window(40.0, 400.0)
+_SAMPLES = 200_000
+_LOW_PERCENT, _HIGH_PERCENT = 0.5, 99.5
+_BODY_SHARE = 0.05
+_LEAST_BODY = 0.01
+
+
+def initial_window(volume: Volume, slices: slice = slice(None)) -> Window:
+    """The window that a reader would choose to begin with.
+
+    The one stored with the image, unless it would show nothing of it; for Hounsfield units soft tissue; for everything
+    else from black air to the brightest half per cent of the body.
+
+    Args:
+        volume: The volume.
+        slices: The slices along k that hold their values; all by default.
+    """
+    sample = _sample(volume.voxels[slices])
+    stored = next((window for window in volume.windows if _shows_something(window, sample)), None)
+    if stored is not None:
+        return stored
+    if volume.unit == "HU":
+        return SOFT_TISSUE
+    return body_window(sample)
+
+
+def body_window(sample: NDArray[Any]) -> Window:
+    """From the lowest values to the brightest half per cent of what is not background.
+
+    Args:
+        sample: Voxel values, any shape.
+    """
+    low, high = (float(value) for value in np.percentile(sample, (_LOW_PERCENT, 99.9)))
+    body = sample[sample > low + _BODY_SHARE * (high - low)]
+    if body.size >= _LEAST_BODY * sample.size:
+        high = float(np.percentile(body, _HIGH_PERCENT))
+    if high <= low:
+        low, high = float(sample.min()), float(sample.max())
+    return Window.between(low, max(high, low + 1e-3))
+
+
+def _sample(voxels: NDArray[Any]) -> NDArray[Any]:
+    """At most some 200 000 values, evenly spread; an odd step keeps clear of the row length."""
+    flat = voxels.reshape(-1)
+    return flat[:: max(1, flat.size // _SAMPLES) | 1]
+
+
+def _shows_something(window: Window, sample: NDArray[Any]) -> bool:
+    low, high = np.percentile(sample, (1, 99.9))
+    return window.width > 0 and window.lower < high and window.upper > low

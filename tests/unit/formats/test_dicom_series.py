@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+import random
+from itertools import permutations, product
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from medview.core.geometry import Geometry
+from medview.core.progress import NoProgress
+from medview.core.volume import Modality, Volume, VolumeId
+from medview.formats import dicom_files, dicom_series, dicom_volume
+from medview.formats.dicom_writer import SeriesOptions, write_series
+from medview.phantom.chest import Phantom
+from tests.support.phantom_study import series_in
+
+ORIENTATIONS = [
+    np.array([[sign[row] if axes[row] == column else 0.0 for column in range(3)] for row in range(3)])
+    for axes in permutations(range(3))
+    for sign in product((1.0, -1.0), repeat=3)
+]
+
+
+def small_volume(direction: np.ndarray | None = None) -> Volume:
+    voxels = np.random.default_rng(1).integers(-1000, 2000, (4, 5, 6)).astype(np.int16)
+    geometry = Geometry.from_parts((4, 5, 6), (3.0, 0.7, 1.1), (-20.0, 30.0, 5.5), direction)
+    return Volume(VolumeId("v"), geometry, voxels, Modality.CT, "HU", "s")
+
+
+@pytest.mark.parametrize("direction", ORIENTATIONS, ids=range(48))
+def test_every_orientation_keeps_every_voxel_at_its_place(direction: np.ndarray, tmp_path: Path) -> None:
+    truth = small_volume(direction)
+    write_series(truth, tmp_path, SeriesOptions(shuffled=3))
+    volume = dicom_volume.read(series_in(tmp_path), NoProgress())
+    assert volume.geometry.is_right_handed
+    indices = np.argwhere(np.ones(truth.geometry.shape))
+    found = volume.geometry.to_index(truth.geometry.to_patient(indices.astype(float)))
+    assert np.abs(found - np.rint(found)).max() < 1e-6
+    k, j, i = np.rint(found).astype(int).T
+    assert np.array_equal(volume.voxels[k, j, i], truth.voxels.reshape(-1))
+
+
+def test_oblique_slices_with_unequal_pixels(tmp_path: Path) -> None:
+    turn, _ = np.linalg.qr(np.random.default_rng(4).normal(size=(3, 3)))
+    truth = small_volume(turn * np.sign(np.linalg.det(turn)) * -1)
+    write_series(truth, tmp_path)
+    volume = dicom_volume.read(series_in(tmp_path), NoProgress())
+    assert volume.geometry.same_grid(truth.geometry, 1e-4) == truth.geometry.is_right_handed
+    assert sorted(volume.geometry.spacing_mm) == pytest.approx(sorted(truth.geometry.spacing_mm))
+
+
+def test_any_permutation_of_the_files_gives_the_same_volume(small_series_folder: Path) -> None:
+    headers = list(dicom_files.scan([small_series_folder], NoProgress()).headers)
+    (first,) = dicom_series.group(headers)
+    for seed in range(20):
+        random.Random(seed).shuffle(headers)
+        (again,) = dicom_series.group(headers)
+        assert repr(again.facts) == repr(first.facts)
+        assert [one.path for one in again.headers] == [one.path for one in first.headers]
+
+
+def test_names_and_numbers_of_files_do_not_matter(small_phantom: Phantom, tmp_path: Path) -> None:
+    write_series(small_phantom.volume, tmp_path, SeriesOptions(shuffled=11))
+    series = series_in(tmp_path)
+    assert [one.instance_number for one in series.headers] != list(range(1, 41))
+    volume = dicom_volume.read(series, NoProgress())
+    assert np.array_equal(volume.voxels, small_phantom.volume.voxels)
+    assert volume.geometry.same_grid(small_phantom.volume.geometry)
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "words"),
+    [
+        (SeriesOptions(missing=(7, 20, 21)), "missing-slices", ("3", "10.00", "7 - 8", "19 - 20")),
+        (SeriesOptions(missing=(1,)), "missing-slices", ("1 - 2",)),
+        (SeriesOptions(doubled=(4,)), "duplicate-positions", ("5 + 6",)),
+        (SeriesOptions(moved_mm=((5, 2.0),)), "uneven-spacing", ("8.00", "12.00")),
+        (SeriesOptions(tilt_degrees=12.0), "tilt", ("12.0",)),
+        (SeriesOptions(tilt_degrees=-3.0), "tilt", ("3.0",)),
+        (SeriesOptions(with_localizer=True), "mixed-orientations", ("40 + 1",)),
+        (SeriesOptions(phases=3), "four-dimensional", ("3 images", "40 places")),
+        (SeriesOptions(multi_frame=True), "multi-frame", ("multi-frame",)),
+        (SeriesOptions(left_out=("ImagePositionPatient",)), "no-position", ("40 of its 40",)),
+        (SeriesOptions(left_out=("PixelSpacing",)), "no-spacing", ("pixels",)),
+    ],
+)
+def test_what_is_no_regular_grid_is_refused_with_its_reason(
+    options: SeriesOptions, code: str, words: tuple[str, ...], small_phantom: Phantom, tmp_path: Path
+) -> None:
+    write_series(small_phantom.volume, tmp_path, options)
+    facts = series_in(tmp_path).facts
+    assert facts.geometry is None
+    assert facts.refusal is not None
+    assert facts.refusal.code == code
+    assert all(word in str(facts.refusal.text) for word in words)
+
+
+def test_two_faults_are_both_named(small_phantom: Phantom, tmp_path: Path) -> None:
+    write_series(small_phantom.volume, tmp_path, SeriesOptions(missing=(7,), tilt_degrees=9.0))
+    assert [remark.code for remark in series_in(tmp_path).facts.remarks] == ["missing-slices", "tilt"]
+
+
+def test_positions_that_are_rounded_to_a_tenth_are_even(small_phantom: Phantom, tmp_path: Path) -> None:
+    jitter = tuple((k, round(k * 0.37 % 0.1 - 0.05, 3)) for k in range(40))
+    write_series(small_phantom.volume, tmp_path, SeriesOptions(moved_mm=jitter))
+    facts = series_in(tmp_path).facts
+    assert facts.geometry is not None
+    assert facts.geometry.spacing_mm[0] == pytest.approx(10.0, abs=0.01)
+
+
+def test_copies_of_files_are_left_out_and_said(small_series_folder: Path, tmp_path: Path) -> None:
+    import shutil
+
+    shutil.copytree(small_series_folder, tmp_path / "a")
+    shutil.copytree(small_series_folder, tmp_path / "b")
+    facts = series_in(tmp_path).facts
+    assert facts.geometry is not None
+    assert [remark.code for remark in facts.remarks] == ["copies"]
+    assert "40" in str(facts.remarks[0].text)
+
+
+def test_a_single_slice_opens_and_says_so(tmp_path: Path) -> None:
+    write_series(small_volume(), tmp_path, SeriesOptions(missing=(0, 1, 3)))
+    facts = series_in(tmp_path).facts
+    assert facts.geometry is not None
+    assert facts.geometry.shape == (1, 5, 6)
+    assert facts.geometry.spacing_mm == pytest.approx((3.0, 0.7, 1.1))
+    assert [remark.code for remark in facts.remarks] == ["single-slice"]
+
+
+def test_facts_of_a_series(small_series_folder: Path) -> None:
+    facts = series_in(small_series_folder).facts
+    assert facts.study.patient.name == "Phantom, Chest"
+    assert (facts.study.date, facts.study.time) == ("2020-01-01", "12:00:00")
+    assert dict(facts.acquisition)["kV"] == "120"
+    assert dict(facts.acquisition)["Thickness"] == "10"
+    assert facts.modality is Modality.CT
+    assert facts.slices == 40
+
+
+@pytest.mark.parametrize(
+    ("name", "codes"),
+    [
+        ("ct-head-tilt-variable-spacing", {"uneven-spacing"}),
+        ("geometry-traps-small/gantrytilting", {"tilt"}),
+        ("geometry-traps-small/sliceincrement/001", {"missing-slices"}),
+        ("geometry-traps-small/sliceincrement/002", {"missing-slices"}),
+        ("geometry-traps-small/sliceorientation", {"mixed-orientations"}),
+        ("geometry-traps-small/dti-ge-2volumes", {"four-dimensional"}),
+        ("mr-siemens-mosaic", {"mosaic"}),
+        ("mr-fmri-4d-nih", {"four-dimensional", "mosaic"}),
+        ("mr-dwi-4d-with-presentation-state", {"four-dimensional", "no-image", "no-pixels"}),
+        ("enhanced-multiframe", {"multi-frame"}),
+        ("cine-multiframe-us-mr-xa", {"multi-frame"}),
+        ("mammography", {"projection"}),
+        ("seg-sr-highdicom", {"no-image", "multi-frame", "missing-slices"}),
+    ],
+)
+def test_real_series_that_are_no_volume(name: str, codes: set[str], real_data: Path) -> None:
+    found = dicom_series.group(dicom_files.scan([real_data / name], NoProgress()).headers)
+    assert {one.facts.refusal.code if one.facts.refusal else "" for one in found} == codes
+    assert all(one.facts.geometry is None for one in found)
+
+
+def test_the_real_head_ct_names_its_tilt(real_data: Path) -> None:
+    (series,) = dicom_series.group(
+        dicom_files.scan([real_data / "ct-head-tilt-variable-spacing"], NoProgress()).headers
+    )
+    texts = [str(remark.text) for remark in series.facts.remarks]
+    assert any("18.5 degrees" in text for text in texts)
+    assert any("7.00 mm" in text for text in texts)
