@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from medview.api import Box, Context, Mask, Spacing, components, distance, erode, flood
+from medview.api import Box, Context, Mask, Spacing, components, distance, erode, flood, opened
 
 LEFT, RIGHT = 1, 2
 
@@ -21,6 +21,9 @@ _LEAST_SHARE = 0.12
 _LEAST_APART_MM = 55.0
 _PIECE_ML = 5.0
 _JUNCTION_MM = 6.0
+_BONE_HU = 150.0
+_VERTEBRA_MM = 6.0
+_LEAST_SPINE_ML = 10.0
 
 
 @dataclass(frozen=True)
@@ -29,11 +32,21 @@ class Sides:
 
     Attributes:
         labels: uint8, `LEFT`, `RIGHT` or 0.
-        sure: Whether left and right are known from two lungs or from the trachea, and not only from the image's middle.
+        sure: Whether left and right are known from more than the middle of the image.
     """
 
     labels: NDArray[np.uint8]
     sure: bool
+
+
+def spine(rough: NDArray[np.float32], lungs: Mask, spacing_mm: Spacing) -> float | None:
+    """Where the spine lies, mm from the first voxel to the left: the thick bone behind the middle of the lungs."""
+    bone = rough > _BONE_HU
+    bone[:, : int(np.nonzero(lungs)[1].mean())] = False
+    labels, sizes = components(opened(bone, _VERTEBRA_MM, spacing_mm))
+    if sizes.size == 0 or sizes[0] * float(np.prod(spacing_mm)) / 1000 < _LEAST_SPINE_ML:
+        return None
+    return float(np.nonzero(labels == 1)[2].mean()) * spacing_mm[2]
 
 
 def divide(lungs: Mask, middle: float, middle_is_known: bool, spacing_mm: Spacing, context: Context) -> Sides:
@@ -42,30 +55,38 @@ def divide(lungs: Mask, middle: float, middle_is_known: bool, spacing_mm: Spacin
     Args:
         lungs: Lung without airways, (to the head, to the back, to the left).
         middle: The patient's midline, as an index to the left.
-        middle_is_known: Whether it comes from the trachea.
+        middle_is_known: Whether it comes from the trachea or the spine.
         spacing_mm: Voxel sizes.
         context: Is asked for cancellation.
     """
-    cores = _cores(lungs, spacing_mm, context)
+    labels = np.zeros(lungs.shape, dtype=np.uint8)
+    box = Box.around(lungs).grown(1).clipped(_shape(labels)).slices
+    part = lungs[box]
+    cores = _cores(part, spacing_mm, context)
     if cores is None:
-        side = _side_of_one(lungs, middle)
-        return Sides(np.where(lungs, side, 0).astype(np.uint8), middle_is_known)
-    markers = cores
-    divided = np.where(lungs, _nearest(markers, spacing_mm), 0).astype(np.uint8)
-    return Sides(divided, True)
+        labels[lungs] = _side_of_one(lungs, middle)
+        return Sides(labels, middle_is_known)
+    labels[box] = np.where(part, _nearest(cores, spacing_mm), 0)
+    return Sides(labels, True)
 
 
 def junction(labels: NDArray[np.uint8], spacing_mm: Spacing) -> Box:
     """Where the lungs come so close to each other that their border must be drawn in the fine image; may be empty."""
-    left, right = labels == LEFT, labels == RIGHT
+    whole = Box.around(labels)
+    part = labels[whole.slices]
+    left, right = part == LEFT, part == RIGHT
     if not left.any() or not right.any():
         return Box((0, 0, 0), (0, 0, 0))
     near = (left & (distance(right, spacing_mm) <= _JUNCTION_MM)) | (
         right & (distance(left, spacing_mm) <= _JUNCTION_MM)
     )
-    if not near.any():
-        return Box((0, 0, 0), (0, 0, 0))
-    return Box.around(near).grown(round(_JUNCTION_MM / min(spacing_mm)) + 1).clipped(_shape(labels))
+    inner = Box.around(near)
+    if inner.is_empty:
+        return inner
+    k, j, i = whole.start
+    start = (inner.start[0] + k, inner.start[1] + j, inner.start[2] + i)
+    stop = (inner.stop[0] + k, inner.stop[1] + j, inner.stop[2] + i)
+    return Box(start, stop).grown(round(_JUNCTION_MM / min(spacing_mm)) + 1).clipped(_shape(labels))
 
 
 def redraw(values: NDArray[np.int16], labels: NDArray[np.uint8], spacing_mm: Spacing) -> NDArray[np.uint8]:
