@@ -127,7 +127,7 @@ def test_nothing_to_install_is_not_an_installation() -> None:
 def test_a_python_without_pip_is_told_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     monkeypatch.setattr(system_libraries, "install", lambda names, log: False)
-    with pytest.raises(bootstrap.SetUpError, match="ensurepip|-venv"):
+    with pytest.raises(bootstrap.SetUpError, match=r"ensurepip|-venv"):
         bootstrap.ensure_pip_can_come(tmp_path / "log")
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: "pip" if name == "pip" else None)
     assert not bootstrap.ensure_pip_can_come(tmp_path / "log")
