@@ -1,0 +1,173 @@
+"""The four views as one: what happens in the workstation shows in all of them."""
+
+from __future__ import annotations
+
+from medview.core.case import Case, CaseChange, SeriesFound, SlicesArrived, VolumeComplete
+from medview.core.errors import MedViewError
+from medview.core.events import Connection
+from medview.core.geometry import Box
+from medview.core.segmentation import LabelsChanged, Segmentation, SegmentsChanged
+from medview.core.text import Text
+from medview.core.volume import Volume
+from medview.views.interaction import Painting
+from medview.views.slice_view import SliceView
+from medview.views.surfaces import LabelCopy, make_surfaces
+from medview.views.volume_view import VolumeView
+from medview.workstation.jobs import Job, JobQueue, Lane
+from medview.workstation.view_state import ViewChange, Viewing, ViewName
+from medview.workstation.workspace import Workspace, WorkspaceChange
+
+AnyView = SliceView | VolumeView
+
+
+class LinkedViews:
+    """Drives the attached views from the events of the workstation. Main thread only.
+
+    Args:
+        workspace: Says what is active.
+        viewing: Says how it is shown.
+        jobs: Makes surfaces in the background.
+        painting: While it paints, no surfaces are made.
+    """
+
+    def __init__(self, workspace: Workspace, viewing: Viewing, jobs: JobQueue, painting: Painting) -> None:
+        self._workspace = workspace
+        self._viewing = viewing
+        self._jobs = jobs
+        self._painting = painting
+        self._views: dict[ViewName, AnyView] = {}
+        self._case: Case | None = None
+        self._segmentation: Segmentation | None = None
+        self._of_case: Connection | None = None
+        self._of_segmentation: Connection | None = None
+        self._labelled = Box((0, 0, 0), (0, 0, 0))
+        self._surface_job: Job[object] | None = None
+        self._surfaces_stale = False
+        workspace.changed.connect(self._workspace_changed)
+        viewing.changed.connect(self._viewing_changed)
+
+    def attach(self, name: ViewName, view: AnyView) -> None:
+        """Drive a view from now on."""
+        self._views[name] = view
+        view.apply(self._viewing.state)
+        self._fill(view)
+
+    def detach(self, name: ViewName) -> None:
+        """Leave a view alone."""
+        self._views.pop(name, None)
+
+    def stroke_ended(self) -> None:
+        """Surfaces may follow what was painted."""
+        if self._surfaces_stale:
+            self._request_surfaces()
+
+    def close(self) -> None:
+        """Let go of everything."""
+        self._views.clear()
+        if self._surface_job is not None:
+            self._surface_job.cancel()
+        for connection in (self._of_case, self._of_segmentation):
+            if connection is not None:
+                connection.close()
+
+    def _workspace_changed(self, change: WorkspaceChange) -> None:
+        workspace = self._workspace
+        if workspace.active_case is not self._case:
+            if self._of_case is not None:
+                self._of_case.close()
+            self._case = workspace.active_case
+            self._of_case = self._case.changed.connect(self._case_changed) if self._case is not None else None
+        if workspace.active_segmentation is not self._segmentation:
+            if self._of_segmentation is not None:
+                self._of_segmentation.close()
+            self._segmentation = one = workspace.active_segmentation
+            self._of_segmentation = one.changed.connect(self._segmentation_changed) if one is not None else None
+            self._labelled = Box.whole(one.geometry.shape) if one is not None else Box((0, 0, 0), (0, 0, 0))
+        for view in self._views.values():
+            self._fill(view)
+        self._request_surfaces()
+
+    def _fill(self, view: AnyView) -> None:
+        """Give a view what is active."""
+        volume, case = self._workspace.active_volume, self._workspace.active_case
+        if isinstance(view, VolumeView):
+            whole = volume if volume is not None and case is not None and case.is_complete(volume.id) else None
+            if view.volume is not whole:
+                view.show(whole)
+            view.set_segmentation(self._workspace.active_segmentation if whole is not None else None)
+        else:
+            if view.volume is not volume:
+                series = case.series_with(volume.series_uid) if case is not None and volume is not None else None
+                view.show(volume, series)
+            view.set_segmentation(self._workspace.active_segmentation)
+        view.apply(self._viewing.state)
+
+    def _viewing_changed(self, change: ViewChange) -> None:
+        for view in self._views.values():
+            view.apply(change.new)
+
+    def _case_changed(self, change: CaseChange) -> None:
+        volume = self._workspace.active_volume
+        if volume is None:
+            return
+        if isinstance(change, SlicesArrived) and change.volume_id == volume.id:
+            for view in self._slice_views():
+                view.slices_arrived(change.start, change.stop)
+        elif isinstance(change, VolumeComplete) and change.volume_id == volume.id:
+            for any_view in self._views.values():
+                self._fill(any_view)
+            self._request_surfaces()
+        elif isinstance(change, SeriesFound) and change.series_uid == volume.series_uid and self._case is not None:
+            for view in self._slice_views():
+                view.set_series(self._case.series_with(change.series_uid))
+
+    def _segmentation_changed(self, change: LabelsChanged | SegmentsChanged) -> None:
+        if isinstance(change, LabelsChanged):
+            self._labelled = self._labelled.union(change.box)
+            for view in self._slice_views():
+                view.labels_changed(change.box)
+        else:
+            for any_view in self._views.values():
+                any_view.segments_changed()
+        self._surfaces_stale = True
+        if not self._painting.is_painting:
+            self._request_surfaces()
+
+    def _slice_views(self) -> list[SliceView]:
+        return [view for view in self._views.values() if isinstance(view, SliceView)]
+
+    def _request_surfaces(self) -> None:
+        """Make the surfaces of the active segmentation, one job at a time."""
+        view, segmentation = self._views.get(ViewName.VOLUME), self._segmentation
+        if not isinstance(view, VolumeView) or segmentation is None or view.volume is None:
+            return
+        self._surfaces_stale = True
+        if self._surface_job is not None and not self._surface_job.state.is_final:
+            return
+        self._surfaces_stale = False
+        volume = view.volume
+        source = LabelCopy.of(
+            segmentation.labels, segmentation.geometry, self._labelled, (one.label for one in segmentation.segments)
+        )
+
+        def made(result: object) -> None:
+            self._surfaces_made(segmentation, volume, result)
+
+        self._surface_job = self._jobs.submit(
+            Text("Surfaces"),
+            lambda progress: make_surfaces(source, progress),
+            lane=Lane.DISK,
+            then=made,
+            failed=self._surfaces_failed,
+        )
+
+    def _surfaces_made(self, segmentation: Segmentation, volume: Volume, surfaces: object) -> None:
+        view = self._views.get(ViewName.VOLUME)
+        if isinstance(view, VolumeView) and segmentation is self._segmentation and view.volume is volume:
+            assert isinstance(surfaces, dict)
+            view.set_surfaces(surfaces)
+        if self._surfaces_stale and not self._painting.is_painting:
+            self._request_surfaces()
+
+    def _surfaces_failed(self, error: MedViewError) -> None:
+        """The picture lacks its surfaces; nothing else depends on them."""

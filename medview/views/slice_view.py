@@ -1,0 +1,334 @@
+"""One plane of a volume, with labels over it."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+from vtkmodules.vtkCommonCore import vtkCommand
+from vtkmodules.vtkRenderingCore import vtkImageSlice, vtkRenderer
+from vtkmodules.vtkRenderingImage import vtkImageResliceMapper
+
+from medview.core.case import Series
+from medview.core.geometry import Box, Floats, Geometry, Index, Point
+from medview.core.planes import Plane, SlicePlane, slice_plane
+from medview.core.segmentation import Color, Segmentation
+from medview.core.volume import Volume
+from medview.views.annotations import SlicePlace, corner_text
+from medview.views.overlay import LabelOverlay
+from medview.views.picking import SliceCamera
+from medview.views.screen_actors import Pixel
+from medview.views.slice_decoration import BrushCursor, SliceDecoration
+from medview.views.vtk_image import SharedImage, share
+from medview.workstation.view_state import ViewName, ViewState
+
+_FIT_SHARE = 0.98
+_OUTLINE_PX = 2.0
+_NO_IMAGE = Geometry.from_parts((1, 1, 1), (1.0, 1.0, 1.0))
+
+
+class SliceView:
+    """Shows the slice through the cursor. Everything is worked out when a frame is drawn, and once for each frame.
+
+    Args:
+        renderer: Where to draw; the view takes its camera and its background.
+        plane: The plane of reading.
+        request_frame: Called when the picture is out of date; may be called many times for one frame.
+        translate: From an English template to another language's.
+    """
+
+    def __init__(
+        self,
+        renderer: vtkRenderer,
+        plane: Plane,
+        request_frame: Callable[[], None],
+        translate: Callable[[str], str] = str,
+    ) -> None:
+        self.renderer = renderer
+        self.plane = plane
+        self.name = ViewName(plane.value)
+        self._request_frame = request_frame
+        self._translate = translate
+        self._scale = 1.0
+        self._state = ViewState()
+        self._volume: Volume | None = None
+        self._series: Series | None = None
+        self._segmentation: Segmentation | None = None
+        self._shared: SharedImage | None = None
+        self._cut: SlicePlane = slice_plane(_NO_IMAGE, plane)
+        self._camera = SliceCamera(np.zeros(3), self._cut.right, self._cut.up, 1.0, 1, 1)
+        self._index = 0
+        self._overlay_stale = True
+        self._brush: BrushCursor | None = None
+        self._region: tuple[Pixel, Pixel] | None = None
+        self._picture = _picture()
+        self._overlay = LabelOverlay()
+        renderer.SetBackground(0.0, 0.0, 0.0)
+        renderer.AddViewProp(self._picture)
+        renderer.AddViewProp(self._overlay.actor)
+        self._decoration = SliceDecoration(renderer, plane)
+        renderer.GetActiveCamera().ParallelProjectionOn()
+        own = weakref.WeakMethod(self._prepare)
+        self._observer = renderer.AddObserver(vtkCommand.StartEvent, lambda *_: (prepare := own()) and prepare())
+
+    @property
+    def volume(self) -> Volume | None:
+        """What is shown."""
+        return self._volume
+
+    @property
+    def camera(self) -> SliceCamera:
+        """What the view looks at, at its present size."""
+        self._fit_to_size()
+        return self._camera
+
+    @property
+    def index(self) -> int:
+        """The number of the slice along the grid's axis, from 0."""
+        return self._index
+
+    @property
+    def scale(self) -> float:
+        """Device pixels for each logical pixel."""
+        return self._scale
+
+    def set_scale(self, device_pixel_ratio: float) -> None:
+        """Take the screen's device pixel ratio, so that text and lines keep their size."""
+        self._scale = device_pixel_ratio
+        self._request_frame()
+
+    def show(self, volume: Volume | None, series: Series | None = None) -> None:
+        """Show a volume, fitted to the view unless it lies on the grid shown before.
+
+        Args:
+            volume: What to show; None for an empty view.
+            series: What the corners say of it.
+        """
+        before = self._volume
+        self._volume, self._series = volume, series
+        if volume is None or before is None or not volume.geometry.same_grid(before.geometry):
+            self.set_segmentation(None)
+        self._shared = None
+        self._picture.SetVisibility(volume is not None)
+        if volume is not None:
+            self._shared = share(volume.voxels, volume.geometry)
+            self._picture.GetMapper().SetInputData(self._shared.image)
+            self._cut = slice_plane(volume.geometry, self.plane)
+            if before is None or not volume.geometry.same_grid(before.geometry):
+                self.fit()
+            self._follow_cursor()
+        self._request_frame()
+
+    def set_series(self, series: Series | None) -> None:
+        """Take other words for the corners."""
+        self._series = series
+        self._request_frame()
+
+    def set_segmentation(self, segmentation: Segmentation | None) -> None:
+        """Draw a segmentation of the volume's grid, or none."""
+        self._segmentation = segmentation
+        self._overlay.show(segmentation, self._cut if segmentation is not None else None)
+        self._overlay_stale = True
+        self._request_frame()
+
+    def apply(self, state: ViewState) -> None:
+        """Take the state of the views: cursor, window, what is drawn."""
+        if state == self._state:
+            return
+        self._state = state
+        self._overlay_stale = True if self._follow_cursor() else self._overlay_stale
+        self._request_frame()
+
+    def segments_changed(self) -> None:
+        """Names, colours or the list of segments changed."""
+        self._overlay_stale = True
+        self._request_frame()
+
+    def labels_changed(self, box: Box) -> bool:
+        """Labels inside a box changed; whether the slice shown is touched."""
+        touched = self._overlay_stale or self._overlay.labels_changed(box)
+        if touched:
+            self._request_frame()
+        return touched
+
+    def slices_arrived(self, start: int, stop: int) -> bool:
+        """Slices [start, stop) along k hold their values now; whether that shows."""
+        if self._shared is None:
+            return False
+        self._shared.modified()
+        shows = self._cut.axis != 0 or start <= self._index < stop
+        if shows:
+            self._request_frame()
+        return shows
+
+    def fit(self) -> None:
+        """Show the whole slice, in the middle of the view."""
+        width, height = self._size()
+        if self._volume is not None:
+            cut, geometry = self._cut, self._volume.geometry
+            center = np.asarray(geometry.center_mm)
+            self._camera = SliceCamera(center, cut.right, cut.up, self._fitting(width, height), width, height)
+            self._camera = self._camera.through(self._slice_center())
+        self._request_frame()
+
+    def look(self, camera: SliceCamera) -> None:
+        """Look elsewhere or closer: a camera made from `camera` by `panned` or `zoomed`."""
+        self._camera = camera
+        self._request_frame()
+
+    def one_to_one(self) -> None:
+        """One voxel of the screen's width on one device pixel."""
+        if self._volume is not None:
+            camera = self.camera
+            step = self._volume.geometry.spacing_mm[self._cut.right_axis]
+            self.look(camera.zoomed(camera.mm_per_pixel / step, camera.width / 2, camera.height / 2))
+
+    def point_at(self, x: float, y: float) -> Point:
+        """The point of the shown slice under a device pixel (origin bottom left), LPS, mm; may lie off the grid."""
+        return self.camera.point_at(x, y)
+
+    def voxel_at(self, x: float, y: float) -> Index | None:
+        """The voxel under a device pixel; None off the grid."""
+        return self._volume.geometry.voxel_at(self.point_at(x, y)) if self._volume is not None else None
+
+    def pixel_of(self, point: Point) -> Pixel:
+        """Where a point of the patient is drawn, device pixels."""
+        return self.camera.pixel_of(point)
+
+    def show_brush(self, center: Point | None, radius_mm: float = 0.0, color: Color = (255, 255, 255)) -> None:
+        """Draw the brush as a circle around a point; None takes it away."""
+        brush = BrushCursor(center, radius_mm, color) if center is not None else None
+        if brush != self._brush:
+            self._brush = brush
+            self._request_frame()
+
+    def show_region(self, corners: tuple[Pixel, Pixel] | None) -> None:
+        """Draw a rectangle between two device pixels; None takes it away."""
+        if corners != self._region:
+            self._region = corners
+            self._request_frame()
+
+    def close(self) -> None:
+        """Let go of the renderer."""
+        self.renderer.RemoveObserver(self._observer)
+        self._decoration.close()
+        self.renderer.RemoveViewProp(self._picture)
+        self.renderer.RemoveViewProp(self._overlay.actor)
+        self._volume, self._shared, self._segmentation = None, None, None
+
+    def _follow_cursor(self) -> bool:
+        """Go to the slice through the cursor; whether it is another one."""
+        if self._volume is None:
+            return False
+        index = self._volume.geometry.nearest_voxel(self._state.cursor)[self._cut.axis]
+        moved = index != self._index
+        self._index = index
+        self._camera = self._camera.through(self._slice_center())
+        return moved
+
+    def _slice_center(self) -> Floats:
+        assert self._volume is not None
+        middle = (np.asarray(self._volume.geometry.shape, dtype=np.float64) - 1) / 2
+        middle[self._cut.axis] = self._index
+        return self._volume.geometry.to_patient(middle)
+
+    def _size(self) -> tuple[int, int]:
+        width, height = self.renderer.GetSize() if self.renderer.GetRenderWindow() is not None else (1, 1)
+        return max(1, width), max(1, height)
+
+    def _fitting(self, width: int, height: int) -> float:
+        """The mm_per_pixel at which the whole slice fits into a view of this size."""
+        extent = (self._volume.geometry if self._volume is not None else _NO_IMAGE).extent_mm
+        return max(extent[self._cut.right_axis] / width, extent[self._cut.up_axis] / height) / _FIT_SHARE
+
+    def _fit_to_size(self) -> None:
+        """After a change of size, show what was shown before, as large as the view allows."""
+        width, height = self._size()
+        old = self._camera
+        if (width, height) != (old.width, old.height):
+            grown = self._fitting(width, height) / self._fitting(old.width, old.height)
+            self._camera = replace(old, mm_per_pixel=old.mm_per_pixel * grown, width=width, height=height)
+
+    def _prepare(self) -> None:
+        """Bring the scene up to date; called by the renderer when a frame begins."""
+        self._fit_to_size()
+        state, camera = self._state, self._camera
+        self._decoration.draw_frame(camera.width, camera.height, self._scale, state.active_view is self.name)
+        if self._volume is None:
+            self._decoration.hide()
+            self._overlay.actor.VisibilityOff()
+            return
+        self._set_camera(self._volume.geometry)
+        self._set_window()
+        self._set_labels()
+        self._decorate(self._volume)
+
+    def _set_camera(self, geometry: Geometry) -> None:
+        camera = self._camera
+        distance = 2 * max(geometry.extent_mm)
+        depth = 2 * max(geometry.spacing_mm)
+        vtk = self.renderer.GetActiveCamera()
+        vtk.SetFocalPoint(*camera.center)
+        vtk.SetPosition(*(camera.center + distance * camera.normal))
+        vtk.SetViewUp(*camera.up)
+        vtk.SetParallelScale(camera.mm_per_pixel * camera.height / 2)
+        vtk.SetClippingRange(distance - depth, distance + depth)
+
+    def _set_window(self) -> None:
+        window, look = self._state.window, self._picture.GetProperty()
+        look.SetColorLevel(window.center)
+        look.SetColorWindow(-window.width if self._state.inverted else window.width)
+        if self._state.interpolated:
+            look.SetInterpolationTypeToLinear()
+        else:
+            look.SetInterpolationTypeToNearest()
+
+    def _set_labels(self) -> None:
+        segmentation, state = self._segmentation, self._state
+        shown = segmentation is not None and state.labels_shown
+        self._overlay.actor.SetVisibility(shown)
+        if segmentation is None or not shown:
+            return
+        self._overlay.set_look(state.fill_opacity, _OUTLINE_PX * self._scale if state.outlined else 0.0)
+        self._overlay.paint_with(state.hidden_of(segmentation.id))
+        if self._overlay_stale or self._overlay.repainted:
+            self._overlay.move_to(self._index, 0.5 * min(segmentation.geometry.spacing_mm))
+            self._overlay_stale = False
+
+    def _decorate(self, volume: Volume) -> None:
+        state, camera, decoration = self._state, self._camera, self._decoration
+        if state.annotations_shown:
+            corners = corner_text(self._series, volume, state.window, state.inverted, self._place(volume))
+            decoration.draw_text(corners, camera, self._scale, self._translate)
+        else:
+            decoration.hide_text()
+        decoration.draw_scale_bar(camera, self._scale, self._translate)
+        if state.crosshair_shown and state.annotations_shown:
+            decoration.draw_crosshair(volume.geometry, state.cursor, camera, self._scale)
+        else:
+            decoration.hide_crosshair()
+        decoration.draw_brush(self._brush, camera, self._scale)
+        decoration.draw_region(self._region, self._scale)
+
+    def _place(self, volume: Volume) -> SlicePlace:
+        geometry = volume.geometry
+        count = geometry.shape[self._cut.axis]
+        number = count - self._index if self._cut.towards_head > 0 else self._index + 1
+        x, y, z = (float(value) for value in self._slice_center())
+        zoom = geometry.spacing_mm[self._cut.right_axis] / self._camera.mm_per_pixel
+        return SlicePlace(self.plane, number, count, (x, y, z), geometry.spacing_mm[self._cut.axis], zoom)
+
+
+def _picture() -> vtkImageSlice:
+    mapper = vtkImageResliceMapper()
+    mapper.BorderOn()
+    mapper.SliceFacesCameraOn()
+    mapper.SliceAtFocalPointOn()
+    mapper.AutoAdjustImageQualityOff()
+    picture = vtkImageSlice()
+    picture.SetMapper(mapper)
+    picture.PickableOff()
+    picture.VisibilityOff()
+    return picture
