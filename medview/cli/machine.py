@@ -110,8 +110,10 @@ def _step(step: Any) -> dict[str, Any]:
 
 
 def _picture(volume: Any, segmentation: Any) -> Any:
-    from medview.views import snapshot
+    from medview.views import opengl, snapshot
 
+    opengl.renderer_name()
+    opengl.silence()
     return snapshot.four_views(volume, segmentation)
 
 

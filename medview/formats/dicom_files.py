@@ -71,12 +71,12 @@ def scan(paths: Sequence[Path], progress: Progress, found: Callable[[tuple[Heade
         Cancelled: The progress says so.
     """
     findings = _Findings(found)
-    with quiet_pydicom():
-        if len(paths) == 1 and paths[0].is_file() and paths[0].name.upper() != "DICOMDIR":
-            _scan_one(paths[0], progress, findings)
-        else:
-            folders = [path.parent if path.is_file() and path.name.upper() == "DICOMDIR" else path for path in paths]
-            _scan_all(list(_walk(folders, progress, findings)), progress, findings)
+    quiet_pydicom()
+    if len(paths) == 1 and paths[0].is_file() and paths[0].name.upper() != "DICOMDIR":
+        _scan_one(paths[0], progress, findings)
+    else:
+        folders = [path.parent if path.is_file() and path.name.upper() == "DICOMDIR" else path for path in paths]
+        _scan_all(list(_walk(folders, progress, findings)), progress, findings)
     findings.tell(now=True)
     return Scan(tuple(findings.headers), tuple(findings.image_files), tuple(findings.rejects))
 

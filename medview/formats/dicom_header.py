@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 import struct
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
@@ -120,12 +118,12 @@ class Header:
         return -(-self.rows * self.columns * self.samples_per_pixel * self.frames * self.bits_allocated // 8)
 
 
-@contextmanager
-def quiet_pydicom() -> Iterator[None]:
-    """Keep pydicom's remarks on odd files out of the user's terminal: what matters is said as remarks and rejects."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+def quiet_pydicom() -> None:
+    """Keep pydicom's warnings on odd files off the terminal: what matters is said as remarks and rejects.
+
+    The filter stays, because lifting it again would race with the other threads that read.
+    """
+    warnings.filterwarnings("ignore", module=r"pydicom\b")
 
 
 @dataclass

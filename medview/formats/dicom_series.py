@@ -100,7 +100,7 @@ def _without_copies(members: list[Header]) -> tuple[list[Header], list[Remark]]:
     if not copies:
         return members, []
     kept = sorted(unique.values(), key=_by_number)
-    text = Text.of("{n} files are copies of others and were left out.", n=copies)
+    text = Text.of("Copies of other files were left out: {n}.", n=copies)
     return kept, [Remark(Severity.NOTE, "copies", text)]
 
 

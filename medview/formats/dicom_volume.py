@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from medview.core.errors import UnsupportedSeriesError
 from medview.core.progress import Progress
 from medview.core.text import Text
-from medview.core.volume import Modality, Volume, VolumeId, Window
+from medview.core.volume import Volume, VolumeId, Window
 from medview.formats.dicom_header import Header, quiet_pydicom
 from medview.formats.dicom_pixels import is_hounsfield, is_inverted, read_slice, values_range
 from medview.formats.dicom_series import DicomSeries
@@ -70,13 +70,13 @@ def read(
         _windows(headers),
     )
     first = len(headers) // 2 if first_slice is None else min(max(first_slice, 0), len(headers) - 1)
-    with quiet_pydicom():
-        read_slice(headers[first], voxels[first])
-        if started is not None:
-            started(volume)
-        if arrived is not None:
-            arrived(first, first + 1)
-        _read_others(headers, voxels, first, progress, arrived)
+    quiet_pydicom()
+    read_slice(headers[first], voxels[first])
+    if started is not None:
+        started(volume)
+    if arrived is not None:
+        arrived(first, first + 1)
+    _read_others(headers, voxels, first, progress, arrived)
     return volume
 
 
@@ -146,13 +146,13 @@ def _outwards(first: int, count: int) -> Iterator[tuple[int, int]]:
 def _voxel_type(series: DicomSeries) -> type[np.number[Any]]:
     """The smallest type that holds every value that the headers allow.
 
-    CT is the exception: 16-bit pixels with an intercept could reach beyond int16, but no tissue, metal or padding does;
-    what lies beyond is cut to the limits of int16 (see `dicom_pixels.read_slice`).
+    Hounsfield units are the exception: 16-bit pixels with an intercept could reach beyond int16, but no tissue, metal
+    or padding does; what lies beyond is cut to the limits of int16 (see `dicom_pixels.read_slice`).
     """
     headers = series.headers
     if any(not one.slope.is_integer() or not one.intercept.is_integer() for one in headers):
         return np.float32
-    if series.facts.modality is Modality.CT and all(one.slope == 1 for one in headers):
+    if all(is_hounsfield(one) and one.slope == 1 for one in headers):
         return np.int16
     ranges = [values_range(one) for one in headers]
     low, high = min(low for low, _ in ranges), max(high for _, high in ranges)

@@ -129,16 +129,16 @@ def write_series(
     series_uid = options.series_uid or _uid(study.uid, "series", repr(options), volume.series_uid)
     common = _common(volume, options, study, series_uid)
     paths = []
-    with quiet_pydicom():
-        if options.multi_frame:
-            images = [replace(images[0], values=np.stack([image.values for image in images]))]
-        for number, image in enumerate(images, start=1):
-            progress.raise_if_cancelled()
-            progress.report(number / len(images))
-            dataset = _dataset(common, image, number, volume, options)
-            path = folder / f"{number:05d}.dcm"
-            _save(dataset, path, options)
-            paths.append(path)
+    quiet_pydicom()
+    if options.multi_frame:
+        images = [replace(images[0], values=np.stack([image.values for image in images]))]
+    for number, image in enumerate(images, start=1):
+        progress.raise_if_cancelled()
+        progress.report(number / len(images))
+        dataset = _dataset(common, image, number, volume, options)
+        path = folder / f"{number:05d}.dcm"
+        _save(dataset, path, options)
+        paths.append(path)
     return tuple(paths)
 
 

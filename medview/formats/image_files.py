@@ -31,9 +31,7 @@ _CT_AIR = -500
 _HU_LIMITS = (-4096, 32767)
 _CT_WORDS = re.compile(r"(?:^|[^a-z])(ct|cect|ncct|hu)(?:[^a-z]|$)")
 _MR_WORDS = re.compile(r"(?:^|[^a-z])(mr|mri|t1w?|t2w?|t1c|t1ce|t1gd|flair|dwi|adc|swi|pdw?)(?:[^a-z]|$)")
-_GUESSED = Text(
-    "The file does not say what made it; it was taken for {modality} (values below -500 speak for CT, others for MR)."
-)
+_GUESSED = Text("The file does not say what made it; by its name and its values it was taken for {modality}.")
 
 
 def is_image_file(path: Path) -> bool:

@@ -30,9 +30,9 @@ def of_series(series: DicomSeries) -> NDArray[np.uint8] | None:
     if header.samples_per_pixel != 1 or header.photometric not in _GREY or header.bits_allocated not in (8, 16):
         return None
     values = np.empty((header.rows, header.columns), dtype=np.float32)
+    quiet_pydicom()
     try:
-        with quiet_pydicom():
-            read_slice(header, values)
+        read_slice(header, values)
     except MedViewError:
         return None
     spacing = header.pixel_spacing if len(header.pixel_spacing) == 2 and min(header.pixel_spacing) > 0 else (1.0, 1.0)

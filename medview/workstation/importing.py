@@ -252,6 +252,7 @@ class Importing:
                 )
             volume = image_files.read_volume(source, progress)
             started(volume)
+            arrived(0, volume.geometry.shape[0])
             return volume
 
         return work

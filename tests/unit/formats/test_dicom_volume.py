@@ -260,3 +260,12 @@ def test_geometry_is_made_once(small_series_folder: Path) -> None:
     assert isinstance(series.facts.geometry, Geometry)
     assert volume.geometry is series.facts.geometry
     assert VolumeId(volume.id) != dicom_volume.read(series, NoProgress()).id
+
+
+def test_ct_that_is_no_measurement_keeps_its_large_values(small_phantom: Phantom, tmp_path: Path) -> None:
+    values = np.random.default_rng(3).integers(0, 60000, small_phantom.labels.shape).astype(np.uint16)
+    options = SeriesOptions(bits_stored=16, intercept=0.0, left_out=("RescaleSlope", "RescaleIntercept", "RescaleType"))
+    write_series(with_voxels(small_phantom, values, Modality.CT), tmp_path, options)
+    volume = read(tmp_path)
+    assert volume.unit == ""
+    assert np.array_equal(volume.voxels, values)

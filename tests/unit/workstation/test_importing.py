@@ -267,7 +267,7 @@ def test_the_sample_study_is_made_once_and_opens(desk: Desk, tmp_path: Path) -> 
 
 
 def test_real_ct_mr_and_pet(desk: Desk, real_data: Path) -> None:
-    desk.open(real_data / "rtstruct-sarcoma-ct-pet-mr")
+    desk.open(real_data / "rtstruct-sarcoma-ct-pet-mr" / "STS_025" / "dicom")
     readable = [one for case in desk.workspace.cases for one in case.series if one.geometry is not None]
     assert sorted(one.modality for one in readable) == ["CT", "MR", "PT"]
     volume = desk.shown
