@@ -6,6 +6,7 @@ Used by `medview.spec`. A plugin of the user may import the whole standard libra
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -71,8 +72,8 @@ def hidden_imports() -> list[str]:
 
 def _standard_library() -> Iterator[str]:
     for name in sys.stdlib_module_names - _NO_PART_OF_A_PROGRAM:
-        if name.startswith("_"):
-            continue
+        if name.startswith("_") or importlib.util.find_spec(name) is None:
+            continue  # private, or a part of another system's Python
         yield name
         yield from collect_submodules(name, filter=_is_wanted, on_error="ignore")
 
