@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom import dcmread
 from pydicom.pixels.utils import pixel_array
-from pydicom.uid import UID, ExplicitVRBigEndian
+from pydicom.uid import UID, ExplicitVRBigEndian, JPEGExtended12Bit
 
 from medview.core.errors import UnreadableFileError
 from medview.core.text import Text
@@ -90,9 +90,7 @@ def _stored(header: Header) -> NDArray[Any]:
             _strip(header, pixels)
             return pixels
     try:
-        dataset = dcmread(header.path, force=True)
-        dataset.file_meta.TransferSyntaxUID = UID(header.transfer_syntax)
-        decoded = pixel_array(dataset, raw=True)
+        decoded = _decoded(header)
     except Exception as error:  # decoders raise anything on damaged pixels
         raise UnreadableFileError(
             Text.of(
@@ -105,6 +103,19 @@ def _stored(header: Header) -> NDArray[Any]:
     if decoded.shape != (header.rows, header.columns):
         raise _cut_off(header)
     return decoded
+
+
+def _decoded(header: Header) -> NDArray[Any]:
+    """(j, i) stored values, through pydicom's decoders; of 12-bit JPEG, which none of them has, through ITK's."""
+    if header.transfer_syntax == JPEGExtended12Bit and header.bits_stored > 8 and not is_inverted(header):
+        import SimpleITK
+
+        values = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(header.path))).reshape(header.rows, header.columns)
+        stored: NDArray[Any] = np.rint((values.astype(np.float64) - header.intercept) / header.slope).astype(np.int32)
+        return stored
+    dataset = dcmread(header.path, force=True)
+    dataset.file_meta.TransferSyntaxUID = UID(header.transfer_syntax)
+    return pixel_array(dataset, raw=True)
 
 
 def _put(header: Header, stored: NDArray[Any], out: NDArray[Any]) -> None:

@@ -25,6 +25,7 @@ from medview.formats.dicom_series import DicomSeries
 
 _SLICES_AT_ONCE = 16
 _MOST_THREADS = 4
+_AIR = -1024
 
 
 def read(
@@ -41,7 +42,8 @@ def read(
         series: The series.
         progress: Told how many slices have been read.
         first_slice: The slice along k to read first, then outwards from it; the middle one by default.
-        started: Called with the volume as soon as that slice is in; the others hold zeros until they arrive.
+        started: Called with the volume as soon as that slice is in; the others are black until they
+            arrive (-1024 HU, or 0).
         arrived: Called with (start, stop) along k when these slices hold their values. Both are called in this thread.
 
     Returns:
@@ -58,7 +60,7 @@ def read(
         refusal = series.facts.refusal
         raise UnsupportedSeriesError(refusal.text if refusal else "The series cannot be opened as a volume.")
     headers = series.headers
-    voxels: NDArray[Any] = np.zeros(geometry.shape, dtype=_voxel_type(series))
+    voxels: NDArray[Any] = np.full(geometry.shape, _AIR if _unit(series) == "HU" else 0, dtype=_voxel_type(series))
     volume = Volume(
         VolumeId(uuid.uuid4().hex),
         geometry,

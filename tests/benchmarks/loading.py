@@ -16,6 +16,8 @@ from pathlib import Path
 import pydicom
 import SimpleITK
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
 from medview.core.progress import NoProgress
 from medview.core.volume import Volume
 from medview.formats import dicom_files, dicom_series, dicom_volume
