@@ -22,7 +22,7 @@ _BY_NAME = (
     # Decoders of compressed pixels.
     "gdcm", "openjpeg", "rle", "jpeg_ls", "PIL.JpegImagePlugin", "PIL.Jpeg2KImagePlugin",
 )  # fmt: skip
-_PACKAGES_BY_NAME = ("medview", "monai", "pydicom.pixels", "highdicom", "pylibjpeg", "openjpeg", "rle", "numpy")
+_PACKAGES_BY_NAME = ("monai", "pydicom.pixels", "highdicom", "pylibjpeg", "openjpeg", "rle", "numpy")
 _DATA = ("highdicom", "qtawesome", "pylibjpeg", "openjpeg", "rle", "monai")
 _METADATA = (
     "PySide6", "vtk", "pydicom", "highdicom", "SimpleITK", "numpy", "torch", "monai",
@@ -64,10 +64,17 @@ def data_files() -> list[tuple[str, str]]:
 
 def hidden_imports() -> list[str]:
     """Modules that nothing in the program imports by a statement."""
-    names = {*_BY_NAME, *_standard_library()}
+    names = {*_BY_NAME, *_own_modules(), *_standard_library()}
     for package in _PACKAGES_BY_NAME:
         names.update(collect_submodules(package, filter=_is_wanted, on_error="ignore"))
     return sorted(names)
+
+
+def _own_modules() -> Iterator[str]:
+    """All of medview, by its files: plugins import `medview.api`, and the program need not be installed."""
+    for path in (ROOT / "medview").rglob("*.py"):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
 def _standard_library() -> Iterator[str]:
