@@ -1,0 +1,72 @@
+"""The whole workstation, without a screen: its parts, and how they are joined."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from medview.core.folders import shipped_plugins_folder
+from medview.learning.examples import Saved
+from medview.workstation.analysis import Analysis
+from medview.workstation.correction import Correction
+from medview.workstation.importing import Importing
+from medview.workstation.jobs import Job, JobQueue
+from medview.workstation.main_queue import MainQueue
+from medview.workstation.settings import SettingsStore
+from medview.workstation.teaching import Teaching
+from medview.workstation.view_state import Viewing
+from medview.workstation.workspace import Workspace
+
+
+class Workstation:
+    """Holds the parts. The window and the command line use it alike. Main thread only.
+
+    Args:
+        home: The user's folder (`settings.user_folder()`).
+    """
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.settings = SettingsStore(home)
+        self.queue = MainQueue()
+        self.jobs = JobQueue(self.queue)
+        self.workspace = Workspace()
+        self.viewing = Viewing()
+        self.importing = Importing(self.workspace, self.viewing, self.jobs, self.queue)
+        self.correction = Correction(
+            self.workspace,
+            self.viewing,
+            self.jobs,
+            home / "journals",
+            self.settings.current.undo_limit_mb * 2**20,
+        )
+        self.analysis = Analysis(
+            self.workspace,
+            self.viewing,
+            self.jobs,
+            self.correction,
+            (shipped_plugins_folder(), home / "plugins"),
+        )
+        chosen = self.settings.current.examples_folder
+        self.teaching = Teaching(
+            self.workspace,
+            self.jobs,
+            self.importing,
+            Path(chosen).expanduser() if chosen else home / "examples",
+            lambda: self.settings.current.reader_name,
+        )
+
+    def save_example(self) -> Job[Saved]:
+        """Keep the active segmentation for training, with what was corrected in it.
+
+        Raises:
+            InputError: There is nothing to save, or its image is still loading.
+        """
+        self.correction.end_stroke()
+        segmentation = self.workspace.active_segmentation
+        edits = self.correction.summary(segmentation) if segmentation is not None else None
+        return self.teaching.save_example(segmentation, edits=edits, saved=self.correction.mark_saved)
+
+    def close(self, timeout_s: float = 5.0) -> None:
+        """Stop the jobs, then finish what is being corrected. Unsaved work stays in its journal."""
+        self.jobs.close(timeout_s)
+        self.correction.close()
