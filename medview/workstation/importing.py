@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -12,41 +12,31 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medview.core.case import Case, CaseId, Reject, Series
-from medview.core.errors import InputError, MedViewError, UnreadableFileError, UnsupportedSeriesError
+from medview.core.case import Case, CaseId, Remark, Series, Severity
+from medview.core.errors import MedViewError
 from medview.core.geometry import Geometry, Point
 from medview.core.progress import Progress
 from medview.core.segmentation import Segmentation
 from medview.core.text import Text
 from medview.core.volume import Volume, VolumeId, Window
-from medview.formats import dicom_files, dicom_series, dicom_volume, image_files, thumbnails
-from medview.formats.dicom_header import Header
+from medview.formats import dicom_volume, image_files, thumbnails
 from medview.formats.dicom_series import DicomSeries
 from medview.workstation.jobs import Job, JobQueue, JobState, Lane
 from medview.workstation.main_queue import MainQueue
+from medview.workstation.searching import Found, Source, nothing_to_open, search
 from medview.workstation.view_state import Viewing
 from medview.workstation.windowing import initial_window
 from medview.workstation.workspace import CaseClosed, Workspace, WorkspaceChange
 
-Source = DicomSeries | Path
-"""What a series is read from: DICOM headers in slice order, or an image file."""
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """What was found in what was dropped: the series by UID, and the unusable files."""
-
-    series: tuple[Series, ...]
-    rejects: tuple[Reject, ...]
-
 
 @dataclass
-class _Search:
+class _Drop:
     """A drop that is being searched: what it has found, and the cases that the user has closed meanwhile."""
 
     closed: set[CaseId] = field(default_factory=set)
     found: list[str] = field(default_factory=list)
-    job: Job[Opened] | None = None
+    announced: dict[str, Series] = field(default_factory=dict)
+    job: Job[Found] | None = None
 
 
 @dataclass
@@ -69,13 +59,13 @@ class Importing:
         self._jobs = jobs
         self._queue = queue
         self._sources: dict[str, Source] = {}
-        self._searches: list[_Search] = []
+        self._drops: list[_Drop] = []
         self._loads: dict[str, _Load] = {}
         self._seen: dict[VolumeId, tuple[Point, Window]] = {}
         workspace.changed.connect(self._workspace_changed)
         jobs.changed.connect(self._job_changed)
 
-    def open_paths(self, paths: Sequence[Path]) -> Job[Opened]:
+    def open_paths(self, paths: Sequence[Path]) -> Job[Found]:
         """Find the series in files and folders, and then open the largest volume among them.
 
         Series appear in the workspace while the search goes on, and are judged when it is over. One single DICOM file
@@ -84,36 +74,36 @@ class Importing:
         Returns:
             The search. It fails, in plain words, when there is nothing that can be opened.
         """
-        search, look = self._new_search(paths)
+        drop, look = self._new_drop(paths)
 
-        def work(progress: Progress) -> Opened:
-            opened = look(progress)
-            refused = _nothing_to_open(opened.series, opened.rejects)
+        def work(progress: Progress) -> Found:
+            found = look(progress)
+            refused = nothing_to_open(found)
             if refused is not None:
                 progress.report(1.0, refused.what)
                 raise refused
-            return opened
+            return found
 
         def end(error: MedViewError | None = None) -> None:
-            self._make_thumbnails(search.found)
+            self._make_thumbnails(drop.found)
 
-        def opened(found: Opened) -> None:
+        def opened(found: Found) -> None:
             self._open_largest(found)
             end()
 
         title = Text("Looking through files")
-        search.job = self._jobs.submit(title, work, lane=Lane.DISK, then=opened, failed=end)
-        return search.job
+        drop.job = self._jobs.submit(title, work, lane=Lane.DISK, then=opened, failed=end)
+        return drop.job
 
-    def find(self, paths: Sequence[Path]) -> Job[Opened]:
+    def find(self, paths: Sequence[Path]) -> Job[Found]:
         """Find the series in files and folders as `open_paths` does, and open none of them.
 
         Returns:
             The search. It does not fail because of what it finds.
         """
-        search, look = self._new_search(paths)
-        search.job = self._jobs.submit(Text("Looking through files"), look, lane=Lane.DISK)
-        return search.job
+        drop, look = self._new_drop(paths)
+        drop.job = self._jobs.submit(Text("Looking through files"), look, lane=Lane.DISK)
+        return drop.job
 
     def load(self, series_uid: str) -> Job[Volume] | None:
         """Open a series: read it in the background, and show it as soon as its first slice is in.
@@ -146,66 +136,51 @@ class Importing:
         """What a series is read from."""
         return self._sources.get(series_uid)
 
-    def _new_search(self, paths: Sequence[Path]) -> tuple[_Search, Callable[[Progress], Opened]]:
-        search = _Search()
+    def _new_drop(self, paths: Sequence[Path]) -> tuple[_Drop, Callable[[Progress], Found]]:
+        """A drop, and the search for it: runs in a job's thread."""
+        drop = _Drop()
         known = {uid: source.headers for uid, source in self._sources.items() if isinstance(source, DicomSeries)}
-        self._searches.append(search)
+        self._drops.append(drop)
         wanted = tuple(Path(path) for path in paths)
-        return search, lambda progress: self._search(wanted, known, search, progress)
 
-    def _search(
-        self,
-        paths: tuple[Path, ...],
-        known: Mapping[str, tuple[Header, ...]],
-        search: _Search,
-        progress: Progress,
-    ) -> Opened:
-        """In the job's thread: find series, say so as they come, and judge them at the end."""
-        gathered: dict[str, dict[Path, Header]] = {}
+        def look(progress: Progress) -> Found:
+            found = search(
+                wanted, known, progress, lambda series: self._queue.post(partial(self._announce, drop, series))
+            )
+            self._queue.post(lambda: self._put(drop, found))
+            return found
 
-        def found(batch: tuple[Header, ...]) -> None:
-            for header in batch:
-                before = known.get(header.series_uid, ())
-                mine = gathered.setdefault(header.series_uid, {one.path: one for one in before})
-                mine[header.path] = header
-            fresh = {header.series_uid for header in batch} - known.keys()
-            series = [one.facts for uid in fresh for one in dicom_series.group(gathered[uid].values())]
-            self._queue.post(lambda: self._announce(search, series))
+        return drop, look
 
-        scan = dicom_files.scan(paths, progress, found)
-        sources: list[tuple[Series, Source]] = []
-        for members in gathered.values():
-            sources.extend((one.facts, one) for one in dicom_series.group(members.values()))
-        rejects = list(scan.rejects)
-        for path in scan.image_files:
-            try:
-                sources.append((image_files.describe(path), path))
-            except MedViewError as error:
-                rejects.append(Reject(path, error.what))
-        self._queue.post(lambda: self._put(search, sources, tuple(rejects)))
-        return Opened(tuple(facts for facts, _ in sources), tuple(rejects))
-
-    def _announce(self, search: _Search, series: Sequence[Series]) -> None:
+    def _announce(self, drop: _Drop, series: Sequence[Series]) -> None:
         """Show series whose files are still being found: without judgement, and not yet to be opened."""
         for facts in series:
-            if CaseId(facts.study.uid) not in search.closed:
-                case = self._workspace.case_of(facts.study)
-                case.put_series(replace(facts, geometry=None, remarks=()))
+            if CaseId(facts.study.uid) not in drop.closed:
+                drop.announced[facts.uid] = facts = replace(facts, geometry=None, remarks=())
+                self._workspace.case_of(facts.study).put_series(facts)
 
-    def _put(self, search: _Search, found: Sequence[tuple[Series, Source]], rejects: tuple[Reject, ...]) -> None:
-        for facts, source in found:
-            if CaseId(facts.study.uid) in search.closed:
+    def _put(self, drop: _Drop, found: Found) -> None:
+        for facts, source in found.sources:
+            if CaseId(facts.study.uid) in drop.closed:
                 continue
             case = self._workspace.case_of(facts.study)
             if isinstance(source, DicomSeries) or facts.uid not in self._sources:
                 self._sources[facts.uid] = source
                 case.put_series(facts)
-            search.found.append(facts.uid)
-        if rejects:
-            self._workspace.add_rejects(rejects)
+            drop.found.append(facts.uid)
+        if found.rejects:
+            self._workspace.add_rejects(found.rejects)
 
-    def _open_largest(self, opened: Opened) -> None:
-        readable = [one for one in opened.series if one.geometry is not None and one.uid in self._sources]
+    def _give_up(self, drop: _Drop) -> None:
+        """Say of the series of a stopped search that nobody knows whether they are whole."""
+        text = Text("The search was stopped before all files had been seen; drop the folder again.")
+        for uid, facts in drop.announced.items():
+            case = self._workspace.case_with_series(uid)
+            if case is not None and uid not in self._sources:
+                case.put_series(replace(facts, remarks=(Remark(Severity.REFUSED, "search-stopped", text),)))
+
+    def _open_largest(self, found: Found) -> None:
+        readable = [one for one in found.series if one.geometry is not None and one.uid in self._sources]
         largest = max(readable, key=_voxel_count, default=None)
         if largest is not None:
             self.load(largest.uid)
@@ -301,8 +276,11 @@ class Importing:
 
     def _job_changed(self, job: Job[Any]) -> None:
         """A load that has failed or was cancelled takes its half-read volume with it."""
-        if job.state.is_final:
-            self._searches = [search for search in self._searches if search.job is not job]
+        drop = next((one for one in self._drops if one.job is job), None)
+        if drop is not None and job.state.is_final:
+            self._drops.remove(drop)
+            if job.state is not JobState.DONE:
+                self._give_up(drop)
         load = next((one for one in self._loads.values() if one.job is job), None)
         if load is None or job.state not in (JobState.FAILED, JobState.CANCELLED):
             return
@@ -325,8 +303,8 @@ class Importing:
     def _workspace_changed(self, change: WorkspaceChange) -> None:
         if not isinstance(change, CaseClosed):
             return
-        for search in self._searches:
-            search.closed.add(change.case_id)
+        for drop in self._drops:
+            drop.closed.add(change.case_id)
         for load in self._loads.values():
             if load.case.id == change.case_id and load.job is not None:
                 load.job.cancel()
@@ -346,26 +324,3 @@ def _voxel_count(series: Series) -> int:
 
 def _share_space(one: Geometry, other: Geometry) -> bool:
     return one.frame_of_reference_uid is not None and one.frame_of_reference_uid == other.frame_of_reference_uid
-
-
-def _nothing_to_open(series: Sequence[Series], rejects: Sequence[Reject]) -> InputError | None:
-    """What to say when a drop holds nothing to look at; None when it does."""
-    if any(one.geometry is not None for one in series):
-        return None
-    if len(series) == 1 and (refusal := series[0].refusal) is not None:
-        return UnsupportedSeriesError(refusal.text)
-    if series:
-        return UnsupportedSeriesError(
-            Text.of("None of the {n} series can be opened.", n=len(series)),
-            Text("The list says of each one why."),
-        )
-    if len(rejects) == 1:
-        return UnreadableFileError(
-            Text.of("{file} cannot be opened. {reason}", file=rejects[0].path.name, reason=rejects[0].reason)
-        )
-    if rejects:
-        return UnreadableFileError(
-            Text.of("None of the {n} files is an image that MedView can open.", n=len(rejects)),
-            Text("The list of unused files says of each one why."),
-        )
-    return UnreadableFileError(Text("There are no files in what was dropped."))

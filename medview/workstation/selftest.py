@@ -268,8 +268,8 @@ class _ChestCase(_Case):
 
     def _save(self) -> str:
         station = self._station
-        first = wait_for(station.queue, station.teaching.save_example(self._segmentation))
-        again = wait_for(station.queue, station.teaching.save_example(self._segmentation))
+        first = wait_for(station.queue, station.save_example())
+        again = wait_for(station.queue, station.save_example())
         wait_for_all(station.queue, station.jobs)
         assert first is not None
         assert again is not None

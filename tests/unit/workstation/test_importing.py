@@ -241,6 +241,17 @@ def test_a_search_can_be_cancelled(desk: Desk, chest_series_folder: Path) -> Non
     assert desk.workspace.active_volume is None
 
 
+def test_a_stopped_search_leaves_no_series_that_seems_whole(desk: Desk, real_data: Path) -> None:
+    job = desk.importing.open_paths([real_data])
+    desk.wait(lambda: bool(desk.workspace.cases))
+    job.cancel()
+    desk.wait()
+    assert job.state is JobState.CANCELLED
+    found = [one for case in desk.workspace.cases for one in case.series]
+    assert found
+    assert {one.refusal.code if one.refusal else "" for one in found} == {"search-stopped"}
+
+
 def test_an_image_file_opens_with_its_guess(desk: Desk, small_phantom: Phantom, tmp_path: Path) -> None:
     image_files.write_volume(small_phantom.volume, tmp_path / "scan.nii.gz")
     desk.open(tmp_path / "scan.nii.gz")
