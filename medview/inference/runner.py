@@ -90,14 +90,23 @@ def checked(answer: Any, shape: Index, manifest: PluginManifest) -> Labels:
         raise _bad_answer(
             manifest, Text.of("its labels have the shape {found} and not {wanted}", found=array.shape, wanted=shape)
         )
-    values = np.flatnonzero(np.bincount(array.ravel())) if array.dtype == np.uint8 else np.unique(array)
     known = {0, *(label.value for label in manifest.label)}
-    unknown = [int(value) for value in values if int(value) not in known]
+    unknown = [value for value in _values(array) if value not in known]
     if unknown:
         listed = ", ".join(str(value) for value in unknown[:5])
         raise _bad_answer(manifest, Text.of("its manifest does not name the label {values}", values=listed))
     largest = max(label.value for label in manifest.label)
     return np.ascontiguousarray(array, dtype=np.uint8 if largest <= np.iinfo(np.uint8).max else np.uint16)
+
+
+def _values(array: NDArray[Any]) -> list[int]:
+    """The different values of an array of whole numbers."""
+    if array.dtype != np.uint8:
+        return [int(value) for value in np.unique(array)]
+    present = np.zeros(256, dtype=np.bool_)
+    for part in array:
+        present[part] = True
+    return [int(value) for value in np.flatnonzero(present)]
 
 
 def _array(answer: Any, manifest: PluginManifest) -> NDArray[Any]:

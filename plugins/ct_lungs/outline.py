@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from medview.api import Box, Context, Mask, closed, dilate, erode, fill_holes
+from medview.api import Box, Context, Mask, closed, components, dilate, erode, fill_holes
 
 from . import sides
 from .grids import Coarse, Floats
@@ -13,6 +13,8 @@ from .grids import Coarse, Floats
 _CLOSING_MM = 8.0
 _RIM_MM = 2.5
 _LARGEST_ADDED_HU = 400.0
+_LARGEST_HOLE_MM2 = 250.0
+"""What an axial slice of lung may enclose and be lung: a vessel or a nodule, but not the dome of the diaphragm."""
 
 
 def draw(
@@ -82,5 +84,10 @@ def _draw_one(
 
 def _with_vessels(lung: Mask, rough: Floats, spacing: tuple[float, float, float]) -> Mask:
     """A lung with its vessels, its nodules and its hilum smoothed over: closed by a ball, and holes filled."""
-    smooth = closed(lung, _CLOSING_MM, spacing) & (rough < _LARGEST_ADDED_HU)
-    return fill_holes(fill_holes(smooth | lung), axis=0)
+    smooth = fill_holes(lung | (closed(lung, _CLOSING_MM, spacing) & (rough < _LARGEST_ADDED_HU)))
+    holes = fill_holes(smooth, axis=0) & ~smooth
+    for number in np.flatnonzero(holes.any(axis=(1, 2))):
+        labels, sizes = components(holes[number])
+        small = sizes * spacing[1] * spacing[2] <= _LARGEST_HOLE_MM2
+        smooth[number] |= np.concatenate([[False], small])[labels]
+    return smooth

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from medview.api import Mask, Spacing, components
+from medview.api import Mask, Spacing, components, dilate, largest, opened
 
 Floats = NDArray[np.float32]
 
@@ -22,6 +22,10 @@ _SMALL_POCKET_MM2 = 150.0
 _LEAST_PIECE_ML = 12.0
 _LEAST_LUNG_ML = 100.0
 _GAS_SHARE = 0.6
+_TISSUE_HU = -300.0
+_THINNEST_BODY_MM = 5.0
+_NEAR_BODY_MM = 5.0
+_LEAST_WALLED = 0.5
 
 
 @dataclass(frozen=True)
@@ -97,6 +101,7 @@ def _outside(values: Floats, at_border: Mask, gas_below: float, spacing_mm: Spac
 
 
 def _lungs(values: Floats, inside: Mask, gas_below: float, spacing_mm: Spacing) -> Mask:
+    """Of the air inside, what is lung: not pure gas, as in the gut, and walled by the body, unlike the table's foam."""
     voxel_ml = float(np.prod(spacing_mm)) / 1000
     labels, sizes = components(inside)
     if sizes.size == 0:
@@ -104,7 +109,24 @@ def _lungs(values: Floats, inside: Mask, gas_below: float, spacing_mm: Spacing) 
     gas = np.bincount(labels[values < gas_below], minlength=sizes.size + 1)[1:]
     volume_ml = sizes * voxel_ml
     lung = (gas < _GAS_SHARE * sizes) & (volume_ml >= _LEAST_PIECE_ML)
+    lung &= _walled_share(values, labels, sizes.size, spacing_mm) >= _LEAST_WALLED
     if not (lung & (volume_ml >= _LEAST_LUNG_ML)).any():
         return np.zeros_like(inside)
     found: Mask = np.concatenate([[False], lung])[labels]
     return found
+
+
+def _walled_share(values: Floats, labels: NDArray[np.int32], count: int, spacing_mm: Spacing) -> NDArray[np.float64]:
+    """How much of the surface of every piece of air is the body's, 0..1. A side of the image is no surface."""
+    body = largest(opened(values > _TISSUE_HU, _THINNEST_BODY_MM, spacing_mm))
+    near = dilate(body, _NEAR_BODY_MM, spacing_mm)
+    faces = np.zeros(count + 1)
+    walled = np.zeros(count + 1)
+    for axis in range(3):
+        piece, wall = np.moveaxis(labels, axis, 0), np.moveaxis(near, axis, 0)
+        for inner, outer in ((slice(None, -1), slice(1, None)), (slice(1, None), slice(None, -1))):
+            surface = (piece[inner] > 0) & (piece[outer] == 0)
+            faces += np.bincount(piece[inner][surface], minlength=count + 1)
+            walled += np.bincount(piece[inner][surface & wall[outer]], minlength=count + 1)
+    share: NDArray[np.float64] = walled[1:] / np.maximum(faces[1:], 1)
+    return share
