@@ -27,11 +27,11 @@ _LEAST_LENGTH_MM = 20.0
 _FARTHEST_FROM_MIDLINE_MM = 60.0
 _LARGEST_TREE_ML = 130.0
 _LARGEST_TREE_TO_TRACHEA = 3.0
-_BAND_MM = 2.5
+_LEAST_BAND_MM = 2.5
+_BAND_IN_VOXELS = 1.25
+"""A band is thicker than any voxel, so that neighbouring voxels lie in the same band or in neighbouring ones."""
 _LEAST_BRANCH_MM2 = 18.0
 _LEAST_BRANCH_MM = 8.0
-_LONGEST_TRACHEA_MM = 150.0
-_LONGEST_BRONCHUS_MM = 65.0
 _LEAK = 1.6
 
 
@@ -138,12 +138,31 @@ def grow(
     return tree
 
 
+@dataclass(frozen=True)
+class _Kind:
+    """What a stretch of airway may be: how long, how wide before it is a leak, and what divides it.
+
+    Attributes:
+        longest_mm: Where it ends at the latest.
+        widest_mm2: A cross-section that is still normal.
+        share: The least share of its cross-section that a real branch has.
+    """
+
+    longest_mm: float
+    widest_mm2: float
+    share: float
+
+
+_TRACHEA = _Kind(150.0, 450.0, 0.2)
+_BRONCHUS = _Kind(65.0, 250.0, 0.15)
+
+
 @dataclass
 class _Node:
     """A stretch of airway: the voxels of one piece of one band of the front."""
 
     band: int
-    size: int
+    area_mm2: float
     parent: int
     children: list[int]
     reach: int
@@ -151,17 +170,24 @@ class _Node:
 
 def main_airways(tree: Mask, seed: tuple[int, int, int], spacing_mm: Spacing) -> tuple[Mask, bool]:
     """The trachea and the main bronchi of an airway tree, and whether the trachea's division was found."""
+    thickness = max(_LEAST_BAND_MM, _BAND_IN_VOXELS * max(spacing_mm))
     lengths = path_length(tree, seed, spacing_mm)
     reached = np.isfinite(lengths)
     band = np.full(tree.shape, -1, dtype=np.int32)
-    band[reached] = (lengths[reached] / _BAND_MM).astype(np.int32)
+    band[reached] = (lengths[reached] / thickness).astype(np.int32)
     pieces = _pieces(band)
-    nodes = _nodes(band, pieces)
-    kept, divided = _walk(nodes, float(np.prod(spacing_mm)) / _BAND_MM)
+    nodes = _nodes(band, pieces, float(np.prod(spacing_mm)) / thickness)
+    roots = [n for n, node in nodes.items() if node.band == 0]
+    kept: set[int] = set()
+    ends: list[int] = []
+    if roots:
+        kept, ends = _branch(nodes, roots[0], thickness, _TRACHEA)
+        for end in ends:
+            kept |= _branch(nodes, end, thickness, _BRONCHUS)[0]
     wanted = np.zeros(len(nodes) + 1, dtype=np.bool_)
     wanted[list(kept)] = True
     mask: Mask = wanted[pieces]
-    return mask, divided
+    return mask, len(ends) == 2
 
 
 def _pieces(band: NDArray[np.int32]) -> NDArray[np.int32]:
@@ -175,15 +201,17 @@ def _pieces(band: NDArray[np.int32]) -> NDArray[np.int32]:
     return pieces
 
 
-def _nodes(band: NDArray[np.int32], pieces: NDArray[np.int32]) -> dict[int, _Node]:
+def _nodes(band: NDArray[np.int32], pieces: NDArray[np.int32], mm2_per_voxel: float) -> dict[int, _Node]:
     sizes = np.bincount(pieces.ravel())
     inside = pieces > 0
     bands = np.zeros(sizes.size, dtype=np.int32)
     bands[pieces[inside]] = band[inside]
-    nodes = {n: _Node(int(bands[n]), int(sizes[n]), 0, [], int(bands[n])) for n in range(1, sizes.size)}
+    nodes = {
+        n: _Node(int(bands[n]), float(sizes[n]) * mm2_per_voxel, 0, [], int(bands[n])) for n in range(1, sizes.size)
+    }
     for child, parent in _touching(pieces, bands):
         known = nodes[child].parent
-        if known == 0 or nodes[known].size < nodes[parent].size:
+        if known == 0 or nodes[known].area_mm2 < nodes[parent].area_mm2:
             nodes[child].parent = parent
     for number in sorted(nodes, key=lambda n: -nodes[n].band):
         parent = nodes[number].parent
@@ -208,44 +236,26 @@ def _touching(pieces: NDArray[np.int32], bands: NDArray[np.int32]) -> set[tuple[
     return pairs
 
 
-def _walk(nodes: dict[int, _Node], mm2_per_voxel: float) -> tuple[set[int], bool]:
-    """Follow the trachea to its division, and each main bronchus to its own."""
-    roots = [n for n, node in nodes.items() if node.band == 0]
-    if not roots:
-        return set(), False
-    kept, ends = _branch(nodes, roots[0], mm2_per_voxel, _LONGEST_TRACHEA_MM, share=0.2)
-    divided = len(ends) == 2
-    for end in ends:
-        part, _ = _branch(nodes, end, mm2_per_voxel, _LONGEST_BRONCHUS_MM, share=0.15)
-        kept |= part
-    return kept, divided
-
-
-def _branch(
-    nodes: dict[int, _Node], start: int, mm2_per_voxel: float, longest_mm: float, *, share: float
-) -> tuple[set[int], list[int]]:
-    """The stretch from a node to its next real division, and where that leads."""
+def _branch(nodes: dict[int, _Node], start: int, band_mm: float, kind: _Kind) -> tuple[set[int], list[int]]:
+    """The stretch from a node to its next real division, and the two largest branches there."""
     kept: set[int] = set()
     current = start
-    area = 0.0
+    area = nodes[start].area_mm2
     while True:
         node = nodes[current]
-        kept.add(current)
-        here = node.size * mm2_per_voxel
-        if area and here > _LEAK * max(area, 120.0):
-            return kept - {current}, []
-        area = max(area, here) if area == 0 else 0.7 * area + 0.3 * here
-        if (node.band - nodes[start].band) * _BAND_MM > longest_mm:
+        if node.area_mm2 > _LEAK * max(area, kind.widest_mm2):
             return kept, []
+        kept.add(current)
+        area = 0.7 * area + 0.3 * node.area_mm2
+        if (node.band - nodes[start].band) * band_mm > kind.longest_mm:
+            return kept, []
+        short = [one for one in node.children if (nodes[one].reach - node.band) * band_mm < _LEAST_BRANCH_MM]
+        kept.update(short)
         real = [
-            child
-            for child in node.children
-            if (nodes[child].reach - node.band) * _BAND_MM >= _LEAST_BRANCH_MM
-            and nodes[child].size * mm2_per_voxel >= max(_LEAST_BRANCH_MM2, share * area)
+            one
+            for one in node.children
+            if one not in short and nodes[one].area_mm2 >= max(_LEAST_BRANCH_MM2, kind.share * area)
         ]
-        for child in node.children:
-            if child not in real and (nodes[child].reach - node.band) * _BAND_MM < _LEAST_BRANCH_MM:
-                kept.add(child)
         if len(real) != 1:
-            return kept, sorted(real, key=lambda n: -nodes[n].size)[:2]
+            return kept, sorted(real, key=lambda one: -nodes[one].area_mm2)[:2]
         current = real[0]

@@ -51,9 +51,9 @@ def run(case: Case, context: Context) -> Labels:
     tracheal = _airways(values, view.spacing_mm, coarse, tube, context)
     context.progress(0.45, "Telling left from right")
     taken = dilate(coarse.mean(tracheal) > 0, _WALL_MM, coarse.spacing_mm)
-    if tube is not None:
-        middle = tube.left_mm / coarse.spacing_mm[2]
-    told = sides.divide(air.lungs & ~taken, middle, tube is not None, coarse.spacing_mm, context)
+    landmark = sides.spine(rough, air.lungs, coarse.spacing_mm) if tube is None else tube.left_mm
+    middle = middle if landmark is None else landmark / coarse.spacing_mm[2]
+    told = sides.divide(air.lungs & ~taken, middle, landmark is not None, coarse.spacing_mm, context)
     labels = outline.draw(values, coarse, rough, told.labels, taken, air.threshold_hu, context)
     labels[tracheal] = TRACHEA
     _note(labels, told.sure, context)

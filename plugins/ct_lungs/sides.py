@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from medview.api import Box, Context, Mask, Spacing, components, distance, erode, flood
+from medview.api import Box, Context, Mask, Spacing, components, distance, erode, flood, opened
 
 LEFT, RIGHT = 1, 2
 
@@ -21,6 +21,9 @@ _LEAST_SHARE = 0.12
 _LEAST_APART_MM = 55.0
 _PIECE_ML = 5.0
 _JUNCTION_MM = 6.0
+_BONE_HU = 150.0
+_VERTEBRA_MM = 6.0
+_LEAST_SPINE_ML = 10.0
 
 
 @dataclass(frozen=True)
@@ -29,11 +32,21 @@ class Sides:
 
     Attributes:
         labels: uint8, `LEFT`, `RIGHT` or 0.
-        sure: Whether left and right are known from two lungs or from the trachea, and not only from the image's middle.
+        sure: Whether left and right are known from more than the middle of the image.
     """
 
     labels: NDArray[np.uint8]
     sure: bool
+
+
+def spine(rough: NDArray[np.float32], lungs: Mask, spacing_mm: Spacing) -> float | None:
+    """Where the spine lies, mm from the first voxel to the left: the thick bone behind the middle of the lungs."""
+    bone = rough > _BONE_HU
+    bone[:, : int(np.nonzero(lungs)[1].mean())] = False
+    labels, sizes = components(opened(bone, _VERTEBRA_MM, spacing_mm))
+    if sizes.size == 0 or sizes[0] * float(np.prod(spacing_mm)) / 1000 < _LEAST_SPINE_ML:
+        return None
+    return float(np.nonzero(labels == 1)[2].mean()) * spacing_mm[2]
 
 
 def divide(lungs: Mask, middle: float, middle_is_known: bool, spacing_mm: Spacing, context: Context) -> Sides:
@@ -42,7 +55,7 @@ def divide(lungs: Mask, middle: float, middle_is_known: bool, spacing_mm: Spacin
     Args:
         lungs: Lung without airways, (to the head, to the back, to the left).
         middle: The patient's midline, as an index to the left.
-        middle_is_known: Whether it comes from the trachea.
+        middle_is_known: Whether it comes from the trachea or the spine.
         spacing_mm: Voxel sizes.
         context: Is asked for cancellation.
     """
