@@ -264,7 +264,7 @@ class _ChestCase(_Case):
             _check(np.array_equal(segmentation.labels, self._corrected), "the labels came back changed")
         finally:
             station.close()
-        return f"{recoveries[0].strokes} edits, every voxel as before"
+        return f"edits brought back: {recoveries[0].strokes}, every voxel as before"
 
     def _save(self) -> str:
         station = self._station
