@@ -189,7 +189,7 @@ def test_an_example_is_added_listed_exported_and_checked(
     mask = SimpleITK.GetImageFromArray((small_phantom.labels > 0).astype(np.uint8))
     mask.SetOrigin(small_phantom.volume.geometry.origin_mm)
     mask.SetSpacing(small_phantom.volume.geometry.spacing_mm[::-1])
-    SimpleITK.WriteImage(mask, str(tmp_path / "mask.nii.gz"))
+    SimpleITK.WriteImage(SimpleITK.Flip(mask, (False, True, True)), str(tmp_path / "mask.nii.gz"))
     arguments = ("dataset", "add", small_series_folder, tmp_path / "mask.nii.gz", "--name", "Body", "--json")
     assert _json(medview(*arguments))["revision"] == 1
     assert _json(medview(*arguments))["revision"] == 2
