@@ -22,10 +22,10 @@ _BY_NAME = (
     # Decoders of compressed pixels.
     "gdcm", "openjpeg", "rle", "jpeg_ls", "PIL.JpegImagePlugin", "PIL.Jpeg2KImagePlugin",
 )  # fmt: skip
-_PACKAGES_BY_NAME = ("monai", "pydicom.pixels", "highdicom", "pylibjpeg", "openjpeg", "rle", "numpy")
+_PACKAGES_BY_NAME = ("monai", "nibabel", "pydicom.pixels", "highdicom", "pylibjpeg", "openjpeg", "rle", "numpy")
 _DATA = ("highdicom", "qtawesome", "pylibjpeg", "openjpeg", "rle", "monai")
 _METADATA = (
-    "PySide6", "vtk", "pydicom", "highdicom", "SimpleITK", "numpy", "torch", "monai",
+    "PySide6", "vtk", "pydicom", "highdicom", "SimpleITK", "numpy", "torch", "monai", "nibabel",
     "pylibjpeg", "pylibjpeg-openjpeg", "pylibjpeg-rle", "pyjpegls", "python-gdcm",
 )  # fmt: skip
 _NO_PART_OF_A_PROGRAM = frozenset(
@@ -41,7 +41,7 @@ EXCLUDED = (
     "readline", "_gdbm", "dbm.gnu", "tkinter", "_tkinter",
     "PyQt5", "PyQt6", "PySide2", "PySide6.QtWebEngineCore", "PySide6.QtWebEngineWidgets", "PySide6.QtPdf",
     "PySide6.QtQml", "PySide6.QtQuick", "PySide6.Qt3DCore", "PySide6.QtMultimedia", "PySide6.QtDesigner",
-    "matplotlib", "IPython", "jedi", "pytest", "_pytest", "hypothesis", "mypy", "ruff", "nibabel", "tensorboard",
+    "matplotlib", "IPython", "jedi", "pytest", "_pytest", "hypothesis", "mypy", "ruff", "tensorboard",
     "pyqtgraph.opengl", "pyqtgraph.examples", "numpy.f2py.tests", "PyInstaller", "setuptools", "pip",
 )  # fmt: skip
 
