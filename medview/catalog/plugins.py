@@ -109,6 +109,15 @@ def entry_file(folder: Path, engine: PythonEngine) -> Path:
     return path
 
 
+def translations(records: Sequence[PluginRecord], language: str) -> dict[str, str]:
+    """What the plugins' own sentences and names are in a language, as "zh_CN": English to that language."""
+    found: dict[str, str] = {}
+    for record in records:
+        if record.manifest is not None:
+            found |= record.manifest.translations.get(language, {})
+    return found
+
+
 def files_sha256(folder: Path) -> str:
     """One hash over the names and the contents of all files of a plugin."""
     digest = hashlib.sha256()

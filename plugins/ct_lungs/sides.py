@@ -59,26 +59,34 @@ def divide(lungs: Mask, middle: float, middle_is_known: bool, spacing_mm: Spacin
         spacing_mm: Voxel sizes.
         context: Is asked for cancellation.
     """
-    cores = _cores(lungs, spacing_mm, context)
+    labels = np.zeros(lungs.shape, dtype=np.uint8)
+    box = Box.around(lungs).grown(1).clipped(_shape(labels)).slices
+    part = lungs[box]
+    cores = _cores(part, spacing_mm, context)
     if cores is None:
-        side = _side_of_one(lungs, middle)
-        return Sides(np.where(lungs, side, 0).astype(np.uint8), middle_is_known)
-    markers = cores
-    divided = np.where(lungs, _nearest(markers, spacing_mm), 0).astype(np.uint8)
-    return Sides(divided, True)
+        labels[lungs] = _side_of_one(lungs, middle)
+        return Sides(labels, middle_is_known)
+    labels[box] = np.where(part, _nearest(cores, spacing_mm), 0)
+    return Sides(labels, True)
 
 
 def junction(labels: NDArray[np.uint8], spacing_mm: Spacing) -> Box:
     """Where the lungs come so close to each other that their border must be drawn in the fine image; may be empty."""
-    left, right = labels == LEFT, labels == RIGHT
+    whole = Box.around(labels)
+    part = labels[whole.slices]
+    left, right = part == LEFT, part == RIGHT
     if not left.any() or not right.any():
         return Box((0, 0, 0), (0, 0, 0))
     near = (left & (distance(right, spacing_mm) <= _JUNCTION_MM)) | (
         right & (distance(left, spacing_mm) <= _JUNCTION_MM)
     )
-    if not near.any():
-        return Box((0, 0, 0), (0, 0, 0))
-    return Box.around(near).grown(round(_JUNCTION_MM / min(spacing_mm)) + 1).clipped(_shape(labels))
+    inner = Box.around(near)
+    if inner.is_empty:
+        return inner
+    k, j, i = whole.start
+    start = (inner.start[0] + k, inner.start[1] + j, inner.start[2] + i)
+    stop = (inner.stop[0] + k, inner.stop[1] + j, inner.stop[2] + i)
+    return Box(start, stop).grown(round(_JUNCTION_MM / min(spacing_mm)) + 1).clipped(_shape(labels))
 
 
 def redraw(values: NDArray[np.int16], labels: NDArray[np.uint8], spacing_mm: Spacing) -> NDArray[np.uint8]:

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from medview.catalog import manifest
+from medview.core.errors import ManifestError
+from medview.core.folders import shipped_plugins_folder
+from medview.core.segmentation import Code
+
+SOURCE = (shipped_plugins_folder() / "ct_lungs" / "plugin.toml").read_text(encoding="utf-8")
+
+
+def test_a_good_manifest() -> None:
+    read = manifest.parse(SOURCE, Path("plugin.toml"))
+    assert (read.id, read.version, read.task) == ("ct_lungs", "1.0.0", "segment")
+    left = read.segments[0]
+    assert (left.label, left.name, left.color) == (1, "Left lung", (0x6F, 0xB8, 0xD2))
+    assert left.code == Code("39607008", "SCT", "Lung")
+    assert left.laterality == Code("7771000", "SCT", "Left")
+    assert read.translations["zh_CN"]["Left lung"] == "左肺"
+
+
+MISTAKES = [
+    ("value = 2", "value = 1", "same value", "value of its own"),
+    ('color = "#e0a060"', 'colour = "#e0a060"', "no such key", "Did you mean color?"),
+    ('color = "#e0a060"', 'color = "orange"', "orange", 'color = "#9d6c62"'),
+    ('kind = "python"', 'kind = "docker"', "'python', 'bundle'", "kind = "),
+    ('entry = "lungs:run"', 'entry = "lungs.run"', "lungs.run", 'entry = "module:function"'),
+    ('entry = "lungs:run"', 'entry = "../lungs:run"', "../lungs:run", 'entry = "module:function"'),
+    ('modality = ["CT"]', 'modality = "CT"', "list in square brackets", 'modality = ["CT"]'),
+    ('modality = ["CT"]', 'modality = ["X-ray"]', "must be one of", 'modality = ["CT"]'),
+    ("minimum-slices = 10", 'minimum-slices = "10"', "whole number", "minimum-slices = 10"),
+    ("minimum-slices = 10", "min-slices = 10", "no such key", "Did you mean minimum-slices?"),
+    ("minimum-slices = 10", "maximum-extent-mm = [1, 2, 3]", "larger than", "Exchange"),
+    ("minimum-extent-mm = [150, 80, 60]", "minimum-extent-mm = [150, 80]", "too short", "minimum-extent-mm = ["),
+    ("minimum-extent-mm = [150, 80, 60]", "minimum-extent-mm = [150, 80, -1]", "too small", "minimum-extent-mm = ["),
+    ('["SCT", "44567001", "Trachea"]', '["SCT", "44567001"]', "too short", "code = ["),
+    ('version = "1.0.0"', "version = 1.0", "quotation marks", 'version = "1.0.0"'),
+    ('version = "1.0.0"', 'version = "newest"', "newest", 'version = "1.0.0"'),
+    ("schema = 1", "schema = 2", "must be one of 1", "schema = 1"),
+    ('task = "segment"', 'task = "paint"', "must be one of", 'task = "segment"'),
+    ('name = "CT lungs"', "name = CT lungs", "not TOML", "quotation marks"),
+    ("[engine]", "[engine", "not TOML", "Correct that line"),
+]
+
+
+@pytest.mark.parametrize(("right", "wrong", "what", "remedy"), MISTAKES, ids=[wrong for _, wrong, _, _ in MISTAKES])
+def test_a_mistake_is_named_with_its_line_and_its_remedy(right: str, wrong: str, what: str, remedy: str) -> None:
+    assert SOURCE.count(right) >= 1
+    text = SOURCE.replace(right, wrong, 1)
+    line = SOURCE[: SOURCE.index(right)].count("\n") + 1
+    with pytest.raises(ManifestError) as caught:
+        manifest.parse(text, Path("here") / "plugin.toml")
+    said = str(caught.value.what)
+    if "larger than" not in what:  # this concerns two lines; the table is named
+        assert f"line {line}" in said
+    assert "plugin.toml" in said
+    assert what in said
+    assert remedy in str(caught.value.remedy)
+
+
+@pytest.mark.parametrize("key", ["schema", "id", "version", "name", "task", "summary", "license"])
+def test_a_missing_key_is_named(key: str) -> None:
+    lines = SOURCE.splitlines()
+    place = next(n for n, line in enumerate(lines) if line.startswith(f"{key} ="))
+    del lines[place]
+    with pytest.raises(ManifestError) as caught:
+        manifest.parse("\n".join(lines), Path("plugin.toml"))
+    assert f"{key}: the key is missing" in str(caught.value.what)
+    assert f"{key} =" in str(caught.value.remedy)
+
+
+@pytest.mark.parametrize("path", ["/etc", "../other", "a/../../b", "C:/x", "..\\x"])
+def test_a_bundle_stays_in_its_folder(path: str) -> None:
+    text = SOURCE.replace('kind = "python"\nentry = "lungs:run"', f"kind = \"bundle\"\npath = '{path}'")
+    with pytest.raises(ManifestError, match="leads out of the plugin's folder"):
+        manifest.parse(text, Path("plugin.toml"))
+
+
+def test_a_missing_or_unreadable_file(tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match=r"has no plugin\.toml"):
+        manifest.load(tmp_path)
+    (tmp_path / "plugin.toml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ManifestError, match="cannot be read"):
+        manifest.load(tmp_path)
