@@ -13,14 +13,17 @@ from pathlib import Path
 
 import numpy as np
 import SimpleITK
+import vtkmodules.vtkRenderingOpenGL2  # noqa: F401 - gives the classes below their body
+from vtkmodules.vtkRenderingCore import vtkRenderer, vtkRenderWindow
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from medview.core.geometry import Box, Geometry, Index
+from medview.core.geometry import Box, Geometry, Index, Point
 from medview.core.planes import Plane
-from medview.core.segmentation import Segment, Segmentation
+from medview.core.segmentation import LabelsChanged, Segment, Segmentation, SegmentsChanged
 from medview.editing import interpolate
 from medview.editing.brush import BrushShape
+from medview.views.slice_view import SliceView
 from medview.workstation.stroke import BrushOptions
 from tests.benchmarks.bench import Options, Row, interleave, medians, options, percentile, report
 from tests.support import editing_run
@@ -35,6 +38,7 @@ STROKES = 12
 SAMPLES = 25
 """Of the mouse, for each stroke."""
 UNDO_LIMIT = 512 * 2**20
+VIEW_PX = (788, 488)
 
 
 def station(journals: Path, shape: Index) -> Station:
@@ -119,6 +123,59 @@ def strokes(folder: Path, shape: BrushShape, opts: Options) -> list[Row]:
     return rows
 
 
+class FramePainter(Painter):
+    """Paints, and draws the view after every move of the mouse; before that, the view as it is.
+
+    Attributes:
+        bare: Times of frames in which nothing changed, in seconds.
+    """
+
+    def __init__(self, one: Station) -> None:
+        super().__init__(one, BrushShape.DISK)
+        self.bare: list[float] = []
+        renderer = vtkRenderer()
+        self.window = vtkRenderWindow()
+        self.window.SetOffScreenRendering(True)
+        self.window.SetSize(*VIEW_PX)
+        self.window.AddRenderer(renderer)
+        self.view = SliceView(renderer, Plane.AXIAL, lambda: None)
+        self.view.show(one.volume)
+        self.view.set_segmentation(one.segmentation)
+        one.viewing.update(cursor=one.at(20, 256, 256))
+        self.view.apply(one.viewing.state)
+        one.segmentation.changed.connect(self._redraw)
+
+    def sample(self, point: Point) -> None:
+        self.bare.append(timed(self.window.Render))
+        self.dabs.append(timed(self._move, point))
+
+    def close(self) -> None:
+        self.view.close()
+        self.window.Finalize()
+        self.one.close()
+
+    def _move(self, point: Point) -> None:
+        self.one.correction.stroke_to(point)
+        self.window.Render()
+
+    def _redraw(self, change: LabelsChanged | SegmentsChanged) -> None:
+        if isinstance(change, LabelsChanged):
+            self.view.labels_changed(change.box)
+
+
+def frames(folder: Path, opts: Options) -> list[Row]:
+    large = FramePainter(station(folder / "large frames", LARGE))
+    small = FramePainter(station(folder / "small frames", SMALL))
+    in_turn((large, small), opts)
+    painted, painted_small, bare = (percentile(one, 95) * 1e3 for one in (large.dabs, small.dabs, large.bare))
+    large.close()
+    small.close()
+    return [
+        Row("mouse move to painted frame, p95", painted, bare, "a bare frame", 1.5, "ms"),
+        Row("mouse move to painted frame, p95", painted, painted_small, "40 slices", 1.2, "ms"),
+    ]
+
+
 def filling(opts: Options) -> Row:
     """A liver-sized segment painted on every fifth slice, against bare distance maps of its painted slices."""
     geometry = Geometry.from_parts(LARGE, SPACING_MM)
@@ -148,6 +205,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         for shape in BrushShape:
             rows += strokes(Path(folder), shape, opts)
+        rows += frames(Path(folder), opts)
     rows.append(filling(opts))
     return report("Editing 512x512x400 with 50 labels", rows, opts)
 
