@@ -137,7 +137,7 @@ class Importing:
         return self._sources.get(series_uid)
 
     def _new_drop(self, paths: Sequence[Path]) -> tuple[_Drop, Callable[[Progress], Found]]:
-        """A drop, and the search for it: runs in a job's thread."""
+        """A drop, and the work that searches it in a job's thread and puts what it finds into the workspace."""
         drop = _Drop()
         known = {uid: source.headers for uid, source in self._sources.items() if isinstance(source, DicomSeries)}
         self._drops.append(drop)
