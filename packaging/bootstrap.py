@@ -190,17 +190,17 @@ def ensure_pip_can_come(log_path: Path) -> bool:
     if importlib.util.find_spec("ensurepip") is not None:
         return True
     package = f"python3.{sys.version_info[1]}-venv"
-    _say(f"Installing {package} ...")
-    with log_path.open("a", encoding="utf-8") as log:
-        system_libraries.install([package], log)
-    importlib.invalidate_caches()
-    if importlib.util.find_spec("ensurepip") is not None:
-        return True
+    if shutil.which("apt-get"):
+        _say(f"Installing {package} ...")
+        with log_path.open("a", encoding="utf-8") as log:
+            system_libraries.install([package], log)
+        importlib.invalidate_caches()
+        if importlib.util.find_spec("ensurepip") is not None:
+            return True
     if importlib.util.find_spec("pip") is not None:
         return False
-    raise SetUpError(
-        f"This Python cannot make environments. Install the missing part: {system_libraries.by_hand([package])}"
-    )
+    remedy = system_libraries.by_hand([package]) if shutil.which("apt-get") else "a Python with ensurepip or pip"
+    raise SetUpError(f"This Python cannot make environments. Install the missing part: {remedy}")
 
 
 def ensure_system_libraries(environment: Environment, *, try_again: bool) -> None:

@@ -6,6 +6,7 @@ Used by `medview.spec`. A plugin of the user may import the whole standard libra
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,10 +22,10 @@ _BY_NAME = (
     # Decoders of compressed pixels.
     "gdcm", "openjpeg", "rle", "jpeg_ls", "PIL.JpegImagePlugin", "PIL.Jpeg2KImagePlugin",
 )  # fmt: skip
-_PACKAGES_BY_NAME = ("medview", "monai", "pydicom.pixels", "highdicom", "pylibjpeg", "openjpeg", "rle", "numpy")
+_PACKAGES_BY_NAME = ("monai", "nibabel", "pydicom.pixels", "highdicom", "pylibjpeg", "openjpeg", "rle", "numpy")
 _DATA = ("highdicom", "qtawesome", "pylibjpeg", "openjpeg", "rle", "monai")
 _METADATA = (
-    "PySide6", "vtk", "pydicom", "highdicom", "SimpleITK", "numpy", "torch", "monai",
+    "PySide6", "vtk", "pydicom", "highdicom", "SimpleITK", "numpy", "torch", "monai", "nibabel",
     "pylibjpeg", "pylibjpeg-openjpeg", "pylibjpeg-rle", "pyjpegls", "python-gdcm",
 )  # fmt: skip
 _NO_PART_OF_A_PROGRAM = frozenset(
@@ -40,7 +41,7 @@ EXCLUDED = (
     "readline", "_gdbm", "dbm.gnu", "tkinter", "_tkinter",
     "PyQt5", "PyQt6", "PySide2", "PySide6.QtWebEngineCore", "PySide6.QtWebEngineWidgets", "PySide6.QtPdf",
     "PySide6.QtQml", "PySide6.QtQuick", "PySide6.Qt3DCore", "PySide6.QtMultimedia", "PySide6.QtDesigner",
-    "matplotlib", "IPython", "jedi", "pytest", "_pytest", "hypothesis", "mypy", "ruff", "nibabel", "tensorboard",
+    "matplotlib", "IPython", "jedi", "pytest", "_pytest", "hypothesis", "mypy", "ruff", "tensorboard",
     "pyqtgraph.opengl", "pyqtgraph.examples", "numpy.f2py.tests", "PyInstaller", "setuptools", "pip",
 )  # fmt: skip
 
@@ -63,16 +64,23 @@ def data_files() -> list[tuple[str, str]]:
 
 def hidden_imports() -> list[str]:
     """Modules that nothing in the program imports by a statement."""
-    names = {*_BY_NAME, *_standard_library()}
+    names = {*_BY_NAME, *_own_modules(), *_standard_library()}
     for package in _PACKAGES_BY_NAME:
         names.update(collect_submodules(package, filter=_is_wanted, on_error="ignore"))
     return sorted(names)
 
 
+def _own_modules() -> Iterator[str]:
+    """All of medview, by its files: plugins import `medview.api`, and the program need not be installed."""
+    for path in (ROOT / "medview").rglob("*.py"):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
 def _standard_library() -> Iterator[str]:
     for name in sys.stdlib_module_names - _NO_PART_OF_A_PROGRAM:
-        if name.startswith("_"):
-            continue
+        if name.startswith("_") or importlib.util.find_spec(name) is None:
+            continue  # private, or a part of another system's Python
         yield name
         yield from collect_submodules(name, filter=_is_wanted, on_error="ignore")
 

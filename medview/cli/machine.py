@@ -7,13 +7,21 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from medview.cli import console
 from medview.cli.headless import home, workstation
 from medview.cli.reading import Json
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from medview.core.segmentation import Segmentation
+    from medview.core.volume import Volume
+    from medview.workstation.selftest import Step
 
 _MARKS = {"good": "ok", "note": "note", "warning": "WARNING", "bad": "BAD"}
 
@@ -79,7 +87,7 @@ def selftest(
     keep: Annotated[Path | None, typer.Option(help="Keep the files of the test in this folder.")] = None,
 ) -> None:
     """Do the whole job on the sample study, without a window: each step with its verdict."""
-    from medview.workstation.selftest import SelfTest, Step, Verdict
+    from medview.workstation.selftest import SelfTest, Verdict
 
     def tell(step: Step) -> None:
         if not json:
@@ -100,7 +108,7 @@ def selftest(
         console.say(f"All {len(steps)} steps passed.")
 
 
-def _step(step: Any) -> dict[str, Any]:
+def _step(step: Step) -> dict[str, Any]:
     return {
         "name": str(step.name),
         "verdict": step.verdict.value,
@@ -109,9 +117,11 @@ def _step(step: Any) -> dict[str, Any]:
     }
 
 
-def _picture(volume: Any, segmentation: Any) -> Any:
-    from medview.views import snapshot
+def _picture(volume: Volume, segmentation: Segmentation) -> NDArray[np.uint8]:
+    from medview.views import opengl, snapshot
 
+    opengl.renderer_name()
+    opengl.silence()
     return snapshot.four_views(volume, segmentation)
 
 

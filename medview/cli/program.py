@@ -43,7 +43,7 @@ def _program(
     """Options that come before a command."""
 
 
-@app.command(_OPEN)
+@app.command(_OPEN, hidden=True)
 def _open(
     paths: Annotated[list[Path] | None, typer.Argument(help="Files or folders.", metavar="[PATH]...")] = None,
 ) -> None:

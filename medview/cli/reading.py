@@ -92,17 +92,16 @@ def snapshot(
         raise console.CommandError(f"The picture {out} must be a .png file.")
     if not out.parent.is_dir():
         raise console.CommandError(f"There is no folder {out.parent}.")
-    from medview.views import opengl
+    from medview.views import opengl, png
     from medview.views import snapshot as pictures
 
     opengl.renderer_name()
     opengl.silence()
     with workstation(home()) as station:
-        _, volume = open_series(station, path, series)
+        case, volume = open_series(station, path, series)
         segmentation = _mask(existing(seg), volume) if seg is not None else None
-        window = station.viewing.state.window
-        picture = pictures.four_views(volume, segmentation, window=window)
-    pictures.write_png(picture, out)
+        picture = pictures.four_views(volume, segmentation, series=case.series_with(volume.series_uid))
+    png.write(picture, out)
     console.say(f"{out}: {picture.shape[1]} x {picture.shape[0]} pixels.")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from medview.catalog import terminology
 from medview.core.case import Study
-from medview.core.errors import GridMismatchError, InputError, UnsupportedSeriesError
+from medview.core.errors import InputError, UnsupportedSeriesError
 from medview.core.geometry import Geometry
 from medview.core.progress import PartOf, Progress
 from medview.core.segmentation import Labels, Provenance, Segment
@@ -22,6 +22,7 @@ from medview.learning.examples import Damage, ExampleStore, Saved
 from medview.learning.exporters import Export, ExportKind
 from medview.learning.exporters import export as write_export
 from medview.learning.splits import Split
+from medview.workstation.masks import labels_on
 from medview.workstation.teaching import choose
 
 
@@ -143,11 +144,6 @@ def _labels(
     if not image_files.is_image_file(path):
         segmentation = dicom_seg.read(path, geometry, progress)
         return segmentation.labels, segmentation.segments, segmentation.provenance
-    labels, grid = image_files.read_labels(path)
-    if not grid.same_grid(geometry):
-        raise GridMismatchError(
-            Text.of("{name} does not lie on the grid of the image.", name=path.name),
-            "Use labels that were drawn on this image and not resampled.",
-        )
+    labels = labels_on(path, geometry)
     known = terminology.load()
     return labels, tuple(known.named(number, name) for number, name in enumerate(names, start=1)), Provenance()

@@ -174,10 +174,9 @@ def _folders(home: Path) -> list[Fact]:
 
 
 def _plugin(record: PluginRecord) -> Fact:
-    name = record.manifest.id if record.manifest is not None else record.folder.name
     ready = record.state is PluginState.READY
     value = str(record.state.value) if ready or not record.reason else f"{record.state.value}: {record.reason}"
-    return Fact("plugins", name, value, Health.GOOD if ready else Health.WARNING)
+    return Fact("plugins", record.id, value, Health.GOOD if ready else Health.WARNING)
 
 
 def memory_bytes() -> int | None:

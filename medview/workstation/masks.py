@@ -40,18 +40,32 @@ def read_mask(path: Path, volume: Volume, progress: Progress) -> Segmentation:
     """
     if is_dicom_name(path):
         return dicom_seg.read(path, volume.geometry, progress)
-    labels, geometry = image_files.read_labels(path)
-    onto = on_grid(labels, geometry, volume.geometry)
-    if onto is None:
-        raise GridMismatchError(
-            Text.of("The voxels of {name} do not lie where those of the series do.", name=path.name),
-            Text("Choose the series that it was drawn on, or resample it first."),
-        )
+    onto = labels_on(path, volume.geometry)
     known = terminology.load()
     segments = tuple(
         Segment(int(label), f"Segment {label}", known.color(int(label))) for label in np.unique(onto) if label
     )
     return Segmentation(volume.geometry, onto, segments, title=path.name)
+
+
+def labels_on(path: Path, grid: Geometry) -> Labels:
+    """Read a label map onto a grid: (k, j, i) uint8 or uint16.
+
+    Args:
+        path: NIfTI, NRRD or MetaImage.
+        grid: Where it shall lie; the file may cover a part of it, with its axes in any order and direction.
+
+    Raises:
+        InputError: It is damaged, no label map, or lies on another grid.
+    """
+    labels, geometry = image_files.read_labels(path)
+    onto = on_grid(labels, geometry, grid)
+    if onto is None:
+        raise GridMismatchError(
+            Text.of("{name} does not lie on the grid of the image.", name=path.name),
+            Text("Use labels that were drawn on this image and not resampled."),
+        )
+    return onto
 
 
 def write_mask(

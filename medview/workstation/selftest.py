@@ -264,12 +264,12 @@ class _ChestCase(_Case):
             _check(np.array_equal(segmentation.labels, self._corrected), "the labels came back changed")
         finally:
             station.close()
-        return f"{recoveries[0].strokes} edits, every voxel as before"
+        return f"edits brought back: {recoveries[0].strokes}, every voxel as before"
 
     def _save(self) -> str:
         station = self._station
-        first = wait_for(station.queue, station.teaching.save_example(self._segmentation))
-        again = wait_for(station.queue, station.teaching.save_example(self._segmentation))
+        first = wait_for(station.queue, station.save_example())
+        again = wait_for(station.queue, station.save_example())
         wait_for_all(station.queue, station.jobs)
         assert first is not None
         assert again is not None

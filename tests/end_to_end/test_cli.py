@@ -173,13 +173,23 @@ def test_a_plugin_writes_its_answer(
     assert pydicom.dcmread(out / "seg.dcm").SegmentSequence
 
 
+def test_the_four_views_become_a_picture(medview: Run, small_series_folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "views.png"
+    ended = medview("snapshot", small_series_folder, "--out", out)
+    assert ended.returncode == 0, ended.stderr
+    picture = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(out)))
+    height, width = picture.shape[0] // 2, picture.shape[1] // 2
+    quarters = [picture[y : y + height, x : x + width] for y in (0, height) for x in (0, width)]
+    assert all(np.ptp(quarter) > 100 for quarter in quarters)
+
+
 def test_an_example_is_added_listed_exported_and_checked(
     medview: Run, small_series_folder: Path, small_phantom: Phantom, tmp_path: Path
 ) -> None:
     mask = SimpleITK.GetImageFromArray((small_phantom.labels > 0).astype(np.uint8))
     mask.SetOrigin(small_phantom.volume.geometry.origin_mm)
     mask.SetSpacing(small_phantom.volume.geometry.spacing_mm[::-1])
-    SimpleITK.WriteImage(mask, str(tmp_path / "mask.nii.gz"))
+    SimpleITK.WriteImage(SimpleITK.Flip(mask, (False, True, True)), str(tmp_path / "mask.nii.gz"))
     arguments = ("dataset", "add", small_series_folder, tmp_path / "mask.nii.gz", "--name", "Body", "--json")
     assert _json(medview(*arguments))["revision"] == 1
     assert _json(medview(*arguments))["revision"] == 2

@@ -84,7 +84,7 @@ def test_a_corrected_case_is_kept_and_leaves_in_every_form(
     station.correction.redo()
     assert np.array_equal(answer.labels, corrected)
 
-    saved = wait_for(station.queue, station.teaching.save_example(answer))
+    saved = wait_for(station.queue, station.save_example())
     assert saved is not None
     assert saved.proof.ok
     assert saved.example.model is not None

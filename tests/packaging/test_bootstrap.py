@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import IO
 
 import bootstrap
 import pytest
@@ -119,3 +122,35 @@ def test_what_is_missing_is_named_as_one_command() -> None:
 
 def test_nothing_to_install_is_not_an_installation() -> None:
     assert not system_libraries.install([], io.StringIO())
+
+
+def test_a_python_without_pip_is_told_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(system_libraries, "install", lambda names, log: False)
+    with pytest.raises(bootstrap.SetUpError, match=r"ensurepip|-venv"):
+        bootstrap.ensure_pip_can_come(tmp_path / "log")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: "pip" if name == "pip" else None)
+    assert not bootstrap.ensure_pip_can_come(tmp_path / "log")
+
+
+def test_system_libraries_that_cannot_be_installed_are_named_once_and_not_tried_again(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tried: list[Sequence[str]] = []
+
+    def refuse(names: Sequence[str], log: IO[str]) -> bool:
+        tried.append(names)
+        return False
+
+    absent = system_libraries.Library("libnothing-of-the-kind.so.1", "libnothing1", "libnothing")
+    monkeypatch.setattr(system_libraries, "missing", lambda: (absent,))
+    monkeypatch.setattr(system_libraries, "packages", lambda libraries: ("libnothing1",))
+    monkeypatch.setattr(system_libraries, "by_hand", lambda names: f"sudo apt-get install -y {' '.join(names)}")
+    monkeypatch.setattr(system_libraries, "install", refuse)
+    environment = bootstrap.Environment(checkout)
+    environment.claim()
+    for try_again in (False, False, True):
+        bootstrap.ensure_system_libraries(environment, try_again=try_again)
+    assert tried == [("libnothing1",)] * 2
+    said = capsys.readouterr().out.splitlines()
+    assert sum("sudo apt-get install -y libnothing1" in line for line in said) == 3
