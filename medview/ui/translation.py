@@ -24,7 +24,7 @@ LANGUAGES = ((ENGLISH, "English"), (CHINESE, "简体中文"))
 
 def render(text: Text) -> str:
     """A sentence in the language of the window."""
-    return text.render(_translated)
+    return text.render(translated)
 
 
 def language_of(choice: str) -> str:
@@ -88,7 +88,8 @@ class Languages(QObject):
             self._app.installTranslator(translator)
 
 
-def _translated(template: str) -> str:
+def translated(template: str) -> str:
+    """An English template in the language of the window."""
     return QCoreApplication.translate("MedView", template)
 
 
