@@ -72,7 +72,9 @@ class ScreenText:
         look.SetColor(*(value / 255 for value in color))
         look.ShadowOn()
         look.SetShadowOffset(1, -1)
-        look.SetLineSpacing(1.15)
+        look.SetLineSpacing(1.2)
+        look.SetBackgroundColor(0.0, 0.0, 0.0)
+        look.SetBackgroundOpacity(0.4)
         look.SetJustification(_HORIZONTAL[horizontal])
         look.SetVerticalJustification(_VERTICAL[vertical])
         self._font: Path | None = None

@@ -28,7 +28,10 @@ _LETTER_PX = 16
 _MARGIN_PX = 9
 _GAP_PX = 14
 _LEAST_WIDTH_FOR_TEXT_PX = 240
-_QUIET_FRAME, _ACTIVE_FRAME = 0.45, 1.0
+_LEAST_LINES = 3
+_TEXT_SHARE = 0.15
+"""How much of the height a block of text may take up; its last lines are the least important ones."""
+_FRAME_OPACITY = 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +46,11 @@ class BrushCursor:
 class SliceDecoration:
     """The screen actors of one slice view; `draw_*` puts them where the camera of the frame needs them."""
 
-    def __init__(self, renderer: vtkRenderer, plane: Plane) -> None:
+    def __init__(self, renderer: vtkRenderer, plane: Plane, *, framed: bool) -> None:
         self._renderer = renderer
         self._plane = plane
-        self._frame = ScreenLines(PLANE_COLORS[plane], _QUIET_FRAME)
+        self._framed = framed
+        self._frame = ScreenLines(PLANE_COLORS[plane], _FRAME_OPACITY)
         others = [other for other in Plane if other is not plane]
         self._cross = {other: ScreenLines(PLANE_COLORS[other], 0.75) for other in others}
         self._bar = ScreenLines(TEXT_COLOR)
@@ -80,12 +84,12 @@ class SliceDecoration:
             if actor is not self._frame:
                 actor.hide()
 
-    def draw_frame(self, width: int, height: int, scale: float, active: bool) -> None:
-        """The frame in the plane's colour; brighter for the view that keys go to."""
-        line = max(1, round((2 if active else 1) * scale))
-        inset = line / 2
-        self._frame.actor.GetProperty().SetOpacity(_ACTIVE_FRAME if active else _QUIET_FRAME)
-        self._frame.draw([rectangle((inset, inset), (width - inset, height - inset))], line)
+    def draw_frame(self, width: int, height: int, scale: float) -> None:
+        """The frame in the plane's colour, where the view has one."""
+        if self._framed:
+            line = max(1, round(scale))
+            inset = line / 2
+            self._frame.draw([rectangle((inset, inset), (width - inset, height - inset))], line)
 
     def draw_text(self, corners: Corners, camera: SliceCamera, scale: float, translate: Callable[[str], str]) -> None:
         """The four blocks of text and the letters of the edges."""
@@ -98,9 +102,9 @@ class SliceDecoration:
             (margin, margin),
             (width - margin, margin),
         )
-        room = width >= _LEAST_WIDTH_FOR_TEXT_PX * scale
+        most = max(_LEAST_LINES, int(_TEXT_SHARE * height / size)) if width >= _LEAST_WIDTH_FOR_TEXT_PX * scale else 0
         for actor, block, place in zip(self._corners, blocks, places, strict=True):
-            lines = [line.render(translate) for line in block] if room else []
+            lines = [line.render(translate) for line in block[:most]]
             actor.draw(lines, place, size, width / 2 - 2.5 * margin)
         self._draw_letters(camera, scale)
 

@@ -37,6 +37,7 @@ class SliceView:
         plane: The plane of reading.
         request_frame: Called when the picture is out of date; may be called many times for one frame.
         translate: From an English template to another language's.
+        framed: Whether to draw a frame in the plane's colour, where no widget around the view does.
     """
 
     def __init__(
@@ -45,6 +46,8 @@ class SliceView:
         plane: Plane,
         request_frame: Callable[[], None],
         translate: Callable[[str], str] = str,
+        *,
+        framed: bool = False,
     ) -> None:
         self.renderer = renderer
         self.plane = plane
@@ -68,7 +71,7 @@ class SliceView:
         renderer.SetBackground(0.0, 0.0, 0.0)
         renderer.AddViewProp(self._picture)
         renderer.AddViewProp(self._overlay.actor)
-        self._decoration = SliceDecoration(renderer, plane)
+        self._decoration = SliceDecoration(renderer, plane, framed=framed)
         renderer.GetActiveCamera().ParallelProjectionOn()
         own = weakref.WeakMethod(self._prepare)
         self._observer = renderer.AddObserver(vtkCommand.StartEvent, lambda *_: (prepare := own()) and prepare())
@@ -112,7 +115,10 @@ class SliceView:
             self.set_segmentation(None)
         self._shared = None
         self._picture.SetVisibility(volume is not None)
-        if volume is not None:
+        if volume is None:
+            # Else VTK would keep the memory of the voxels.
+            self._picture.GetMapper().RemoveAllInputs()
+        else:
             self._shared = share(volume.voxels, volume.geometry)
             self._picture.GetMapper().SetInputData(self._shared.image)
             self._cut = slice_plane(volume.geometry, self.plane)
@@ -254,8 +260,8 @@ class SliceView:
     def _prepare(self) -> None:
         """Bring the scene up to date; called by the renderer when a frame begins."""
         self._fit_to_size()
-        state, camera = self._state, self._camera
-        self._decoration.draw_frame(camera.width, camera.height, self._scale, state.active_view is self.name)
+        camera = self._camera
+        self._decoration.draw_frame(camera.width, camera.height, self._scale)
         if self._volume is None:
             self._decoration.hide()
             self._overlay.actor.VisibilityOff()
