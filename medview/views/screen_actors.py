@@ -21,7 +21,7 @@ _FONT_FROM_FILE = 4
 _HORIZONTAL = MappingProxyType({"left": 0, "center": 1, "right": 2})
 _VERTICAL = MappingProxyType({"bottom": 0, "center": 1, "top": 2})
 """VTK's numbers of the ways to align."""
-_NARROW_SHARE, _WIDE_SHARE = 0.56, 1.0
+_NARROW_SHARE, _WIDE_SHARE = 0.51, 1.0
 """Mean width of a character, as a share of the font's size; wide ones are those of East Asian scripts."""
 
 

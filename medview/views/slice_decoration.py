@@ -24,6 +24,8 @@ QUIET_COLOR: Color = (178, 186, 196)
 LETTER_COLOR: Color = (255, 214, 130)
 
 _TEXT_PX = 13
+_SMALL_TEXT_PX = 11
+_SMALL_WIDTH_PX = 420
 _LETTER_PX = 16
 _MARGIN_PX = 9
 _GAP_PX = 14
@@ -93,8 +95,9 @@ class SliceDecoration:
 
     def draw_text(self, corners: Corners, camera: SliceCamera, scale: float, translate: Callable[[str], str]) -> None:
         """The four blocks of text and the letters of the edges."""
-        size, margin = _TEXT_PX * scale, _MARGIN_PX * scale
         width, height = camera.width, camera.height
+        size = (_TEXT_PX if width >= _SMALL_WIDTH_PX * scale else _SMALL_TEXT_PX) * scale
+        margin = _MARGIN_PX * scale
         blocks = (corners.top_left, corners.top_right, corners.bottom_left, corners.bottom_right)
         places = (
             (margin, height - margin),
@@ -118,8 +121,8 @@ class SliceDecoration:
             actor.draw([letter], place, size)
 
     def hide_text(self) -> None:
-        """No corner text and no letters."""
-        for actor in (*self._corners, *self._letters):
+        """No corner text, no letters and no scale bar."""
+        for actor in (*self._corners, *self._letters, self._bar, self._bar_text):
             actor.hide()
 
     def draw_scale_bar(self, camera: SliceCamera, scale: float, translate: Callable[[str], str]) -> None:

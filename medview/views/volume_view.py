@@ -48,7 +48,9 @@ _MARGIN_PX = 9
 _STILL_FRAMES_PER_S = 0.5
 _MOVING_FRAMES_PER_S = 12.0
 _VIEW_ANGLE = 24.0
-_FIT_SHARE = 0.9
+_FIT_SHARE = 0.97
+_FRONT_SHARE = 0.6
+"""Of the way from the middle of the volume to its front, where what is seen is widest; bodies are round."""
 _BEHIND_SURFACES = 4.0
 """How many times more transparent the image is where surfaces are shown in it."""
 
@@ -165,7 +167,7 @@ class VolumeView:
         half = self._half_sizes(np.stack([np.cross(up, direction), up, direction]))
         width, height = self.renderer.GetSize() if self.renderer.GetRenderWindow() is not None else (1, 1)
         distance = (
-            max(half[0] * height / max(1, width), half[1]) / _FIT_SHARE / np.tan(np.radians(_VIEW_ANGLE / 2)) + half[2]
+            max(half[0] * height / max(1, width), half[1]) / _FIT_SHARE / np.tan(np.radians(_VIEW_ANGLE / 2)) + _FRONT_SHARE * half[2]
         )
         camera.SetViewAngle(_VIEW_ANGLE)
         camera.SetFocalPoint(*center)
