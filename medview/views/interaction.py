@@ -152,6 +152,9 @@ class SliceInteraction:
     def press(self, pointer: Pointer) -> None:
         """A button went down."""
         self._viewing.update(active_view=self._view.name)
+        if self._drag is not None and pointer.button is self._drag.start.button:
+            # Its release went to another window.
+            self.release(self._drag.last)
         if self._drag is not None or self._view.volume is None:
             return
         self._drag = _Drag(pointer, pointer, self._action(pointer))

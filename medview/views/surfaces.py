@@ -46,7 +46,7 @@ class LabelCopy:
         box = box.clipped(geometry.shape)
         if box.is_empty:
             box = Box((0, 0, 0), (1, 1, 1))
-        return cls(np.ascontiguousarray(labels[box.slices]).copy(), geometry.cropped(box), tuple(wanted))
+        return cls(np.array(labels[box.slices], order="C"), geometry.cropped(box), tuple(wanted))
 
 
 def make_surfaces(source: LabelCopy, progress: Progress) -> dict[int, vtkPolyData]:
@@ -59,13 +59,17 @@ def make_surfaces(source: LabelCopy, progress: Progress) -> dict[int, vtkPolyDat
     Raises:
         Cancelled: When it was stopped.
     """
-    surfaces = {}
+    surfaces: dict[int, vtkPolyData] = {}
+    used = Box.around(source.labels)
+    if used.is_empty:
+        return surfaces
+    labels, geometry = source.labels[used.slices], source.geometry.cropped(used)
     for number, label in enumerate(source.wanted):
         progress.raise_if_cancelled()
-        mask = source.labels == label
+        mask = labels == label
         box = Box.around(mask)
         if not box.is_empty:
-            surfaces[label] = _surface(mask[box.slices].astype(np.uint8), source.geometry.cropped(box))
+            surfaces[label] = _surface(mask[box.slices].astype(np.uint8), geometry.cropped(box))
         progress.report((number + 1) / len(source.wanted))
     return surfaces
 
