@@ -43,12 +43,6 @@ def patch(case: TrainingCase, recipe: Recipe, generator: torch.Generator) -> tup
     return vary_intensity(image, how, generator), labels
 
 
-def plain_patch(case: TrainingCase, recipe: Recipe) -> tuple[torch.Tensor, torch.Tensor]:
-    """The patch in the middle of a case, as it is."""
-    still = recipe.model_copy(update={"augmentation": AugmentationRecipe(), "foreground_share": 0.0})
-    return patch(case, still, torch.Generator().manual_seed(0))
-
-
 def _centred_grid(size: tuple[int, int, int]) -> torch.Tensor:
     axes = [torch.arange(length, dtype=torch.float32) - (length - 1) / 2 for length in size]
     return torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1)

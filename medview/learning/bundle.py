@@ -1,126 +1,86 @@
-"""A MONAI bundle of a segmentation network, read as data: its parts for training and for scoring.
+"""A MONAI bundle of a segmentation network, read as data: its parts for training.
 
-Nothing in a bundle's configuration is evaluated here: the parts that are needed must be plain `_target_`s of MONAI with
-plain arguments and references to each other.
+Configuration and transforms are read and made as for running the bundle, so that training sees the images that the
+network will see, and nothing in the configuration is evaluated.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
-from monai.bundle.config_parser import ConfigParser
-from monai.inferers.inferer import Inferer
-from monai.transforms.compose import Compose
+from monai.transforms import Compose
 from torch import nn
 
+from medview.catalog import bundle_config
+from medview.catalog.bundle_config import BundleConfig
 from medview.core.errors import InputError
 from medview.core.text import Text
+from medview.core.volume import Volume
+from medview.inference import monai_bundle
+from medview.inference.bundle_parts import Parts
 
-PARTS = ("network_def", "preprocessing", "inferer", "postprocessing")
+WEIGHTS = Path("models") / "model.pt"
+RECIPE = Path("configs") / "recipe.json"
+_METADATA = Path("configs") / "metadata.json"
 
 
 @dataclass(frozen=True, slots=True)
-class SegmentationBundle:
-    """The parts of a bundle, made afresh from its configuration.
+class TrainableBundle:
+    """What training needs of a bundle.
 
     Attributes:
-        folder: Where the bundle lies.
-        network: The network, with weights as its makers initialise them.
-        preprocessing: From `{"image": path}` to the tensor that the network sees.
-        inferer: How the network is moved over an image.
-        postprocessing: From `{"image": ..., "pred": logits}` to labels on the grid of the file.
+        config: Its inference configuration, checked.
+        preprocessing: From an image to the tensor that the network sees.
         label_names: The names of the foreground labels 1, 2, ... in their order.
     """
 
-    folder: Path
-    network: nn.Module
+    config: BundleConfig
     preprocessing: Compose
-    inferer: Inferer
-    postprocessing: Compose
     label_names: tuple[str, ...]
 
-    @property
-    def weights_path(self) -> Path:
-        """Where the bundle keeps its weights."""
-        return self.folder / "models" / "model.pt"
+    def new_network(self) -> nn.Module:
+        """The network with the weights that its makers begin with.
+
+        Raises:
+            PluginUnavailableError: When the configuration does not describe one.
+            InputError: When it describes something else.
+        """
+        network = Parts(self.config, "cpu").build("network_def")
+        if not isinstance(network, nn.Module):
+            raise InputError("The bundle's network is not one of MONAI's.", "Choose a MONAI bundle for segmentation.")
+        return network
+
+    def prepare(self, volume: Volume) -> torch.Tensor:
+        """The tensor that the network sees: (channel, x, y, z), a `MetaTensor` with the RAS affine of its grid."""
+        key = self.config.loader.key
+        prepared = self.preprocessing(monai_bundle.item(volume, self.config.loader))[key]
+        if not isinstance(prepared, torch.Tensor):
+            raise InputError("The bundle's transforms do not end with an image.", "Tell the plugin's author.")
+        return prepared
 
 
-def load(folder: Path) -> SegmentationBundle:
+def load(folder: Path) -> TrainableBundle:
     """Read a bundle without its weights.
 
     Raises:
-        InputError: When its configuration is absent, or needs code to be run.
+        PluginUnavailableError: When its configuration is absent, or needs code to be run.
+        InputError: When it does not name its labels.
     """
-    configuration = _read(folder / "configs" / "inference.json")
-    parts = {name: _without_writers(configuration[name]) for name in PARTS if name in configuration}
-    missing = [name for name in PARTS if name not in parts]
-    if missing:
-        raise InputError(
-            Text.of("The bundle {folder} does not say what its {part} is.", folder=str(folder), part=missing[0]),
-            "Choose a MONAI bundle for segmentation.",
-        )
-    if _has_expression(parts):
-        raise InputError(
-            Text.of("The configuration of the bundle {folder} contains code.", folder=str(folder)),
-            "Write it with plain values instead of expressions that start with $.",
-        )
-    parser = ConfigParser(parts)
-    return SegmentationBundle(
-        folder=folder,
-        network=parser.get_parsed_content("network_def"),
-        preprocessing=parser.get_parsed_content("preprocessing"),
-        inferer=parser.get_parsed_content("inferer"),
-        postprocessing=parser.get_parsed_content("postprocessing"),
-        label_names=_label_names(_read(folder / "configs" / "metadata.json")),
-    )
+    config = bundle_config.read(folder)
+    preprocessing = monai_bundle.chain(Parts(config, "cpu").build("preprocessing"))
+    return TrainableBundle(config, preprocessing, _label_names(folder / _METADATA))
 
 
-def load_weights(network: nn.Module, path: Path) -> None:
-    """Put the weights of a file, a plain state dict, into a network; every name and shape has to match.
-
-    Raises:
-        InputError: When the file is absent, is not a state dict or belongs to another network.
-    """
+def _label_names(path: Path) -> tuple[str, ...]:
     try:
-        network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-    except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
+        metadata = json.loads(path.read_text(encoding="utf-8"))
+        channels = metadata["network_data_format"]["outputs"]["pred"]["channel_def"]
+        return tuple(str(channels[str(value)]) for value in range(1, len(channels)))
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
-            Text.of("The weights {path} do not fit the network of the bundle.", path=str(path)),
-            "Train it first, or choose the weights that belong to it.",
+            Text.of("{path} does not name the channels of the bundle's output.", path=str(path)),
+            "Add channel_def to network_data_format, as the MONAI bundle specification says.",
         ) from error
-
-
-def _read(path: Path) -> Mapping[str, Any]:
-    try:
-        content: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(
-            Text.of("{path} cannot be read.", path=str(path)), "Choose the folder of a MONAI bundle."
-        ) from error
-    return content
-
-
-def _without_writers(part: Any) -> Any:
-    """The same part without transforms that write files."""
-    if not isinstance(part, Mapping) or "transforms" not in part:
-        return part
-    kept = [one for one in part["transforms"] if "Save" not in str(one.get("_target_", ""))]
-    return {**part, "transforms": kept}
-
-
-def _has_expression(part: Any) -> bool:
-    if isinstance(part, Mapping):
-        return any(_has_expression(value) for value in part.values())
-    if isinstance(part, list):
-        return any(_has_expression(value) for value in part)
-    return isinstance(part, str) and part.startswith("$")
-
-
-def _label_names(metadata: Mapping[str, Any]) -> tuple[str, ...]:
-    channels = metadata["network_data_format"]["outputs"]["pred"]["channel_def"]
-    return tuple(str(channels[str(value)]) for value in range(1, len(channels)))

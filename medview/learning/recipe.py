@@ -12,13 +12,14 @@ from medview.core.text import Text
 
 Chance = Annotated[float, Field(ge=0.0, le=1.0)]
 Range = tuple[float, float]
+Size = Annotated[int, Field(ge=1)]
 
 
 class _Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Split(_Record):
+class HeldOut(_Record):
     """Which patients are kept out of training.
 
     Attributes:
@@ -63,7 +64,7 @@ class Recipe(_Record):
     """How a segmentation network is trained.
 
     Attributes:
-        seed: Start of every random choice; the same seed gives the same weights.
+        seed: Start of every random choice; the same seed gives the same weights on the same machine.
         patch_size: Size of a training patch along (x, y, z), voxels of the bundle's grid.
         batch_size: Patches per step.
         iterations: Steps of the optimiser in all.
@@ -79,7 +80,7 @@ class Recipe(_Record):
     """
 
     seed: int
-    patch_size: tuple[int, int, int]
+    patch_size: tuple[Size, Size, Size]
     batch_size: int = Field(ge=1)
     iterations: int = Field(ge=1)
     warm_up: int = Field(default=0, ge=0)
@@ -89,7 +90,7 @@ class Recipe(_Record):
     ema_decay: float = Field(default=0.999, ge=0.0, lt=1.0)
     foreground_share: Chance = 0.0
     loss: dict[str, Any]
-    split: Split
+    split: HeldOut
     augmentation: AugmentationRecipe = AugmentationRecipe()
 
 

@@ -2,8 +2,8 @@
 
     python -m medview.learning.train --bundle plugins/mr_hippocampus --data Task04_Hippocampus --run runs/hippocampus
 
-Stopped at any time, the same command goes on where it stopped and ends with the weights of an unbroken run: every
-random choice follows from the seed and the number of the step.
+Stopped at any time, the same command goes on where it stopped and ends with the weights of an unbroken run on the same
+machine: every random choice follows from the seed and the number of the step.
 """
 
 from __future__ import annotations
@@ -12,26 +12,25 @@ import argparse
 import copy
 import io
 import json
-import logging
 import math
+import pickle
 import sys
 from pathlib import Path
 from typing import Any
 
 import torch
-from monai.bundle.config_parser import ConfigParser
+from monai import losses
 from torch import nn
 
-from medview.core.errors import InputError, MedViewError
+from medview.core.errors import Cancelled, InputError, MedViewError
+from medview.core.files import write_bytes
 from medview.core.progress import PartOf, Progress
 from medview.core.text import Text
+from medview.inference import device as devices
 from medview.learning import augmentation, bundle, recipe, training_data
-from medview.learning.atomic import write_atomically
 from medview.learning.console import ConsoleProgress
 from medview.learning.recipe import Recipe
 from medview.learning.training_data import TrainingCase
-
-_log = logging.getLogger(__name__)
 
 
 class Training:
@@ -49,15 +48,19 @@ class Training:
         self._cases = cases
         self._how = how
         self._device = device
-        self._network = network.to(device=device, memory_format=torch.channels_last_3d)
+        self._network = nn.utils.convert_conv3d_weight_memory_format(network.to(device), torch.channels_last_3d)
         self._mean = copy.deepcopy(self._network).requires_grad_(False)
         self._optimizer = torch.optim.AdamW(
             self._network.parameters(), lr=how.learning_rate, weight_decay=how.weight_decay
         )
-        self._loss: nn.Module = ConfigParser({"loss": how.loss}).get_parsed_content("loss")
+        self._loss = _loss(how)
 
     def advance(self) -> float:
-        """Do one step and give its loss."""
+        """Do one step and give its loss.
+
+        Raises:
+            InputError: When the training has diverged; what was learned before stays.
+        """
         for group in self._optimizer.param_groups:
             group["lr"] = learning_rate(self._how, self.step)
         images, labels = self._batch()
@@ -65,8 +68,13 @@ class Training:
         with torch.autocast(self._device.type, torch.bfloat16, enabled=_bfloat16_is_fast(self._device)):
             output = self._network(images)
         loss = self._supervise(output.float(), labels)
+        if not bool(torch.isfinite(loss)):
+            raise InputError(
+                Text.of("The training broke down in step {step}: its loss is not a number.", step=self.step + 1),
+                "Start anew with a lower learning rate.",
+            )
         self._optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(self._network.parameters(), self._how.gradient_limit)
         self._optimizer.step()
         self.step += 1
@@ -94,18 +102,26 @@ class Training:
             "mean": self._mean.state_dict(),
             "optimizer": self._optimizer.state_dict(),
         }
-        write_atomically(path, _serialised(state))
+        write_bytes(path, _serialised(state))
 
     def restore(self, path: Path) -> None:
         """Go on from what `save` wrote.
 
         Raises:
-            InputError: When it belongs to another recipe or to other cases.
+            InputError: When it is damaged, or belongs to another recipe or to other cases.
         """
-        state: dict[str, Any] = torch.load(path, map_location=self._device, weights_only=True)
-        if Recipe.model_validate_json(state["recipe"]) != self._how or state["cases"] != [c.name for c in self._cases]:
+        try:
+            state: dict[str, Any] = torch.load(path, map_location=self._device, weights_only=True)
+            how, cases = Recipe.model_validate_json(state["recipe"]), state["cases"]
+        except (OSError, RuntimeError, ValueError, KeyError, TypeError, EOFError, pickle.UnpicklingError) as error:
             raise InputError(
-                Text.of("The training in {folder} was started with another recipe or other data.", folder=path.parent),
+                Text.of("{path} is not the state of a training.", path=str(path)), "Choose an empty folder."
+            ) from error
+        if how != self._how or cases != [case.name for case in self._cases]:
+            raise InputError(
+                Text.of(
+                    "The training in {folder} was started with another recipe or other data.", folder=str(path.parent)
+                ),
                 "Choose an empty folder to start a new one.",
             )
         self._network.load_state_dict(state["network"])
@@ -134,10 +150,10 @@ class Training:
     def _follow(self) -> None:
         """Move the running mean; in the first steps it forgets faster, so that the start leaves no trace."""
         decay = min(self._how.ema_decay, self.step / (self.step + 10))
-        for mean, value in zip(self._mean.parameters(), self._network.parameters(), strict=True):
-            mean.lerp_(value, 1 - decay)
-        for mean, value in zip(self._mean.buffers(), self._network.buffers(), strict=True):
-            mean.copy_(value)
+        for mean, weight in zip(self._mean.parameters(), self._network.parameters(), strict=True):
+            mean.lerp_(weight, 1 - decay)
+        for kept, value in zip(self._mean.buffers(), self._network.buffers(), strict=True):
+            kept.copy_(value)
 
 
 def learning_rate(how: Recipe, step: int) -> float:
@@ -173,22 +189,23 @@ def train(
         The file with the weights, `model.pt` in the run folder: a plain state dict.
 
     Raises:
-        InputError: When the bundle, the recipe or the data cannot be used.
+        MedViewError: When the bundle, the recipe, the data or the device cannot be used.
         Cancelled: When it was stopped.
     """
     parts = bundle.load(bundle_folder)
-    how = how or recipe.read(bundle_folder / "configs" / "recipe.json")
+    how = how or recipe.read(bundle_folder / bundle.RECIPE)
     pairs, _ = training_data.divide(training_data.find_pairs(data_folder, how.split.images_per_patient), how.split)
-    label_count = len(parts.label_names)
-    cases = training_data.load_cases(pairs, parts.preprocessing, label_count, PartOf(progress, 0.0, 0.02))
+    if not pairs:
+        raise InputError("Every patient of this folder is held out.", "Train on more patients, or hold out fewer.")
+    cases = training_data.load_cases(pairs, parts, PartOf(progress, 0.0, 0.02))
     torch.manual_seed(how.seed)
-    training = Training(bundle.load(bundle_folder).network, cases, how, torch.device(device))
+    training = Training(parts.new_network(), cases, how, torch.device(device))
     state, weights = run_folder / "state.pt", run_folder / "model.pt"
     run_folder.mkdir(parents=True, exist_ok=True)
     if state.is_file():
         training.restore(state)
     _run(training, how, state, PartOf(progress, 0.02, 1.0), save_every)
-    write_atomically(weights, _serialised(training.weights()))
+    write_bytes(weights, _serialised(training.weights()))
     return weights
 
 
@@ -207,8 +224,10 @@ def _run(training: Training, how: Recipe, state: Path, progress: Progress, save_
             )
             if training.step % save_every == 0:
                 training.save(state)
-    finally:
+    except Cancelled:
         training.save(state)
+        raise
+    training.save(state)
 
 
 def _serialised(state: dict[str, Any]) -> bytes:
@@ -218,9 +237,27 @@ def _serialised(state: dict[str, Any]) -> bytes:
 
 
 def _bfloat16_is_fast(device: torch.device) -> bool:
-    if device.type == "cpu":
-        return bool(torch.cpu._is_avx512_bf16_supported())
-    return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    """Whether the device has instructions for it; emulated, it would be slower than float32."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    ask = getattr(torch.cpu, "get_capabilities", None)  # not in every version of torch
+    found = ask() if ask is not None else {}
+    return device.type == "cpu" and any(bool(found.get(name)) for name in ("avx512_bf16", "amx_bf16"))
+
+
+def _loss(how: Recipe) -> nn.Module:
+    arguments = {key: value for key, value in how.loss.items() if key != "_target_"}
+    kind = getattr(losses, str(how.loss.get("_target_")), None)
+    if not (isinstance(kind, type) and issubclass(kind, nn.Module)):
+        raise InputError(
+            Text.of("MONAI has no loss {name}.", name=str(how.loss.get("_target_"))), "Choose one of monai.losses."
+        )
+    try:
+        return kind(**arguments)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            Text.of("The loss {name} does not take these arguments.", name=kind.__name__), "Correct the recipe."
+        ) from error
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -229,19 +266,24 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--bundle", type=Path, required=True, help="folder of the MONAI bundle")
     parser.add_argument("--data", type=Path, required=True, help="folder with imagesTr and labelsTr")
     parser.add_argument("--run", type=Path, required=True, help="folder for the state of the training")
-    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
+    parser.add_argument("--device", default="cpu", choices=devices.CHOICES)
     parser.add_argument("--threads", type=int, default=0, help="processor threads; 0 leaves it to torch")
     parser.add_argument("--install", action="store_true", help="put the weights into the bundle when done")
     chosen = parser.parse_args(arguments)
     if chosen.threads:
         torch.set_num_threads(chosen.threads)
+    progress = ConsoleProgress()
     try:
-        weights = train(chosen.bundle, chosen.data, chosen.run, ConsoleProgress(), device=chosen.device)
+        with progress.stopped_by_signals():
+            weights = train(chosen.bundle, chosen.data, chosen.run, progress, device=devices.choose(chosen.device))
         if chosen.install:
-            write_atomically(chosen.bundle / "models" / "model.pt", weights.read_bytes())
+            write_bytes(chosen.bundle / bundle.WEIGHTS, weights.read_bytes())
     except MedViewError as error:
         sys.stderr.write(f"{error}\n")
         return 1
+    except Cancelled:
+        sys.stderr.write("Stopped; the same command goes on from here.\n")
+        return 130
     sys.stdout.write(json.dumps({"weights": str(weights)}) + "\n")
     return 0
 

@@ -1,30 +1,31 @@
-"""Training data of a segmentation bundle: pairs of image and mask, the split by patient, and augmented patches.
+"""Training data of a segmentation bundle: pairs of image and mask, and which of their patients are held out.
 
-The images go through the bundle's own preprocessing, read from its inference configuration, so that training and
-inference cannot drift apart. The masks are brought onto the grid where that preprocessing ended.
+The images go through the bundle's own preprocessing, so that training and inference cannot drift apart. The masks are
+brought onto the grid where that preprocessing ended.
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from monai.data.meta_tensor import MetaTensor
-from monai.transforms.compose import Compose
-from monai.transforms.io.array import LoadImage
-from monai.transforms.spatial.array import ResampleToMatch
+from monai.data import MetaTensor
+from monai.transforms import ResampleToMatch
 
 from medview.core.errors import InputError
-from medview.core.progress import Progress
+from medview.core.progress import NoProgress, Progress
 from medview.core.text import Text
-from medview.learning.recipe import Split
+from medview.formats import image_files
+from medview.inference import tensors
+from medview.learning import splits
+from medview.learning.bundle import TrainableBundle
+from medview.learning.recipe import HeldOut
 
-_SUFFIXES = (".nii.gz", ".nii")
+IMAGES, MASKS = "imagesTr", "labelsTr"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +66,11 @@ def find_pairs(folder: Path, images_per_patient: int = 1) -> tuple[CasePair, ...
         InputError: When there are no pairs.
     """
     pairs = []
-    for image in sorted((folder / "imagesTr").glob("*")):
-        suffix = next((suffix for suffix in _SUFFIXES if image.name.endswith(suffix)), None)
-        mask = folder / "labelsTr" / image.name
-        if suffix is None or image.name.startswith(".") or not mask.is_file():
+    for image in sorted((folder / IMAGES).glob("*")):
+        mask = folder / MASKS / image.name
+        if image.name.startswith(".") or not image_files.is_image_file(image) or not mask.is_file():
             continue
-        name = image.name.removesuffix(suffix)
+        name = image.name.removesuffix(".gz").rpartition(".")[0]
         pairs.append(CasePair(name, image, mask, _patient(name, images_per_patient)))
     if not pairs:
         raise InputError(
@@ -87,49 +87,52 @@ def _patient(name: str, images_per_patient: int) -> str:
     return f"{name[: number.start()]}{(int(number.group(1)) + images_per_patient - 1) // images_per_patient}"
 
 
-def is_held_out(patient: str, split: Split) -> bool:
+def is_held_out(patient: str, rule: HeldOut) -> bool:
     """Whether a patient is kept out of training.
 
-    It depends on the patient and the salt alone, so it stays the same when a collection grows or is renamed.
+    It depends on the patient and the salt alone, so it stays the same when a collection grows.
     """
-    digest = hashlib.sha256(f"{split.salt}/{patient}".encode()).digest()
-    return int.from_bytes(digest[:8]) / 2**64 < split.held_out_share
+    return splits.place_of(f"{rule.salt}/{patient}") < rule.held_out_share
 
 
-def divide(pairs: Sequence[CasePair], split: Split) -> tuple[tuple[CasePair, ...], tuple[CasePair, ...]]:
+def divide(pairs: Sequence[CasePair], rule: HeldOut) -> tuple[tuple[CasePair, ...], tuple[CasePair, ...]]:
     """The pairs for training and the pairs held out, never of the same patient."""
-    held_out = tuple(pair for pair in pairs if is_held_out(pair.patient, split))
-    return tuple(pair for pair in pairs if pair not in held_out), held_out
+    held_out = tuple(pair for pair in pairs if is_held_out(pair.patient, rule))
+    return tuple(pair for pair in pairs if not is_held_out(pair.patient, rule)), held_out
 
 
-def load_case(pair: CasePair, preprocessing: Compose, label_count: int) -> TrainingCase:
+def load_case(pair: CasePair, bundle: TrainableBundle) -> TrainingCase:
     """Read one pair: the image through the bundle's preprocessing, the mask onto the grid where that ended.
 
     Raises:
-        InputError: When the mask holds a label that the network does not know.
+        InputError: When a file cannot be used, or the mask holds a label that the network does not know.
     """
-    prepared: Mapping[str, MetaTensor] = preprocessing({"image": str(pair.image)})
-    image = prepared["image"]
-    mask = LoadImage(reader="NibabelReader", image_only=True, ensure_channel_first=True)(str(pair.mask))
-    mask = ResampleToMatch(mode="nearest", padding_mode="zeros")(mask, img_dst=image).as_tensor().round().long()
-    if int(mask.max()) > label_count or int(mask.min()) < 0:
+    image = bundle.prepare(image_files.read_volume(pair.image, NoProgress()))
+    mask = tensors.label_tensor(*image_files.read_labels(pair.mask))
+    mask = MetaTensor(mask.as_tensor()[None].float(), affine=mask.affine)
+    onto = ResampleToMatch(mode="nearest", padding_mode="zeros")
+    values = _plain(onto(mask, img_dst=image)).round().long()
+    count = len(bundle.label_names)
+    if int(values.max()) > count:
         raise InputError(
             Text.of("The mask of {name} holds labels that the network does not know.", name=pair.name),
             "Leave it out, or use a bundle with more labels.",
         )
-    labels = torch.nn.functional.one_hot(mask[0], label_count + 1).movedim(-1, 0)[1:]
-    return TrainingCase(pair.name, image.as_tensor().float().contiguous(), labels.float().contiguous())
+    labels = torch.nn.functional.one_hot(values[0], count + 1).movedim(-1, 0)[1:]
+    return TrainingCase(pair.name, _plain(image).float().contiguous(), labels.float().contiguous())
 
 
-def load_cases(
-    pairs: Sequence[CasePair], preprocessing: Compose, label_count: int, progress: Progress
-) -> tuple[TrainingCase, ...]:
+def _plain(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.as_tensor() if isinstance(tensor, MetaTensor) else tensor
+
+
+def load_cases(pairs: Sequence[CasePair], bundle: TrainableBundle, progress: Progress) -> tuple[TrainingCase, ...]:
     """Read all pairs into memory."""
     cases = []
     for done, pair in enumerate(pairs):
         progress.raise_if_cancelled()
         progress.report(done / len(pairs), Text.of("Reading {name}", name=pair.name))
-        cases.append(load_case(pair, preprocessing, label_count))
+        cases.append(load_case(pair, bundle))
     return tuple(cases)
 
 
