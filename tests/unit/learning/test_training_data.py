@@ -6,7 +6,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medview.core.errors import InputError
@@ -26,6 +26,7 @@ def _case(folder: Path, name: str) -> None:
         (folder / kind / name).touch()
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.lists(st.text(max_size=8), max_size=30), st.text(max_size=5), st.floats(0, 1))
 def test_no_patient_is_on_both_sides(patients: list[str], salt: str, share: float) -> None:
     pairs = _pairs(patients)
@@ -34,6 +35,7 @@ def test_no_patient_is_on_both_sides(patients: list[str], salt: str, share: floa
     assert sorted(pair.name for pair in (*training, *held_out)) == sorted(pair.name for pair in pairs)
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.lists(st.text(max_size=8), max_size=30), st.lists(st.text(max_size=8), max_size=30))
 def test_a_patient_stays_where_he_is_when_others_come(first: list[str], more: list[str]) -> None:
     rule = HeldOut(salt="a", held_out_share=0.4)
