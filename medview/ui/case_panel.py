@@ -87,7 +87,6 @@ class CasePanel(QWidget):
         self.health.closed.clicked.connect(self._hide_health)
         self.rejects_list = QListWidget()
         self.rejects_list.setWordWrap(True)
-        self.rejects_list.setMaximumHeight(_REJECTS_PX)
         self.rejects = Folding(self.rejects_list)
 
         layout = QVBoxLayout(self)
@@ -399,6 +398,8 @@ class CasePanel(QWidget):
                 item.setToolTip(str(reject.path))
         while self.rejects_list.count() > len(rejects):
             self.rejects_list.takeItem(self.rejects_list.count() - 1)
+        heights = (self.rejects_list.sizeHintForRow(number) for number in range(min(len(rejects), 10)))
+        self.rejects_list.setFixedHeight(min(sum(heights) + STEP_PX, _REJECTS_PX))
 
     def _filter(self, _: str = "") -> None:
         wanted = self.search.text().casefold().split()
