@@ -55,9 +55,9 @@ class Catalogue(QTranslator):
 
     def translate(
         self, _context: str, source_text: str, /, _disambiguation: str | None = None, _n: int = -1
-    ) -> str:  # Qt names the arguments otherwise; it never passes them by name
-        """The translated sentence, or the English one."""
-        return self._entries.get(source_text, "")
+    ) -> str | None:  # Qt names the arguments otherwise; it never passes them by name
+        """The translated sentence; None where there is none, so that the next translator is asked."""
+        return self._entries.get(source_text)
 
 
 class Languages(QObject):
