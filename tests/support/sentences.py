@@ -8,7 +8,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-_NOT_FOR_READERS = ("ValueError", "TypeError", "RuntimeError", "KeyError", "OSError", "AttributeError", "PydanticCustomError")
+_NOT_FOR_READERS = (
+    "ValueError",
+    "TypeError",
+    "RuntimeError",
+    "KeyError",
+    "OSError",
+    "AttributeError",
+    "PydanticCustomError",
+)
 
 
 def sentences(folder: Path) -> dict[str, str]:
