@@ -70,6 +70,10 @@ class RowPainter(QStyledItemDelegate):
         blank = QStyleOptionViewItem(option)
         self.initStyleOption(blank, index)
         blank.text, blank.icon = "", QIcon()
+        if blank.state & QStyle.StateFlag.State_Selected:
+            # The second line would be lost on the colour that other lists use.
+            painter.fillRect(blank.rect, QColor(current_theme().line))
+            blank.state &= ~QStyle.StateFlag.State_Selected
         style = QApplication.style()
         style.drawControl(QStyle.ControlElement.CE_ItemViewItem, blank, painter, blank.widget)
         painter.save()
