@@ -45,8 +45,13 @@ class BrushTools(QWidget):
         self.radius.setDecimals(1)
         self.radius.setSingleStep(0.5)
         self.radius.setSuffix(" mm")
-        self.radius.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
-        self.radius.setAlignment(Qt.AlignmentFlag.AlignRight)
+        # The slider stands beside it. Qt draws no text at all in a styled box that is told to have no buttons.
+        self.radius.setStyleSheet(
+            "QDoubleSpinBox { padding: 2px 4px; }"
+            "QDoubleSpinBox QLineEdit { border: none; padding: 0; background: transparent; }"
+            "QDoubleSpinBox::up-button, QDoubleSpinBox::down-button"
+            " { width: 0; height: 0; border: none; background: transparent; image: none; }"
+        )
         self.radius.setFixedWidth(76)
         self.radius.setKeyboardTracking(False)
         self.radius.valueChanged.connect(self._set_radius)

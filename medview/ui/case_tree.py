@@ -119,7 +119,7 @@ class RowPainter(QStyledItemDelegate):
     def _paint_picture(self, painter: QPainter, room: QRect, row: Row) -> int:
         frame = QRect(0, 0, THUMBNAIL_PX, THUMBNAIL_PX)
         frame.moveCenter(room.center())
-        painter.fillRect(frame, QColor("black"))
+        painter.fillRect(frame, QColor("black" if row.picture is not None else current_theme().field))
         if row.picture is not None:
             place = QRect(0, 0, row.picture.width(), row.picture.height())
             place.moveCenter(frame.center())
