@@ -16,6 +16,7 @@ from medview.workstation.stroke import LARGEST_RADIUS_MM, SMALLEST_RADIUS_MM, Br
 from medview.workstation.view_state import Mode, ViewChange, Viewing
 
 _SLIDER_STEPS = 100
+_SLIDER_SMALLEST_PX = 40
 _SLIDER_LARGEST_MM = 40.0
 """The slider covers what is used; larger radii are typed."""
 
@@ -57,6 +58,7 @@ class BrushTools(QWidget):
         self.radius.valueChanged.connect(self._set_radius)
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.slider.setRange(0, _SLIDER_STEPS)
+        self.slider.setMinimumWidth(_SLIDER_SMALLEST_PX)
         self.slider.valueChanged.connect(lambda step: self._set_radius(round(_radius_at(step), 1)))
         self.everything = QCheckBox()
         self.everything.toggled.connect(self._set_everything)
@@ -117,6 +119,7 @@ class BrushTools(QWidget):
         sphere.setToolTip(self.tr("Sphere: paint in the neighbouring slices as well"))
         for button in self.shapes.values():
             button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonIconOnly)
+            set_role(button, "flat")
         self._radius_label.setText(self.tr("Radius"))
         self.everything.setText(self.tr("Eraser takes every segment"))
 
@@ -154,6 +157,7 @@ class BrushTools(QWidget):
     def _button(self) -> QToolButton:
         button = QToolButton(self)
         button.setCheckable(True)
+        button.setMinimumWidth(28)
         button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         return button
 

@@ -73,6 +73,7 @@ class CorrectionPanel(QWidget):
         set_role(self._opacity_label, "quiet")
         self.opacity = QSlider(Qt.Orientation.Horizontal)
         self.opacity.setRange(0, 100)
+        self.opacity.setMinimumWidth(40)
         self.opacity.valueChanged.connect(lambda percent: station.viewing.update(fill_opacity=percent / 100))
         self.outline = QCheckBox()
         self.outline.toggled.connect(lambda outlined: station.viewing.update(outlined=outlined))

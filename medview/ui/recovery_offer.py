@@ -19,7 +19,7 @@ from medview.workstation.workspace import CaseClosed, CaseOpened, WorkspaceChang
 
 
 class RecoveryOffer(Banner):
-    """Offers the latest unsaved work; hidden while there is none. One that was closed is not offered again.
+    """Offers the latest unsaved work; hidden while there is none. A closed offer comes back with the next case that is closed.
 
     Args:
         station: Whose journals.

@@ -196,6 +196,16 @@ def test_work_of_a_program_that_ended_is_opened_and_brought_back(
         panel.close_down()
 
 
+def test_work_of_a_case_that_was_closed_is_offered_at_once(desk: Bench, panel: CorrectionPanel) -> None:
+    paint(desk)
+    (case,) = desk.station.workspace.cases
+    desk.station.workspace.close_case(case)
+    desk.until(panel.offer.isVisible)
+    click(desk, answer(panel, "Open and bring back"))
+    desk.until(lambda: desk.station.workspace.active_segmentation is not None)
+    desk.until(lambda: not panel.offer.isVisible())
+
+
 def test_left_work_is_discarded_only_after_a_second_question(
     qtbot: QtBot, medview_home: Path, small_series_folder: Path
 ) -> None:
@@ -224,7 +234,7 @@ def test_many_segments_stay_inside_the_panel_in_either_language(desk: Bench, pan
 
     def fits() -> bool:
         rows = panel.segments.rows.values()
-        return len(rows) == 30 and all(row.lock.mapTo(panel, row.lock.rect().bottomRight()).x() < 280 for row in rows)
+        return len(rows) == 30 and all(row.lock.mapTo(panel, row.lock.rect().bottomRight()).x() < 272 for row in rows)
 
     desk.until(fits)
     with speaking_chinese():
