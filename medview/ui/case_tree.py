@@ -70,6 +70,10 @@ class RowPainter(QStyledItemDelegate):
         blank = QStyleOptionViewItem(option)
         self.initStyleOption(blank, index)
         blank.text, blank.icon = "", QIcon()
+        if blank.state & QStyle.StateFlag.State_Selected:
+            # The second line would be lost on the colour that other lists use.
+            painter.fillRect(blank.rect, QColor(current_theme().line))
+            blank.state &= ~QStyle.StateFlag.State_Selected
         style = QApplication.style()
         style.drawControl(QStyle.ControlElement.CE_ItemViewItem, blank, painter, blank.widget)
         painter.save()
@@ -115,7 +119,7 @@ class RowPainter(QStyledItemDelegate):
     def _paint_picture(self, painter: QPainter, room: QRect, row: Row) -> int:
         frame = QRect(0, 0, THUMBNAIL_PX, THUMBNAIL_PX)
         frame.moveCenter(room.center())
-        painter.fillRect(frame, QColor("black"))
+        painter.fillRect(frame, QColor("black" if row.picture is not None else current_theme().field))
         if row.picture is not None:
             place = QRect(0, 0, row.picture.width(), row.picture.height())
             place.moveCenter(frame.center())

@@ -116,7 +116,7 @@ class PluginCard(QFrame):
 
     def _write(self) -> None:
         record, manifest = self._record, self._record.manifest
-        self._name.setText(self._own(record.name))
+        self._name.setText(self._own(record.name) if manifest is not None else record.name)
         self._name.setToolTip(str(record.folder))
         self.run_button.setText(self.tr("Run"))
         self.run_button.setVisible(self._fit.ok)
