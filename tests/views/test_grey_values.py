@@ -51,7 +51,9 @@ def test_smoothing_lies_between_the_voxels_and_none_shows_them() -> None:
     grey = {}
     for smooth in (False, True):
         with screen(100, 100) as one:
-            view = one.slices(Plane.AXIAL, shown, replace(PLAIN, interpolated=smooth, cursor=point(shown.geometry, 0, 0, 0)))
+            view = one.slices(
+                Plane.AXIAL, shown, replace(PLAIN, interpolated=smooth, cursor=point(shown.geometry, 0, 0, 0))
+            )
             grey[smooth] = set(one.frame()[50, 5:95, 0].tolist())
             view.close()
     assert grey[False] == {0, 255}
