@@ -117,11 +117,13 @@ def _patient(series: Series | None) -> tuple[Text, ...]:
     if series is None:
         return ()
     patient = series.study.patient
-    name, key = _readable(patient.name), patient.key
+    names = list(dict.fromkeys(name for name in (_readable(patient.name), patient.key) if name))
     about = "  ".join(part for part in (patient.birth_date, patient.sex) if part)
-    if not patient.birth_date:
-        name, key, about = (f"{name}  {about}", key, "") if name else ("", f"{key}  {about}", "")
-    return _lines(*dict.fromkeys((name, key, about)))
+    if names and about and not patient.birth_date:
+        # One letter is not worth a line.
+        names[0] = f"{names[0]}  {about}"
+        about = ""
+    return _lines(*names, about)
 
 
 def _study(series: Series | None) -> tuple[Text, ...]:

@@ -80,7 +80,7 @@ GESTURES = (
     Gesture(None, Text("Wheel"), Text("Slice by slice")),
     Gesture(None, Text("Ctrl + wheel"), Text("Zoom where the mouse is")),
     Gesture(None, Text("Shift + move"), Text("The crosshair follows, in all views")),
-    Gesture(None, Text("Double click"), Text("One view large, or all four")),
+    Gesture(Mode.VIEW, Text("Double click"), Text("One view large, or all four")),
 )
 
 

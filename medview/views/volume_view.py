@@ -167,7 +167,8 @@ class VolumeView:
         half = self._half_sizes(np.stack([np.cross(up, direction), up, direction]))
         width, height = self.renderer.GetSize() if self.renderer.GetRenderWindow() is not None else (1, 1)
         distance = (
-            max(half[0] * height / max(1, width), half[1]) / _FIT_SHARE / np.tan(np.radians(_VIEW_ANGLE / 2)) + _FRONT_SHARE * half[2]
+            max(half[0] * height / max(1, width), half[1]) / _FIT_SHARE / np.tan(np.radians(_VIEW_ANGLE / 2))
+            + _FRONT_SHARE * half[2]
         )
         camera.SetViewAngle(_VIEW_ANGLE)
         camera.SetFocalPoint(*center)
