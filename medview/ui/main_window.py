@@ -59,6 +59,7 @@ class MainWindow(QMainWindow):
         self._status = StatusBar(station.jobs, self)
         self.setStatusBar(self._status)
         self._banner = Banner()
+        self._banner.setObjectName("window-banner")
         self._empty = EmptyState()
         self._room = ReadingRoom(station, self._status.show_probe, self._banner.show_error)
         self._stack = QStackedWidget()
@@ -143,6 +144,8 @@ class MainWindow(QMainWindow):
         """Let go, in this order: work in hand, scenes, OpenGL. Nothing is asked: unsaved strokes are in the journal."""
         for dialog in self._dialogs.values():
             dialog.close()
+        for panel in (self._cases, self._analysis, self._correction, self._teaching):
+            panel.close_down()
         self._station.close()
         self._status.close_down()
         self._room.close_gl()
@@ -162,7 +165,7 @@ class MainWindow(QMainWindow):
         on("open-folder", self._ask_folder)
         on("open-files", self._ask_files)
         on("sample", self.open_sample)
-        on("save-example", lambda: self._try(station.save_example))
+        on("save-example", self._save_example)
         on("close-case", self._close_case)
         on("quit", self.close)
         on("view", lambda: viewing.update(mode=Mode.VIEW))
@@ -287,6 +290,11 @@ class MainWindow(QMainWindow):
     def _last_folder(self) -> str:
         recent = self._station.settings.current.recent
         return str(Path(recent[0]).parent) if recent else str(Path.home())
+
+    def _save_example(self) -> None:
+        """Save where the result is told."""
+        self._tabs.setCurrentWidget(self._teaching)
+        self._teaching.save()
 
     def _close_case(self) -> None:
         case = self._station.workspace.active_case

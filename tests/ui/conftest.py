@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QEvent, QMimeData, QPoint, QPointF, Qt, QUrl
-from PySide6.QtGui import QDropEvent, QWheelEvent
+from PySide6.QtGui import QDragEnterEvent, QDropEvent, QMouseEvent, QWheelEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QWidget
 
@@ -45,7 +45,8 @@ class Screen:
         self.waker = QtMainQueue(self.station.queue)
         self.window.resize(1366, 768)
         self.window.show()
-        QTest.qWaitForWindowExposed(self.window)
+        self.window.activateWindow()
+        assert QTest.qWaitForWindowActive(self.window)
 
     def _dress(self, settings: Settings) -> None:
         self.languages.use(language_of(settings.language))
@@ -67,10 +68,11 @@ class Screen:
     def drop(self, *paths: Path) -> None:
         data = QMimeData()
         data.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
-        event = QDropEvent(
-            QPointF(400, 300), Qt.DropAction.CopyAction, data, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
-        )
-        QApplication.sendEvent(self.window, event)
+        copy, none = Qt.DropAction.CopyAction, Qt.KeyboardModifier.NoModifier
+        enter = QDragEnterEvent(QPointF(400, 300), copy, data, LEFT, none)
+        QApplication.sendEvent(self.window, enter)
+        assert enter.isAccepted()
+        QApplication.sendEvent(self.window, QDropEvent(QPointF(400, 300), copy, data, LEFT, none))
 
     def open(self, folder: Path) -> Volume:
         self.drop(folder)
@@ -146,8 +148,6 @@ class Screen:
 
 
 def _move(view: QWidget, place: QPoint, button: Qt.MouseButton, keys: Qt.KeyboardModifier) -> None:
-    from PySide6.QtGui import QMouseEvent
-
     point = QPointF(place)
     event = QMouseEvent(QEvent.Type.MouseMove, point, view.mapToGlobal(point), Qt.MouseButton.NoButton, button, keys)
     QApplication.sendEvent(view, event)
