@@ -50,7 +50,7 @@ _STILL_FRAMES_PER_S = 0.5
 _MOVING_FRAMES_PER_S = 12.0
 _VIEW_ANGLE = 24.0
 _FIT_SHARE = 0.97
-_FRONT_SHARE = 0.6
+_FRONT_SHARE = 0.8
 """Of the way from the middle of the volume to its front, where what is seen is widest; bodies are round."""
 _BEHIND_SURFACES = 4.0
 """How many times more transparent the image is where surfaces are shown in it."""
