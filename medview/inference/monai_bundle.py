@@ -48,13 +48,13 @@ def run(folder: Path, engine: BundleEngine, case: Case, context: Context) -> NDA
     parts = Parts(config, context.device)
     context.progress(0.0, Text("Loading the model"))
     network = _network(parts, weights, context.device)
-    preprocessing = _chain(parts.build("preprocessing"))
-    after = _chain(parts.build("postprocessing")) if "postprocessing" in config.entries else Compose([])
+    preprocessing = chain(parts.build("preprocessing"))
+    after = chain(parts.build("postprocessing")) if "postprocessing" in config.entries else Compose([])
     inferer = parts.build("inferer")
     if not isinstance(inferer, Inferer):
         raise PluginUnavailableError(Text("The bundle's inferer is not one of MONAI's."), Text("Tell its author."))
     context.progress(0.02, Text("Preparing the image"))
-    prepared = preprocessing(_item(next(iter(case.values())), config.loader))
+    prepared = preprocessing(item(next(iter(case.values())), config.loader))
     image = prepared[config.loader.key]
     values = sliding.infer(inferer, _plain(image)[None].to(context.device), network, context.part(0.1, 0.9))
     context.progress(0.9, Text("Carrying the result back to the image"))
@@ -62,14 +62,20 @@ def run(folder: Path, engine: BundleEngine, case: Case, context: Context) -> NDA
     return tensors.to_labels(_finish(prepared, preprocessing, after, config.loader.key, context))
 
 
-def _item(volume: Volume, loader: bundle_config.LoaderSettings) -> dict[str, Any]:
+def item(volume: Volume, loader: bundle_config.LoaderSettings) -> dict[str, Any]:
+    """A volume as the bundle's loader, which is left out, would have handed it to the first transform."""
     tensor = tensors.to_tensor(volume)
     if not loader.adds_channel:
         return {loader.key: tensor}
     return {loader.key: MetaTensor(tensor.as_tensor()[None], meta={**tensor.meta, "original_channel_dim": 0})}
 
 
-def _chain(part: Any) -> Compose:
+def chain(part: Any) -> Compose:
+    """A bundle's transforms as one chain, whichever way they are written.
+
+    Raises:
+        PluginUnavailableError: They are not transforms.
+    """
     if isinstance(part, Compose):
         return part
     if isinstance(part, list) and all(callable(one) for one in part):
@@ -132,8 +138,8 @@ def _finish(
         keys=_PREDICTION, transform=preprocessing, orig_keys=image_key, nearest_interp=nearest, to_tensor=True
     )
     rest = [one for one in steps[place:] if not isinstance(one, Invertd)]
-    chain: list[Callable[..., Any]] = [*steps[:place], invert, *rest]
-    for step in chain:
+    ordered: list[Callable[..., Any]] = [*steps[:place], invert, *rest]
+    for step in ordered:
         context.check()
         prepared = step(prepared)
     return _one_label_map(prepared[_PREDICTION])
