@@ -278,7 +278,8 @@ def run(environment: Environment, arguments: Sequence[str]) -> int:
             arguments = ["selftest"]
         else:
             arguments = ["demo"]
-    return _hand_over([str(environment.python), "-m", "medview", *arguments], cwd=None)
+    # -P: a file of the user's folder that is called like a module must not be taken for it.
+    return _hand_over([str(environment.python), "-P", "-m", "medview", *arguments], cwd=None)
 
 
 def test(environment: Environment, arguments: Sequence[str]) -> int:

@@ -41,9 +41,20 @@ EXCLUDED = (
     "readline", "_gdbm", "dbm.gnu", "tkinter", "_tkinter",
     "PyQt5", "PyQt6", "PySide2", "PySide6.QtWebEngineCore", "PySide6.QtWebEngineWidgets", "PySide6.QtPdf",
     "PySide6.QtQml", "PySide6.QtQuick", "PySide6.Qt3DCore", "PySide6.QtMultimedia", "PySide6.QtDesigner",
+    # Parts of Qt that come under the GPL only.
+    "PySide6.QtCharts", "PySide6.QtDataVisualization", "PySide6.QtGraphs", "PySide6.QtNetworkAuth",
+    "PySide6.QtVirtualKeyboard", "PySide6.QtQuick3D", "PySide6.QtHttpServer",
     "matplotlib", "IPython", "jedi", "pytest", "_pytest", "hypothesis", "mypy", "ruff", "tensorboard",
     "pyqtgraph.opengl", "pyqtgraph.examples", "numpy.f2py.tests", "PyInstaller", "setuptools", "pip",
 )  # fmt: skip
+
+_UNWANTED_LIBRARIES = ("VirtualKeyboard", "virtualkeyboard", "DataVisualization", "Qt6Charts", "Qt6Qml", "Qt6Quick")
+"""Parts of the names of libraries that Qt's plugins bring with them: under the GPL only, or of no use to widgets."""
+
+
+def is_wanted_library(name: str) -> bool:
+    """Whether a library goes into the program, by its path there."""
+    return not any(part in name for part in _UNWANTED_LIBRARIES)
 
 
 def data_files() -> list[tuple[str, str]]:

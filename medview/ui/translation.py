@@ -24,7 +24,7 @@ LANGUAGES = ((ENGLISH, "English"), (CHINESE, "简体中文"))
 
 def render(text: Text) -> str:
     """A sentence in the language of the window."""
-    return text.render(_translated)
+    return text.render(translated)
 
 
 def language_of(choice: str) -> str:
@@ -55,9 +55,9 @@ class Catalogue(QTranslator):
 
     def translate(
         self, _context: str, source_text: str, /, _disambiguation: str | None = None, _n: int = -1
-    ) -> str:  # Qt names the arguments otherwise; it never passes them by name
-        """The translated sentence, or the English one."""
-        return self._entries.get(source_text, "")
+    ) -> str | None:  # Qt names the arguments otherwise; it never passes them by name
+        """The translated sentence; None where there is none, so that the next translator is asked."""
+        return self._entries.get(source_text)
 
 
 class Languages(QObject):
@@ -88,7 +88,8 @@ class Languages(QObject):
             self._app.installTranslator(translator)
 
 
-def _translated(template: str) -> str:
+def translated(template: str) -> str:
+    """An English template in the language of the window."""
     return QCoreApplication.translate("MedView", template)
 
 

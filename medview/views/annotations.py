@@ -15,6 +15,9 @@ _SCALE_STEPS_MM = (
     0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0,
 )  # fmt: skip
 _ACQUISITION_ON_A_LINE = 2
+_NO_TIME = "00:00:00"
+"""What removers of names write for the time of day."""
+_LONGEST_NUMBER = 6
 _POSITION = {Plane.AXIAL: (2, "H", "F"), Plane.CORONAL: (1, "P", "A"), Plane.SAGITTAL: (0, "L", "R")}
 """The patient axis of a plane's position, and its letters for positive and negative values (LPS)."""
 
@@ -114,15 +117,23 @@ def _patient(series: Series | None) -> tuple[Text, ...]:
     if series is None:
         return ()
     patient = series.study.patient
-    born = "  ".join(part for part in (patient.birth_date, patient.sex) if part)
-    return _lines(_readable(patient.name), patient.key, born)
+    names = list(dict.fromkeys(name for name in (_readable(patient.name), patient.key) if name))
+    about = "  ".join(part for part in (patient.birth_date, patient.sex) if part)
+    if names and about and not patient.birth_date:
+        # One letter is not worth a line.
+        names[0] = f"{names[0]}  {about}"
+        about = ""
+    return _lines(*names, about)
 
 
 def _study(series: Series | None) -> tuple[Text, ...]:
     if series is None:
         return ()
     study = series.study
-    return _lines(study.institution, study.description, "  ".join(part for part in (study.date, study.time) if part))
+    time = "" if study.time == _NO_TIME else study.time
+    return _lines(
+        study.institution, _readable(study.description), "  ".join(part for part in (study.date, time) if part)
+    )
 
 
 def _series(series: Series | None, volume: Volume) -> tuple[Text, ...]:
@@ -140,7 +151,7 @@ def _slice(place: SlicePlace) -> tuple[Text, ...]:
 
 
 def _acquisition(series: Series | None) -> tuple[Text, ...]:
-    facts = [f"{name} {value}" for name, value in (series.acquisition if series is not None else ())]
+    facts = [f"{name} {_short(value)}" for name, value in (series.acquisition if series is not None else ())]
     count = _ACQUISITION_ON_A_LINE
     return _lines(*("  ".join(facts[n : n + count]) for n in range(0, min(len(facts), 2 * count), count)))
 
@@ -156,8 +167,16 @@ def _display(window: Window, inverted: bool, volume: Volume, place: SlicePlace) 
     )
 
 
+def _short(value: str) -> str:
+    """A number with no more digits than anyone reads."""
+    try:
+        return f"{float(value):.4g}" if len(value) > _LONGEST_NUMBER else value
+    except ValueError:
+        return value
+
+
 def _readable(name: str) -> str:
-    """A person name as people write it: DICOM's component marks become spaces."""
+    """A person name or description as people write it: DICOM's component marks become spaces."""
     return " ".join(name.replace("^", " ").replace("=", "  ").split())
 
 

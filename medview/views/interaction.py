@@ -80,7 +80,7 @@ GESTURES = (
     Gesture(None, Text("Wheel"), Text("Slice by slice")),
     Gesture(None, Text("Ctrl + wheel"), Text("Zoom where the mouse is")),
     Gesture(None, Text("Shift + move"), Text("The crosshair follows, in all views")),
-    Gesture(None, Text("Double click"), Text("One view large, or all four")),
+    Gesture(Mode.VIEW, Text("Double click"), Text("One view large, or all four")),
 )
 
 
@@ -152,6 +152,9 @@ class SliceInteraction:
     def press(self, pointer: Pointer) -> None:
         """A button went down."""
         self._viewing.update(active_view=self._view.name)
+        if self._drag is not None and pointer.button is self._drag.start.button:
+            # Its release went to another window.
+            self.release(self._drag.last)
         if self._drag is not None or self._view.volume is None:
             return
         self._drag = _Drag(pointer, pointer, self._action(pointer))

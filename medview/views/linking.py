@@ -15,7 +15,7 @@ from medview.views.surfaces import LabelCopy, make_surfaces
 from medview.views.volume_view import VolumeView
 from medview.workstation.jobs import Job, JobQueue, Lane
 from medview.workstation.view_state import ViewChange, Viewing, ViewName
-from medview.workstation.workspace import Workspace, WorkspaceChange
+from medview.workstation.workspace import ActiveChanged, Workspace, WorkspaceChange
 
 AnyView = SliceView | VolumeView
 
@@ -43,14 +43,18 @@ class LinkedViews:
         self._labelled = Box((0, 0, 0), (0, 0, 0))
         self._surface_job: Job[object] | None = None
         self._surfaces_stale = False
+        self._made: frozenset[int] = frozenset()
         workspace.changed.connect(self._workspace_changed)
         viewing.changed.connect(self._viewing_changed)
+        self._follow_workspace()
 
     def attach(self, name: ViewName, view: AnyView) -> None:
         """Drive a view from now on."""
         self._views[name] = view
         view.apply(self._viewing.state)
         self._fill(view)
+        if isinstance(view, VolumeView):
+            self._request_surfaces()
 
     def detach(self, name: ViewName) -> None:
         """Leave a view alone."""
@@ -71,6 +75,10 @@ class LinkedViews:
                 connection.close()
 
     def _workspace_changed(self, change: WorkspaceChange) -> None:
+        if isinstance(change, ActiveChanged):
+            self._follow_workspace()
+
+    def _follow_workspace(self) -> None:
         workspace = self._workspace
         if workspace.active_case is not self._case:
             if self._of_case is not None:
@@ -129,9 +137,15 @@ class LinkedViews:
         else:
             for any_view in self._views.values():
                 any_view.segments_changed()
+            if self._wanted() <= self._made:
+                return
         self._surfaces_stale = True
         if not self._painting.is_painting:
             self._request_surfaces()
+
+    def _wanted(self) -> frozenset[int]:
+        """The labels that have a segment."""
+        return frozenset(one.label for one in self._segmentation.segments) if self._segmentation else frozenset()
 
     def _slice_views(self) -> list[SliceView]:
         return [view for view in self._views.values() if isinstance(view, SliceView)]
@@ -146,9 +160,8 @@ class LinkedViews:
             return
         self._surfaces_stale = False
         volume = view.volume
-        source = LabelCopy.of(
-            segmentation.labels, segmentation.geometry, self._labelled, (one.label for one in segmentation.segments)
-        )
+        self._made = self._wanted()
+        source = LabelCopy.of(segmentation.labels, segmentation.geometry, self._labelled, sorted(self._made))
 
         def made(result: object) -> None:
             self._surfaces_made(segmentation, volume, result)
@@ -171,3 +184,5 @@ class LinkedViews:
 
     def _surfaces_failed(self, error: MedViewError) -> None:
         """The picture lacks its surfaces; nothing else depends on them."""
+        if self._surfaces_stale and not self._painting.is_painting:
+            self._request_surfaces()

@@ -15,6 +15,9 @@ from medview.core.errors import MedViewError
 from medview.core.text import Text
 
 _PATIENCE_S = 60.0
+_SOFTWARE_RENDERERS = (
+    "llvmpipe", "softpipe", "swrast", "software", "gdi generic", "swiftshader", "basic render driver", "lavapipe",
+)  # fmt: skip
 
 
 def renderer_name() -> str:
@@ -43,6 +46,19 @@ def renderer_name() -> str:
     return name
 
 
+def drawn_by(window: vtkRenderWindow) -> str:
+    """What draws into a window whose OpenGL context is current, as `renderer_name` says it; empty when unknown."""
+    report = window.ReportCapabilities()
+    name = re.search(r"^OpenGL renderer string:\s*(.+)$", report, re.MULTILINE)
+    version = re.search(r"^OpenGL version string:\s*(\S+)", report, re.MULTILINE)
+    return f"{name.group(1).strip()}, OpenGL {version.group(1)}" if name and version else ""
+
+
+def is_emulated(name: str) -> bool:
+    """Whether a renderer is a program on the processor; one without a name counts as such."""
+    return not name or any(part in name.lower() for part in _SOFTWARE_RENDERERS)
+
+
 def silence() -> None:
     """Keep what VTK has to say about displays off the terminal."""
     vtkLogger.SetStderrVerbosity(vtkLogger.VERBOSITY_OFF)
@@ -60,8 +76,6 @@ def _drawn_by() -> str:
     renderer: vtkRenderer = vtkOpenGLRenderer()
     window.AddRenderer(renderer)
     window.Render()
-    report = window.ReportCapabilities()
+    name = drawn_by(window)
     window.Finalize()
-    name = re.search(r"^OpenGL renderer string:\s*(.+)$", report, re.MULTILINE)
-    version = re.search(r"^OpenGL version string:\s*(\S+)", report, re.MULTILINE)
-    return f"{name.group(1).strip()}, OpenGL {version.group(1)}" if name and version else ""
+    return name

@@ -21,7 +21,7 @@ _FONT_FROM_FILE = 4
 _HORIZONTAL = MappingProxyType({"left": 0, "center": 1, "right": 2})
 _VERTICAL = MappingProxyType({"bottom": 0, "center": 1, "top": 2})
 """VTK's numbers of the ways to align."""
-_NARROW_SHARE, _WIDE_SHARE = 0.56, 1.0
+_NARROW_SHARE, _WIDE_SHARE = 0.51, 1.0
 """Mean width of a character, as a share of the font's size; wide ones are those of East Asian scripts."""
 
 
@@ -72,7 +72,9 @@ class ScreenText:
         look.SetColor(*(value / 255 for value in color))
         look.ShadowOn()
         look.SetShadowOffset(1, -1)
-        look.SetLineSpacing(1.15)
+        look.SetLineSpacing(1.2)
+        look.SetBackgroundColor(0.0, 0.0, 0.0)
+        look.SetBackgroundOpacity(0.4)
         look.SetJustification(_HORIZONTAL[horizontal])
         look.SetVerticalJustification(_VERTICAL[vertical])
         self._font: Path | None = None

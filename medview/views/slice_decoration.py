@@ -24,11 +24,16 @@ QUIET_COLOR: Color = (178, 186, 196)
 LETTER_COLOR: Color = (255, 214, 130)
 
 _TEXT_PX = 13
+_SMALL_TEXT_PX = 11
+_SMALL_WIDTH_PX = 420
 _LETTER_PX = 16
 _MARGIN_PX = 9
 _GAP_PX = 14
 _LEAST_WIDTH_FOR_TEXT_PX = 240
-_QUIET_FRAME, _ACTIVE_FRAME = 0.45, 1.0
+_LEAST_LINES = 3
+_TEXT_SHARE = 0.15
+"""How much of the height a block of text may take up; its last lines are the least important ones."""
+_FRAME_OPACITY = 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +48,11 @@ class BrushCursor:
 class SliceDecoration:
     """The screen actors of one slice view; `draw_*` puts them where the camera of the frame needs them."""
 
-    def __init__(self, renderer: vtkRenderer, plane: Plane) -> None:
+    def __init__(self, renderer: vtkRenderer, plane: Plane, *, framed: bool) -> None:
         self._renderer = renderer
         self._plane = plane
-        self._frame = ScreenLines(PLANE_COLORS[plane], _QUIET_FRAME)
+        self._framed = framed
+        self._frame = ScreenLines(PLANE_COLORS[plane], _FRAME_OPACITY)
         others = [other for other in Plane if other is not plane]
         self._cross = {other: ScreenLines(PLANE_COLORS[other], 0.75) for other in others}
         self._bar = ScreenLines(TEXT_COLOR)
@@ -80,17 +86,18 @@ class SliceDecoration:
             if actor is not self._frame:
                 actor.hide()
 
-    def draw_frame(self, width: int, height: int, scale: float, active: bool) -> None:
-        """The frame in the plane's colour; brighter for the view that keys go to."""
-        line = max(1, round((2 if active else 1) * scale))
-        inset = line / 2
-        self._frame.actor.GetProperty().SetOpacity(_ACTIVE_FRAME if active else _QUIET_FRAME)
-        self._frame.draw([rectangle((inset, inset), (width - inset, height - inset))], line)
+    def draw_frame(self, width: int, height: int, scale: float) -> None:
+        """The frame in the plane's colour, where the view has one."""
+        if self._framed:
+            line = max(1, round(scale))
+            inset = line / 2
+            self._frame.draw([rectangle((inset, inset), (width - inset, height - inset))], line)
 
     def draw_text(self, corners: Corners, camera: SliceCamera, scale: float, translate: Callable[[str], str]) -> None:
         """The four blocks of text and the letters of the edges."""
-        size, margin = _TEXT_PX * scale, _MARGIN_PX * scale
         width, height = camera.width, camera.height
+        size = (_TEXT_PX if width >= _SMALL_WIDTH_PX * scale else _SMALL_TEXT_PX) * scale
+        margin = _MARGIN_PX * scale
         blocks = (corners.top_left, corners.top_right, corners.bottom_left, corners.bottom_right)
         places = (
             (margin, height - margin),
@@ -98,9 +105,9 @@ class SliceDecoration:
             (margin, margin),
             (width - margin, margin),
         )
-        room = width >= _LEAST_WIDTH_FOR_TEXT_PX * scale
+        most = max(_LEAST_LINES, int(_TEXT_SHARE * height / size)) if width >= _LEAST_WIDTH_FOR_TEXT_PX * scale else 0
         for actor, block, place in zip(self._corners, blocks, places, strict=True):
-            lines = [line.render(translate) for line in block] if room else []
+            lines = [line.render(translate) for line in block[:most]]
             actor.draw(lines, place, size, width / 2 - 2.5 * margin)
         self._draw_letters(camera, scale)
 
@@ -114,8 +121,8 @@ class SliceDecoration:
             actor.draw([letter], place, size)
 
     def hide_text(self) -> None:
-        """No corner text and no letters."""
-        for actor in (*self._corners, *self._letters):
+        """No corner text, no letters and no scale bar."""
+        for actor in (*self._corners, *self._letters, self._bar, self._bar_text):
             actor.hide()
 
     def draw_scale_bar(self, camera: SliceCamera, scale: float, translate: Callable[[str], str]) -> None:

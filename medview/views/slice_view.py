@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-from vtkmodules.vtkCommonCore import vtkCommand
+from vtkmodules.vtkCommonCore import vtkCommand, vtkLookupTable
 from vtkmodules.vtkRenderingCore import vtkImageSlice, vtkRenderer
 from vtkmodules.vtkRenderingImage import vtkImageResliceMapper
 
@@ -26,6 +26,8 @@ from medview.workstation.view_state import ViewName, ViewState
 
 _FIT_SHARE = 0.98
 _OUTLINE_PX = 2.0
+_SHADES = 1024
+"""More than a screen has, so that rounding twice costs nothing."""
 _NO_IMAGE = Geometry.from_parts((1, 1, 1), (1.0, 1.0, 1.0))
 
 
@@ -37,6 +39,7 @@ class SliceView:
         plane: The plane of reading.
         request_frame: Called when the picture is out of date; may be called many times for one frame.
         translate: From an English template to another language's.
+        framed: Whether to draw a frame in the plane's colour, where no widget around the view does.
     """
 
     def __init__(
@@ -45,6 +48,8 @@ class SliceView:
         plane: Plane,
         request_frame: Callable[[], None],
         translate: Callable[[str], str] = str,
+        *,
+        framed: bool = False,
     ) -> None:
         self.renderer = renderer
         self.plane = plane
@@ -64,11 +69,12 @@ class SliceView:
         self._brush: BrushCursor | None = None
         self._region: tuple[Pixel, Pixel] | None = None
         self._picture = _picture()
+        self._black_to_white, self._white_to_black = _grey_table(0.0, 1.0), _grey_table(1.0, 0.0)
         self._overlay = LabelOverlay()
         renderer.SetBackground(0.0, 0.0, 0.0)
         renderer.AddViewProp(self._picture)
         renderer.AddViewProp(self._overlay.actor)
-        self._decoration = SliceDecoration(renderer, plane)
+        self._decoration = SliceDecoration(renderer, plane, framed=framed)
         renderer.GetActiveCamera().ParallelProjectionOn()
         own = weakref.WeakMethod(self._prepare)
         self._observer = renderer.AddObserver(vtkCommand.StartEvent, lambda *_: (prepare := own()) and prepare())
@@ -111,10 +117,15 @@ class SliceView:
         if volume is None or before is None or not volume.geometry.same_grid(before.geometry):
             self.set_segmentation(None)
         self._shared = None
-        self._picture.SetVisibility(volume is not None)
-        if volume is not None:
+        if volume is None:
+            # A mapper that has drawn keeps the memory of the voxels for as long as it lives.
+            self.renderer.RemoveViewProp(self._picture)
+            self._picture = _picture()
+            self.renderer.AddViewProp(self._picture)
+        else:
             self._shared = share(volume.voxels, volume.geometry)
             self._picture.GetMapper().SetInputData(self._shared.image)
+            self._picture.VisibilityOn()
             self._cut = slice_plane(volume.geometry, self.plane)
             if before is None or not volume.geometry.same_grid(before.geometry):
                 self.fit()
@@ -254,8 +265,8 @@ class SliceView:
     def _prepare(self) -> None:
         """Bring the scene up to date; called by the renderer when a frame begins."""
         self._fit_to_size()
-        state, camera = self._state, self._camera
-        self._decoration.draw_frame(camera.width, camera.height, self._scale, state.active_view is self.name)
+        camera = self._camera
+        self._decoration.draw_frame(camera.width, camera.height, self._scale)
         if self._volume is None:
             self._decoration.hide()
             self._overlay.actor.VisibilityOff()
@@ -279,7 +290,8 @@ class SliceView:
     def _set_window(self) -> None:
         window, look = self._state.window, self._picture.GetProperty()
         look.SetColorLevel(window.center)
-        look.SetColorWindow(-window.width if self._state.inverted else window.width)
+        look.SetColorWindow(window.width)
+        look.SetLookupTable(self._white_to_black if self._state.inverted else self._black_to_white)
         if self._state.interpolated:
             look.SetInterpolationTypeToLinear()
         else:
@@ -302,9 +314,9 @@ class SliceView:
         if state.annotations_shown:
             corners = corner_text(self._series, volume, state.window, state.inverted, self._place(volume))
             decoration.draw_text(corners, camera, self._scale, self._translate)
+            decoration.draw_scale_bar(camera, self._scale, self._translate)
         else:
             decoration.hide_text()
-        decoration.draw_scale_bar(camera, self._scale, self._translate)
         if state.crosshair_shown and state.annotations_shown:
             decoration.draw_crosshair(volume.geometry, state.cursor, camera, self._scale)
         else:
@@ -319,6 +331,17 @@ class SliceView:
         x, y, z = (float(value) for value in self._slice_center())
         zoom = geometry.spacing_mm[self._cut.right_axis] / self._camera.mm_per_pixel
         return SlicePlace(self.plane, number, count, (x, y, z), geometry.spacing_mm[self._cut.axis], zoom)
+
+
+def _grey_table(first: float, last: float) -> vtkLookupTable:
+    """From one shade to another, 0..1. VTK draws a negative window, which would invert too, as a positive one."""
+    table = vtkLookupTable()
+    table.SetNumberOfTableValues(_SHADES)
+    for number in range(_SHADES):
+        shade = first + (last - first) * number / (_SHADES - 1)
+        table.SetTableValue(number, shade, shade, shade, 1.0)
+    table.SetNanColor(0.0, 0.0, 0.0, 1.0)
+    return table
 
 
 def _picture() -> vtkImageSlice:

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 from numpy.typing import NDArray
-from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
-from vtkmodules.vtkCommonDataModel import vtkImageData
-from vtkmodules.vtkIOImage import vtkPNGWriter
+from vtkmodules.util.numpy_support import vtk_to_numpy
 from vtkmodules.vtkRenderingCore import vtkRenderer, vtkRenderWindow, vtkWindowToImageFilter
 
 from medview.core.case import Series
-from medview.core.files import write_bytes
 from medview.core.geometry import Box
 from medview.core.progress import NoProgress
 from medview.core.segmentation import Segmentation
@@ -74,6 +69,7 @@ def four_views(
     grab.SetInput(screen)
     grab.SetInputBufferTypeToRGB()
     grab.ReadFrontBufferOff()
+    grab.ShouldRerenderOff()
     grab.Update()
     image = grab.GetOutput()
     columns, rows, _ = image.GetDimensions()
@@ -82,27 +78,6 @@ def four_views(
         view.close()
     screen.Finalize()
     return picture
-
-
-def write_png(picture: NDArray[np.uint8], path: Path) -> None:
-    """Write a picture, whole or not at all.
-
-    Args:
-        picture: (row, column, 3) uint8, sRGB, top row first.
-        path: Where.
-
-    Raises:
-        StorageError: It could not be written.
-    """
-    rows, columns, _ = picture.shape
-    image = vtkImageData()
-    image.SetDimensions(columns, rows, 1)
-    image.GetPointData().SetScalars(numpy_to_vtk(picture[::-1].reshape(-1, 3), deep=True))
-    writer = vtkPNGWriter()
-    writer.SetInputData(image)
-    writer.WriteToMemoryOn()
-    writer.Write()
-    write_bytes(path, vtk_to_numpy(writer.GetResult()).tobytes())
 
 
 def _view(
@@ -114,7 +89,7 @@ def _view(
 ) -> SliceView | VolumeView:
     plane = name.plane
     if plane is not None:
-        slices = SliceView(renderer, plane, _nothing)
+        slices = SliceView(renderer, plane, _nothing, framed=True)
         slices.show(volume, series)
         slices.set_segmentation(segmentation)
         return slices

@@ -1,7 +1,7 @@
 """Surfaces of segments, made from copies in any thread.
 
 Surface nets after Gibson (1998), as VTK has them: watertight after padding by one voxel, smoothed within a voxel's
-diagonal. Measurements come from the labels, never from these meshes.
+diagonal, then swollen evenly to the volume of the label. Measurements come from the labels, never from these meshes.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from medview.views.vtk_image import share
 _MOST_VOXELS = 6_000_000
 """A larger box around a segment is thinned out first: the picture cannot show more."""
 _SMOOTHING_ITERATIONS = 16
+_SWELLING_STEPS = 4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,7 +47,7 @@ class LabelCopy:
         box = box.clipped(geometry.shape)
         if box.is_empty:
             box = Box((0, 0, 0), (1, 1, 1))
-        return cls(np.ascontiguousarray(labels[box.slices]).copy(), geometry.cropped(box), tuple(wanted))
+        return cls(np.array(labels[box.slices], order="C"), geometry.cropped(box), tuple(wanted))
 
 
 def make_surfaces(source: LabelCopy, progress: Progress) -> dict[int, vtkPolyData]:
@@ -59,18 +60,23 @@ def make_surfaces(source: LabelCopy, progress: Progress) -> dict[int, vtkPolyDat
     Raises:
         Cancelled: When it was stopped.
     """
-    surfaces = {}
+    surfaces: dict[int, vtkPolyData] = {}
+    used = Box.around(source.labels)
+    if used.is_empty:
+        return surfaces
+    labels, geometry = source.labels[used.slices], source.geometry.cropped(used)
     for number, label in enumerate(source.wanted):
         progress.raise_if_cancelled()
-        mask = source.labels == label
+        mask = labels == label
         box = Box.around(mask)
         if not box.is_empty:
-            surfaces[label] = _surface(mask[box.slices].astype(np.uint8), source.geometry.cropped(box))
+            surfaces[label] = _surface(mask[box.slices].astype(np.uint8), geometry.cropped(box))
         progress.report((number + 1) / len(source.wanted))
     return surfaces
 
 
 def _surface(mask: Labels, geometry: Geometry) -> vtkPolyData:
+    filled_mm3 = float(np.count_nonzero(mask)) * geometry.voxel_mm3
     mask, geometry = _thinned(mask, geometry)
     padded = np.pad(mask, 1)
     # In a frame of its own: spacing only. Where the grid lies in the patient is applied to the points afterwards, so
@@ -94,7 +100,26 @@ def _surface(mask: Labels, geometry: Geometry) -> vtkPolyData:
     surface.SetPoints(normals.GetOutput().GetPoints())
     surface.SetPolys(normals.GetOutput().GetPolys())
     surface.GetPointData().SetNormals(normals.GetOutput().GetPointData().GetNormals())
+    _swell(surface, filled_mm3, max(geometry.spacing_mm))
     return surface
+
+
+def _swell(surface: vtkPolyData, wanted_mm3: float, most_mm: float) -> None:
+    """Move the points along their normals until the surface encloses a volume: smoothing makes small things smaller."""
+    points = vtk_to_numpy(surface.GetPoints().GetData())
+    normals = vtk_to_numpy(surface.GetPointData().GetNormals()).astype(np.float64)
+    corners = vtk_to_numpy(surface.GetPolys().GetConnectivityArray()).reshape(-1, 3)
+    start = points.astype(np.float64)
+    moved_mm = 0.0
+    for _ in range(_SWELLING_STEPS):
+        a, b, c = (start + moved_mm * normals - start.mean(axis=0))[corners.T]
+        faces = np.cross(b - a, c - a)
+        enclosed_mm3 = float(np.einsum("ij,ij->", a, faces)) / 6
+        area_mm2 = float(np.linalg.norm(faces, axis=1).sum()) / 2
+        moved_mm += (wanted_mm3 - enclosed_mm3) / max(area_mm2, 1e-9)
+        moved_mm = min(max(moved_mm, -most_mm), most_mm)
+    points[:] = start + moved_mm * normals
+    surface.GetPoints().Modified()
 
 
 def _thinned(mask: Labels, geometry: Geometry) -> tuple[Labels, Geometry]:

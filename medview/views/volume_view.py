@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import weakref
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from vtkmodules.vtkCommonCore import vtkCommand
 from vtkmodules.vtkCommonDataModel import vtkPiecewiseFunction, vtkPolyData
 from vtkmodules.vtkCommonMath import vtkMatrix4x4
@@ -22,25 +24,35 @@ from vtkmodules.vtkRenderingCore import (
 from vtkmodules.vtkRenderingOpenGL2 import vtkOpenGLRenderWindow, vtkTextureObject
 from vtkmodules.vtkRenderingVolume import vtkFixedPointVolumeRayCastMapper, vtkGPUVolumeRayCastMapper, vtkVolumeMapper
 
-from medview.core.geometry import Geometry
+from medview.core.geometry import Box, Floats, Geometry
 from medview.core.planes import letters
 from medview.core.segmentation import Segmentation
 from medview.core.volume import Volume
+from medview.views.casting import alone, body, thinned
+from medview.views.opengl import drawn_by, is_emulated
 from medview.views.screen_actors import ScreenText
 from medview.views.slice_decoration import LETTER_COLOR
 from medview.views.vtk_image import SharedImage, share
 from medview.workstation.presets import RayCastPreset, ray_cast_preset
 from medview.workstation.view_state import ViewState
+from medview.workstation.windowing import body_window
 
 _log = logging.getLogger(__name__)
-_SOFTWARE_RENDERERS = ("llvmpipe", "softpipe", "swrast", "software", "gdi generic", "swiftshader")
 _MOST_TEXTURE_BYTES = 2 * 2**30
+_MOST_VOXELS_ON_PROCESSOR = 10_000_000
+"""Before its first ray the processor works out the surface's direction at every voxel: a second for ten million."""
+_MOST_SAMPLES = 2_000_000
 _DEGREES_PER_PIXEL = 0.4
 _LETTER_PX = 16
 _MARGIN_PX = 9
 _STILL_FRAMES_PER_S = 0.5
 _MOVING_FRAMES_PER_S = 12.0
 _VIEW_ANGLE = 24.0
+_FIT_SHARE = 0.97
+_FRONT_SHARE = 0.6
+"""Of the way from the middle of the volume to its front, where what is seen is widest; bodies are round."""
+_BEHIND_SURFACES = 4.0
+"""How many times more transparent the image is where surfaces are shown in it."""
 
 
 class VolumeView:
@@ -57,13 +69,11 @@ class VolumeView:
         self._scale = 1.0
         self._state = ViewState()
         self._volume: Volume | None = None
-        self._shared: SharedImage | None = None
+        self._cast_image: SharedImage | None = None
         self._range = (0.0, 1.0)
-        self._looks: tuple[str, str] | None = None
+        self._looks: tuple[str, str, bool] | None = None
         self._mapper: vtkVolumeMapper | None = None
-        self._cast = vtkVolume()
-        self._cast.PickableOff()
-        self._cast.VisibilityOff()
+        self._cast = _nothing_cast()
         self._segmentation: Segmentation | None = None
         self._surfaces: dict[int, vtkActor] = {}
         self._letters = {
@@ -107,19 +117,13 @@ class VolumeView:
         """Show a volume whose voxels are all there, or None; the camera stays when the grid does."""
         before = self._volume
         self._volume = volume
-        self._shared = None
-        self._looks = None
-        if volume is None or before is None or not volume.geometry.same_grid(before.geometry):
+        self._let_go()
+        same = volume is not None and before is not None and volume.geometry.same_grid(before.geometry)
+        if not same:
             self.set_segmentation(None)
         if volume is not None:
-            # Rays are cast in a frame of spacings only, and the result is put into the patient by the prop's matrix:
-            # not every mapper knows of directions.
-            self._shared = share(volume.voxels, Geometry.from_parts(volume.geometry.shape, volume.geometry.spacing_mm))
             self._range = _value_range(volume)
-            self._cast.SetUserMatrix(_placement(volume.geometry))
-            if self._mapper is not None:
-                self._mapper.SetInputDataObject(self._shared.image)
-            if before is None or not volume.geometry.same_grid(before.geometry):
+            if not same:
                 self.fit()
         self._request_frame()
 
@@ -154,19 +158,30 @@ class VolumeView:
         if self._volume is not None:
             self.look_from(np.array([0.0, -1.0, 0.0]), np.array([0.0, 0.0, 1.0]))
 
-    def look_from(self, direction: np.ndarray, up: np.ndarray) -> None:
+    def look_from(self, direction: Floats, up: Floats) -> None:
         """Look at the middle of the volume from a side: unit vectors, LPS."""
         if self._volume is None:
             return
         center = np.asarray(self._volume.geometry.center_mm)
-        radius = float(np.linalg.norm(self._volume.geometry.extent_mm)) / 2
-        distance = 0.82 * radius / np.sin(np.radians(_VIEW_ANGLE / 2))
         camera = self.renderer.GetActiveCamera()
+        half = self._half_sizes(np.stack([np.cross(up, direction), up, direction]))
+        width, height = self.renderer.GetSize() if self.renderer.GetRenderWindow() is not None else (1, 1)
+        distance = (
+            max(half[0] * height / max(1, width), half[1]) / _FIT_SHARE / np.tan(np.radians(_VIEW_ANGLE / 2))
+            + _FRONT_SHARE * half[2]
+        )
         camera.SetViewAngle(_VIEW_ANGLE)
         camera.SetFocalPoint(*center)
         camera.SetPosition(*(center + distance * direction))
         camera.SetViewUp(*up)
         self._request_frame()
+
+    def _half_sizes(self, axes: Floats) -> Floats:
+        """(3,): half of the volume's extent along each of three unit vectors, mm."""
+        assert self._volume is not None
+        geometry = self._volume.geometry
+        half: Floats = np.abs(axes @ (geometry.direction * geometry.extent_mm)).sum(axis=1) / 2
+        return half
 
     def begin_motion(self) -> None:
         """Draw faster and coarser from now on."""
@@ -210,41 +225,63 @@ class VolumeView:
         """Let go of the renderer."""
         self.renderer.RemoveObserver(self._observer)
         self.set_surfaces({})
-        self.renderer.RemoveVolume(self._cast)
         for letter in self._letters.values():
             self.renderer.RemoveViewProp(letter.actor)
-        self._volume = self._shared = self._segmentation = self._mapper = None
+        self._let_go()
+        self.renderer.RemoveVolume(self._cast)
+        self._volume = self._segmentation = None
+
+    def _let_go(self) -> None:
+        """Forget what rays were cast through; VTK would keep its memory."""
+        self.renderer.RemoveVolume(self._cast)
+        self._cast = _nothing_cast()
+        self.renderer.AddVolume(self._cast)
+        self._mapper = self._cast_image = self._looks = None
 
     def _prepare(self) -> None:
         """Bring the scene up to date; called by the renderer when a frame begins."""
+        self._colour_surfaces()
         shown = self._volume is not None and self._state.volume_rendered
-        if shown:
-            self._choose_mapper()
+        if self._volume is not None and shown:
+            if self._mapper is None:
+                self._cast_rays_through(self._volume)
             self._set_look()
         self._cast.SetVisibility(shown)
-        self._colour_surfaces()
         self._set_letters()
         if self._volume is not None:
             self.renderer.ResetCameraClippingRange()
 
-    def _choose_mapper(self) -> None:
-        if self._shared is None:
-            return
-        if self._mapper is None:
-            self._mapper = ray_caster(self.renderer.GetRenderWindow(), self._shared)
-            self._mapper.SetInputDataObject(self._shared.image)
-            self._cast.SetMapper(self._mapper)
+    def _cast_rays_through(self, volume: Volume) -> None:
+        window = self.renderer.GetRenderWindow()
+        voxels, geometry = volume.voxels, volume.geometry
+        on_card = casts_on_card(window, voxels)
+        if not on_card:
+            voxels, geometry = thinned(voxels, geometry, _MOST_VOXELS_ON_PROCESSOR)
+        patient = body(voxels, geometry) if volume.unit == "HU" else None
+        if patient is not None and not on_card:
+            voxels = alone(voxels, patient)
+        # Rays are cast in a frame of spacings only, and the result is put into the patient by the prop's matrix:
+        # not every mapper knows of directions.
+        self._cast_image = share(voxels, Geometry.from_parts(geometry.shape, geometry.spacing_mm))
+        self._mapper = ray_caster(on_card)
+        self._mapper.SetInputDataObject(self._cast_image.image)
+        if patient is not None and on_card:
+            _crop(self._mapper, Box.around(patient), geometry)
+        self._cast.SetMapper(self._mapper)
+        self._cast.SetUserMatrix(_placement(geometry))
 
     def _set_look(self) -> None:
         assert self._volume is not None
+        assert self._mapper is not None
         preset = ray_cast_preset(self._volume, self._state.volume_preset)
-        looks = (self._volume.id, preset.id)
+        behind = any(actor.GetVisibility() for actor in self._surfaces.values())
+        looks = (self._volume.id, preset.id, behind)
         if looks != self._looks:
             self._looks = looks
-            self._cast.SetProperty(volume_property(preset, self._range, min(self._volume.geometry.spacing_mm)))
-            if self._mapper is not None:
-                blend = vtkVolumeMapper.MAXIMUM_INTENSITY_BLEND if preset.maximum else vtkVolumeMapper.COMPOSITE_BLEND
-                self._mapper.SetBlendMode(blend)
+            unit_mm = min(self._volume.geometry.spacing_mm) * (_BEHIND_SURFACES if behind else 1.0)
+            self._cast.SetProperty(volume_property(preset, self._range, unit_mm))
+            blend = vtkVolumeMapper.MAXIMUM_INTENSITY_BLEND if preset.maximum else vtkVolumeMapper.COMPOSITE_BLEND
+            self._mapper.SetBlendMode(blend)
 
     def _colour_surfaces(self) -> None:
         segmentation, state = self._segmentation, self._state
@@ -275,27 +312,30 @@ class VolumeView:
             self._letters[edge].draw([letters(direction)], place, size)
 
 
-def ray_caster(window: vtkRenderWindow, shared: SharedImage) -> vtkVolumeMapper:
-    """The mapper for this machine: on the graphics card, unless OpenGL is emulated or the volume does not fit.
+def casts_on_card(window: vtkRenderWindow, voxels: NDArray[Any]) -> bool:
+    """Whether the graphics card casts the rays: it is a real one, and the volume fits into its memory.
 
     Args:
         window: Has a current OpenGL context.
-        shared: The voxels.
+        voxels: (k, j, i), any number type.
     """
-    report = window.ReportCapabilities().lower()
-    renderer = next((line for line in report.splitlines() if "opengl renderer" in line), "")
-    emulated = any(name in renderer for name in _SOFTWARE_RENDERERS) or not renderer
+    name = drawn_by(window)
     longest = vtkTextureObject.GetMaximumTextureSize3D(window) if isinstance(window, vtkOpenGLRenderWindow) else 0
-    fits = max(shared.array.shape) <= longest and shared.array.nbytes <= _MOST_TEXTURE_BYTES
-    if emulated or not fits:
-        _log.info("3D: rays on the processor (%s, longest side %s).", renderer.strip(), longest)
-        on_processor = vtkFixedPointVolumeRayCastMapper()
-        on_processor.AutoAdjustSampleDistancesOn()
-        return on_processor
-    _log.info("3D: rays on the graphics card (%s).", renderer.strip())
-    on_card = vtkGPUVolumeRayCastMapper()
-    on_card.UseJitteringOn()
+    fits = max(voxels.shape) <= longest and voxels.nbytes <= _MOST_TEXTURE_BYTES
+    on_card = fits and not is_emulated(name)
+    _log.info("3D: rays on the %s (%s, longest side %s).", "graphics card" if on_card else "processor", name, longest)
     return on_card
+
+
+def ray_caster(on_card: bool) -> vtkVolumeMapper:
+    """What casts rays on the graphics card, or on the processor."""
+    if on_card:
+        mapper = vtkGPUVolumeRayCastMapper()
+        mapper.UseJitteringOn()
+        return mapper
+    on_processor = vtkFixedPointVolumeRayCastMapper()
+    on_processor.AutoAdjustSampleDistancesOn()
+    return on_processor
 
 
 def volume_property(
@@ -344,16 +384,16 @@ def _cut(points: list[tuple[float, ...]], low: float, high: float) -> list[tuple
 
 
 def _value_range(volume: Volume) -> tuple[float, float]:
-    """The 0.1 % and 99.9 % values of a sample: single hot voxels do not count."""
-    step = max(1, round((volume.voxels.size / 2_000_000) ** (1 / 3)))
+    """The smallest and largest HU; elsewhere from the background to what is bright in the body, without hot voxels."""
+    step = max(1, round((volume.voxels.size / _MOST_SAMPLES) ** (1 / 3)))
     sample = volume.voxels[::step, ::step, ::step]
     sample = sample[np.isfinite(sample)]
     if sample.size == 0:
         return 0.0, 1.0
     if volume.unit == "HU":
         return float(sample.min()), float(sample.max())
-    low, high = np.percentile(sample, (0.1, 99.9))
-    return float(low), float(high)
+    window = body_window(sample)
+    return window.lower, window.upper
 
 
 def _placement(geometry: Geometry) -> vtkMatrix4x4:
@@ -365,6 +405,24 @@ def _placement(geometry: Geometry) -> vtkMatrix4x4:
             matrix.SetElement(row, column, float(direction[row, column]))
         matrix.SetElement(row, 3, geometry.origin_mm[row])
     return matrix
+
+
+def _nothing_cast() -> vtkVolume:
+    cast = vtkVolume()
+    cast.PickableOff()
+    cast.VisibilityOff()
+    return cast
+
+
+def _crop(mapper: vtkVolumeMapper, box: Box, geometry: Geometry) -> None:
+    """Cast rays through a box of the grid only."""
+    k, j, i = (
+        ((start - 0.5) * mm, (stop - 0.5) * mm)
+        for start, stop, mm in zip(box.start, box.stop, geometry.spacing_mm, strict=True)
+    )
+    mapper.SetCroppingRegionPlanes(*i, *j, *k)
+    mapper.SetCroppingRegionFlagsToSubVolume()
+    mapper.CroppingOn()
 
 
 def _actor(surface: vtkPolyData) -> vtkActor:

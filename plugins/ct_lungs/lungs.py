@@ -56,7 +56,7 @@ def run(case: Case, context: Context) -> Labels:
     told = sides.divide(air.lungs & ~taken, middle, landmark is not None, coarse.spacing_mm, context)
     labels = outline.draw(values, coarse, rough, told.labels, taken, air.threshold_hu, context)
     labels[tracheal] = TRACHEA
-    _note(labels, told.sure, context)
+    _note(labels, told, context)
     return view.stored(labels)
 
 
@@ -104,7 +104,7 @@ def _around(tube: Tube, coarse: Coarse) -> Box:
     return Box(start, stop).clipped(coarse.shape)
 
 
-def _note(labels: NDArray[np.uint8], sure: bool, context: Context) -> None:
+def _note(labels: NDArray[np.uint8], told: sides.Sides, context: Context) -> None:
     """What the reader should look at."""
     left, right = (int(np.count_nonzero(labels == side)) for side in (sides.LEFT, sides.RIGHT))
     if left == 0:
@@ -113,5 +113,7 @@ def _note(labels: NDArray[np.uint8], sure: bool, context: Context) -> None:
         context.note("Only the left lung was found; the right one holds no air or is not in the image.")
     elif min(left, right) < _SMALL_SHARE * max(left, right):
         context.note("One lung is much smaller than the other; parts without air are not labelled.")
-    if not sure:
+    if not told.parted:
+        context.note("The lungs touch widely; their border was drawn near the midline. Check it.")
+    if not told.sure:
         context.note("Left and right were told apart by the middle of the image only; check them.")

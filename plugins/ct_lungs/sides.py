@@ -17,10 +17,14 @@ from medview.api import Box, Context, Mask, Spacing, components, distance, erode
 LEFT, RIGHT = 1, 2
 
 _SHRINK_MM = (0.0, 2.5, 4.5, 6.5, 9.0, 12.0)
+_DEEPER_MM = 6.0
+_LEAST_SHARE_OF_TWO = 0.25
 _LEAST_SHARE = 0.12
 _LEAST_APART_MM = 55.0
 _PIECE_ML = 5.0
 _JUNCTION_MM = 6.0
+_UNSURE_MM = 15.0
+"""How far the rough division may be from the densest way."""
 _BONE_HU = 150.0
 _VERTEBRA_MM = 6.0
 _LEAST_SPINE_ML = 10.0
@@ -32,11 +36,13 @@ class Sides:
 
     Attributes:
         labels: uint8, `LEFT`, `RIGHT` or 0.
+        parted: Whether the border between touching lungs was seen, and not only drawn along the midline.
         sure: Whether left and right are known from more than the middle of the image.
     """
 
     labels: NDArray[np.uint8]
     sure: bool
+    parted: bool = True
 
 
 def spine(rough: NDArray[np.float32], lungs: Mask, spacing_mm: Spacing) -> float | None:
@@ -64,8 +70,7 @@ def divide(lungs: Mask, middle: float, middle_is_known: bool, spacing_mm: Spacin
     part = lungs[box]
     cores = _cores(part, spacing_mm, context)
     if cores is None:
-        labels[lungs] = _side_of_one(lungs, middle)
-        return Sides(labels, middle_is_known)
+        return _without_cores(lungs, middle, middle_is_known)
     labels[box] = np.where(part, _nearest(cores, spacing_mm), 0)
     return Sides(labels, True)
 
@@ -86,7 +91,7 @@ def junction(labels: NDArray[np.uint8], spacing_mm: Spacing) -> Box:
     k, j, i = whole.start
     start = (inner.start[0] + k, inner.start[1] + j, inner.start[2] + i)
     stop = (inner.stop[0] + k, inner.stop[1] + j, inner.stop[2] + i)
-    return Box(start, stop).grown(round(_JUNCTION_MM / min(spacing_mm)) + 1).clipped(_shape(labels))
+    return Box(start, stop).grown(round(2 * _UNSURE_MM / min(spacing_mm))).clipped(_shape(labels))
 
 
 def redraw(values: NDArray[np.int16], labels: NDArray[np.uint8], spacing_mm: Spacing) -> NDArray[np.uint8]:
@@ -98,8 +103,8 @@ def redraw(values: NDArray[np.int16], labels: NDArray[np.uint8], spacing_mm: Spa
         spacing_mm: Voxel sizes.
     """
     left, right = labels == LEFT, labels == RIGHT
-    sure_left = left & (distance(right, spacing_mm) > _JUNCTION_MM)
-    sure_right = right & (distance(left, spacing_mm) > _JUNCTION_MM)
+    sure_left = left & (distance(right, spacing_mm) > _UNSURE_MM)
+    sure_right = right & (distance(left, spacing_mm) > _UNSURE_MM)
     if not sure_left.any() or not sure_right.any():
         return labels
     markers = np.zeros(labels.shape, dtype=np.uint8)
@@ -110,20 +115,31 @@ def redraw(values: NDArray[np.int16], labels: NDArray[np.uint8], spacing_mm: Spa
 
 def _cores(lungs: Mask, spacing_mm: Spacing, context: Context) -> NDArray[np.uint8] | None:
     """The two lungs, shrunk until they part: uint8; None when there is only one."""
-    whole = np.count_nonzero(lungs)
     for radius in _SHRINK_MM:
         context.check()
-        shrunk = erode(lungs, radius, spacing_mm) if radius else lungs
-        labels, sizes = components(shrunk)
-        large = [n for n in range(1, min(sizes.size, 6) + 1) if sizes[n - 1] > _LEAST_SHARE * max(sizes[0], whole / 4)]
-        pair = _pair(labels, large, spacing_mm)
-        if pair is None:
-            continue
-        right, left = pair
-        cores = np.zeros(lungs.shape, dtype=np.uint8)
-        cores[labels == left], cores[labels == right] = LEFT, RIGHT
-        return _with_pieces(cores, labels, sizes, spacing_mm)
+        cores = _parted(lungs, radius, spacing_mm)
+        if cores is not None and radius:
+            # What still hangs on one lung where they first part belongs to neither yet.
+            deeper = _parted(lungs, radius + _DEEPER_MM, spacing_mm)
+            return cores if deeper is None else deeper
+        if cores is not None:
+            return cores
     return None
+
+
+def _parted(lungs: Mask, radius_mm: float, spacing_mm: Spacing) -> NDArray[np.uint8] | None:
+    """The two lungs after shrinking by a radius: uint8; None when they still hang together."""
+    labels, sizes = components(erode(lungs, radius_mm, spacing_mm) if radius_mm else lungs)
+    if sizes.size == 0:
+        return None
+    least = _LEAST_SHARE * max(float(sizes[0]), float(np.count_nonzero(lungs)) / 4)
+    pair = _pair(labels, [n for n in range(1, min(sizes.size, 6) + 1) if sizes[n - 1] > least], spacing_mm)
+    if pair is None:
+        return None
+    right, left = pair
+    cores = np.zeros(lungs.shape, dtype=np.uint8)
+    cores[labels == left], cores[labels == right] = LEFT, RIGHT
+    return _with_pieces(cores, labels, sizes, spacing_mm)
 
 
 def _pair(labels: NDArray[np.int32], large: list[int], spacing_mm: Spacing) -> tuple[int, int] | None:
@@ -153,6 +169,18 @@ def _with_pieces(
 def _nearest(cores: NDArray[np.uint8], spacing_mm: Spacing) -> NDArray[np.uint8]:
     closer_left = distance(cores == LEFT, spacing_mm) < distance(cores == RIGHT, spacing_mm)
     return np.where(closer_left, LEFT, RIGHT).astype(np.uint8)
+
+
+def _without_cores(lungs: Mask, middle: float, middle_is_known: bool) -> Sides:
+    """One lung; or two that nothing parts, if much of what was found lies on either side of the midline."""
+    labels = np.zeros(lungs.shape, dtype=np.uint8)
+    columns = np.arange(lungs.shape[2])
+    on_left = float(np.count_nonzero(lungs[:, :, columns > middle])) / max(1.0, float(np.count_nonzero(lungs)))
+    if _LEAST_SHARE_OF_TWO < on_left < 1 - _LEAST_SHARE_OF_TWO:
+        labels[lungs] = np.broadcast_to(np.where(columns > middle, LEFT, RIGHT), lungs.shape)[lungs]
+        return Sides(labels, middle_is_known, parted=False)
+    labels[lungs] = _side_of_one(lungs, middle)
+    return Sides(labels, middle_is_known)
 
 
 def _side_of_one(lungs: Mask, middle: float) -> int:

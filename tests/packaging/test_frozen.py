@@ -76,6 +76,13 @@ def test_the_doctor_finds_nothing_wrong(program: Path, bare: dict[str, str], tmp
     assert ended.returncode == 0
 
 
+def test_nothing_under_the_gpl_is_in_it(program: Path) -> None:
+    foreign = ("readline", "gdbm", "virtualkeyboard", "datavisualization", "qt6charts", "qt6graphs", "networkauth")
+    files = [path for path in program.parent.rglob("*") if ".so" in path.name or path.suffix in (".dll", ".dylib")]
+    assert files
+    assert [path.name for path in files if any(part in path.name.lower() for part in foreign)] == []
+
+
 @pytest.mark.skipif(sys.platform != "linux" or not shutil.which("xdotool"), reason="asks the X server for windows")
 def test_the_window_opens_on_the_sample_study(program: Path, bare: dict[str, str], tmp_path: Path) -> None:
     child = subprocess.Popen([str(program), "demo"], env=bare, cwd=tmp_path, stderr=subprocess.PIPE, text=True)

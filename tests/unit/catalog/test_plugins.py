@@ -81,11 +81,11 @@ def test_a_fit_says_what_is_wrong() -> None:
         "It needs CT; this is MR.",
         "It needs voxels in HU, and these are not.",
     ]
-    small = volume(np.zeros((5, 40, 40), np.int16), spacing_mm=(10.0, 1.0, 10.0))
+    small = volume(np.zeros((5, 40, 40), np.int16), spacing_mm=(6.0, 1.0, 10.0))
     said = [str(reason) for reason in fit_volume(ct_lungs, small).reasons]
     assert said == [
         "It needs at least 10 slices; there are 5.",
         "It needs at least 80 mm from front to back; the image has 40 mm.",
-        "It needs at least 60 mm from foot to head; the image has 50 mm.",
+        "It needs at least 40 mm from foot to head; the image has 30 mm.",
     ]
     assert inspect(shipped_plugins_folder() / "ct_lungs").name == "CT lungs"

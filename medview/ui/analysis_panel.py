@@ -1,0 +1,239 @@
+"""What can be run on the series that is shown, and what came of it."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from PySide6.QtCore import QEvent, Qt, QTimer, Signal
+from PySide6.QtGui import QShowEvent
+from PySide6.QtWidgets import QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
+
+from medview.catalog.fit import Fit
+from medview.catalog.plugins import PluginRecord
+from medview.core.case import CaseChange, VolumeComplete
+from medview.core.errors import MedViewError
+from medview.core.text import Text
+from medview.inference.plugin import SegmentationResult
+from medview.ui.banner import Banner
+from medview.ui.folding import Folding
+from medview.ui.plugin_card import PluginCard
+from medview.ui.theme import STEP_PX, set_role
+from medview.ui.translation import render
+from medview.workstation.analysis import Finished
+from medview.workstation.jobs import Job, JobState
+from medview.workstation.station import Workstation
+from medview.workstation.workspace import CaseOpened, WorkspaceChange
+
+
+class AnalysisPanel(QWidget):
+    """Shows the plugins, those that fit the series first, and runs them. Main thread only.
+
+    Args:
+        station: Whose plugins and whose series.
+    """
+
+    finished = Signal()
+    """A run ended, and its segmentation is in the case."""
+
+    def __init__(self, station: Workstation, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._station = station
+        self._job: Job[SegmentationResult] | None = None
+        self._running_id = ""
+        self._last: Finished | None = station.analysis.last
+        self._cards: dict[str, PluginCard] = {}
+        self.banner = Banner()
+        self._heading = QLabel()
+        set_role(self._heading, "heading")
+        self._hint = QLabel()
+        self._hint.setWordWrap(True)
+        set_role(self._hint, "quiet")
+        self._fitting = _column()
+        rest = QWidget()
+        self._rest = _column()
+        rest.setLayout(self._rest)
+        self.others = Folding(rest)
+
+        inside = QWidget()
+        content = _column()
+        inside.setLayout(content)
+        content.setContentsMargins(2 * STEP_PX, 2 * STEP_PX, 2 * STEP_PX, 2 * STEP_PX)
+        for widget in (self.banner, self._heading, self._hint):
+            content.addWidget(widget)
+        content.addLayout(self._fitting)
+        content.addWidget(self.others)
+        content.addStretch(1)
+        area = QScrollArea()
+        area.setWidgetResizable(True)
+        area.setFrameShape(QFrame.Shape.NoFrame)
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        area.setWidget(inside)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(area)
+
+        # Plugins are looked for when somebody looks at them, and once per turn of the event loop.
+        self._soon = QTimer(self)
+        self._soon.setSingleShot(True)
+        self._soon.setInterval(0)
+        self._soon.timeout.connect(self._sync)
+        self._connections = [
+            station.workspace.changed.connect(self._workspace_changed),
+            station.analysis.changed.connect(self._analysis_changed),
+            station.jobs.changed.connect(self._job_changed),
+            *(case.changed.connect(self._case_changed) for case in station.workspace.cases),
+        ]
+        self._write_texts()
+
+    def close_down(self) -> None:
+        """Stop listening."""
+        for connection in self._connections:
+            connection.close()
+        self._soon.stop()
+
+    def card(self, plugin_id: str) -> PluginCard | None:
+        """The card of the first plugin with this id."""
+        record = next((one for one in self._station.analysis.plugins() if one.id == plugin_id), None)
+        return self._cards.get(str(record.folder)) if record is not None else None
+
+    def run(self, plugin_id: str) -> None:
+        """Run a plugin on the series that is shown; what stands in the way is told in place."""
+        self.banner.clear()
+        self._running_id = plugin_id
+        try:
+            self._station.analysis.run(plugin_id)
+        except MedViewError as error:
+            self.banner.show_error(error)
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Follow language and theme."""
+        super().changeEvent(event)
+        if event.type() in (QEvent.Type.LanguageChange, QEvent.Type.PaletteChange):
+            self._write_texts()
+            self._soon.start()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Look at the plugins."""
+        super().showEvent(event)
+        self._soon.start()
+
+    def _workspace_changed(self, change: WorkspaceChange) -> None:
+        if isinstance(change, CaseOpened):
+            for case in self._station.workspace.cases:
+                if case.id == change.case_id:
+                    self._connections.append(case.changed.connect(self._case_changed))
+        self._soon.start()
+
+    def _case_changed(self, change: CaseChange) -> None:
+        if isinstance(change, VolumeComplete):
+            self._soon.start()
+
+    def _analysis_changed(self, _: None) -> None:
+        analysis = self._station.analysis
+        if analysis.running is not None:
+            self._job = analysis.running
+        self._soon.start()
+        last = analysis.last
+        if last is not self._last:
+            self._last = last
+            if last is not None and last.segmentation is not None:
+                self.finished.emit()
+
+    def _job_changed(self, job: Job[Any]) -> None:
+        if job is not self._job:
+            return
+        if job.state.is_final:
+            self._job = None
+            if job.state is JobState.FAILED and job.error is not None:
+                self.banner.show_error(job.error)
+        for card in self._cards.values():
+            if card.is_running:
+                card.show_job(self._job)
+        self._soon.start()
+
+    def _cancel(self) -> None:
+        if self._job is not None:
+            self._job.cancel()
+            self._soon.start()
+
+    def _write_texts(self) -> None:
+        self._heading.setText(self.tr("Plugins that fit"))
+
+    def _sync(self) -> None:
+        if not self.isVisible():
+            return
+        judged = self._judged()
+        volume = self._station.workspace.active_volume
+        fitting = [one for one in judged if one[1].ok]
+        others = [one for one in judged if not one[1].ok]
+        hindrance = self._hindrance()
+        for place, (record, fit) in enumerate((*fitting, *others)):
+            column = self._fitting if fit.ok else self._rest
+            card = self._card_of(record)
+            number = place if fit.ok else place - len(fitting)
+            if column.indexOf(card) != number:
+                column.insertWidget(number, card)
+            card.show_plugin(record, fit, hindrance)
+            running = self._job is not None and record.id == self._running_id
+            card.show_job(self._job if running else None)
+            mine = self._last is not None and self._last.volume is volume and self._last.plugin.folder == record.folder
+            card.show_result(self._last.result if mine and self._last is not None else None)
+            card.show()
+        here = {str(record.folder) for record, _ in judged}
+        for key in [key for key in self._cards if key not in here]:
+            self._cards.pop(key).deleteLater()
+        self._write_hint(bool(fitting), bool(judged))
+        self._heading.setVisible(bool(fitting))
+        self.others.setVisible(bool(others))
+        count = len(others)
+        title = Text.of("Plugins ({count})", count=count)
+        if volume is not None:
+            title = Text.of("Other plugins ({count})", count=count)
+        self.others.set_title(render(title))
+
+    def _judged(self) -> tuple[tuple[PluginRecord, Fit], ...]:
+        volume = self._station.workspace.active_volume
+        if volume is not None:
+            return self._station.analysis.fitting(volume)
+        return tuple(
+            (record, Fit(False, (record.reason,) if record.reason else ()))
+            for record in self._station.analysis.plugins()
+        )
+
+    def _card_of(self, record: PluginRecord) -> PluginCard:
+        key = str(record.folder)
+        card = self._cards.get(key)
+        if card is None:
+            card = self._cards[key] = PluginCard(record)
+            card.run_asked.connect(partial(self.run, record.id))
+            card.cancel_asked.connect(self._cancel)
+        return card
+
+    def _hindrance(self) -> str:
+        workspace = self._station.workspace
+        case, volume = workspace.active_case, workspace.active_volume
+        if case is not None and volume is not None and not case.is_complete(volume.id):
+            return self.tr("The series is still being read.")
+        if self._job is not None:
+            return self.tr("Another plugin is running.")
+        return ""
+
+    def _write_hint(self, any_fits: bool, any_found: bool) -> None:
+        if not any_found:
+            words = self.tr("No plugins are installed.")
+        elif self._station.workspace.active_volume is None:
+            words = self.tr("Open a series to see which plugins fit it.")
+        elif not any_fits:
+            words = self.tr("No plugin fits this series. The reasons are below.")
+        else:
+            words = ""
+        self._hint.setText(words)
+        self._hint.setVisible(bool(words))
+
+
+def _column() -> QVBoxLayout:
+    layout = QVBoxLayout()
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(2 * STEP_PX)
+    return layout

@@ -1,0 +1,172 @@
+"""The tools of correcting, and how they work: brush or eraser, disk or sphere, radius."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from functools import partial
+
+from PySide6.QtCore import QEvent, Qt
+from PySide6.QtWidgets import QCheckBox, QDoubleSpinBox, QGridLayout, QHBoxLayout, QLabel, QSlider, QToolButton, QWidget
+
+from medview.editing.brush import BrushShape
+from medview.ui.theme import STEP_PX, icon, set_role
+from medview.workstation.correction import Correction
+from medview.workstation.stroke import LARGEST_RADIUS_MM, SMALLEST_RADIUS_MM, BrushTool
+from medview.workstation.view_state import Mode, ViewChange, Viewing
+
+_SLIDER_STEPS = 100
+_SLIDER_SMALLEST_PX = 40
+_SLIDER_LARGEST_MM = 40.0
+"""The slider covers what is used; larger radii are typed."""
+
+
+class BrushTools(QWidget):
+    """Shows the options of the brush and sets them; choosing a tool begins to correct.
+
+    Args:
+        correction: Whose options.
+        viewing: Told to go into the mode of correcting.
+    """
+
+    def __init__(self, correction: Correction, viewing: Viewing, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._correction = correction
+        self._viewing = viewing
+        self.tools = {tool: self._button() for tool in BrushTool}
+        self.shapes = {shape: self._button() for shape in BrushShape}
+        for tool, button in self.tools.items():
+            button.clicked.connect(partial(self._choose_tool, tool))
+        for shape, button in self.shapes.items():
+            button.clicked.connect(partial(self._choose_shape, shape))
+        self._radius_label = QLabel()
+        set_role(self._radius_label, "quiet")
+        self.radius = QDoubleSpinBox()
+        self.radius.setRange(SMALLEST_RADIUS_MM, LARGEST_RADIUS_MM)
+        self.radius.setDecimals(1)
+        self.radius.setSingleStep(0.5)
+        self.radius.setSuffix(" mm")
+        # The slider stands beside it. Qt draws no text at all in a styled box that is told to have no buttons.
+        self.radius.setStyleSheet(
+            "QDoubleSpinBox { padding: 2px 4px; }"
+            "QDoubleSpinBox QLineEdit { border: none; padding: 0; background: transparent; }"
+            "QDoubleSpinBox::up-button, QDoubleSpinBox::down-button"
+            " { width: 0; height: 0; border: none; background: transparent; image: none; }"
+        )
+        self.radius.setFixedWidth(76)
+        self.radius.setKeyboardTracking(False)
+        self.radius.valueChanged.connect(self._set_radius)
+        self.slider = QSlider(Qt.Orientation.Horizontal)
+        self.slider.setRange(0, _SLIDER_STEPS)
+        self.slider.setMinimumWidth(_SLIDER_SMALLEST_PX)
+        self.slider.valueChanged.connect(lambda step: self._set_radius(round(_radius_at(step), 1)))
+        self.everything = QCheckBox()
+        self.everything.toggled.connect(self._set_everything)
+
+        row = QHBoxLayout()
+        row.setSpacing(STEP_PX)
+        for button in self.tools.values():
+            row.addWidget(button)
+        row.addStretch(1)
+        for button in self.shapes.values():
+            row.addWidget(button)
+        layout = QGridLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(2 * STEP_PX)
+        layout.setColumnStretch(1, 1)
+        layout.addLayout(row, 0, 0, 1, 3)
+        layout.addWidget(self._radius_label, 1, 0)
+        layout.addWidget(self.slider, 1, 1)
+        layout.addWidget(self.radius, 1, 2)
+        layout.addWidget(self.everything, 2, 0, 1, 3)
+        self._connections = [
+            correction.changed.connect(self._correction_changed),
+            viewing.changed.connect(self._view_changed),
+        ]
+        self._write_texts()
+        self._write_options()
+
+    def close_down(self) -> None:
+        """Stop listening."""
+        for connection in self._connections:
+            connection.close()
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Follow language and theme."""
+        super().changeEvent(event)
+        if event.type() in (QEvent.Type.LanguageChange, QEvent.Type.PaletteChange):
+            self._write_texts()
+
+    def _correction_changed(self, _: None) -> None:
+        self._write_options()
+
+    def _view_changed(self, change: ViewChange) -> None:
+        if change.touches("mode"):
+            self._write_options()
+
+    def _write_texts(self) -> None:
+        brush, eraser = self.tools[BrushTool.BRUSH], self.tools[BrushTool.ERASER]
+        brush.setText(self.tr("Brush"))
+        brush.setIcon(icon("brush"))
+        brush.setToolTip(self.tr("Paint the segment in work (B)"))
+        eraser.setText(self.tr("Eraser"))
+        eraser.setIcon(icon("eraser"))
+        eraser.setToolTip(self.tr("Take away what was painted (X)"))
+        disk, sphere = self.shapes[BrushShape.DISK], self.shapes[BrushShape.SPHERE]
+        disk.setIcon(icon("circle-outline"))
+        disk.setToolTip(self.tr("Disk: paint in this slice only"))
+        sphere.setIcon(icon("sphere"))
+        sphere.setToolTip(self.tr("Sphere: paint in the neighbouring slices as well"))
+        for button in self.shapes.values():
+            button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonIconOnly)
+            set_role(button, "flat")
+        self._radius_label.setText(self.tr("Radius"))
+        self.everything.setText(self.tr("Eraser takes every segment"))
+
+    def _write_options(self) -> None:
+        options = self._correction.options
+        editing = self._viewing.state.mode is Mode.EDIT
+        for tool, button in self.tools.items():
+            button.setChecked(editing and tool is options.tool)
+        for shape, button in self.shapes.items():
+            button.setChecked(shape is options.shape)
+        for control in (self.radius, self.slider, self.everything):
+            control.blockSignals(True)
+        self.radius.setValue(options.radius_mm)
+        if not self.slider.isSliderDown():
+            self.slider.setValue(_step_at(options.radius_mm))
+        self.everything.setChecked(options.erases_all)
+        for control in (self.radius, self.slider, self.everything):
+            control.blockSignals(False)
+
+    def _choose_tool(self, tool: BrushTool) -> None:
+        self._correction.set_options(replace(self._correction.options, tool=tool))
+        self._viewing.update(mode=Mode.EDIT)
+        self._write_options()
+
+    def _choose_shape(self, shape: BrushShape) -> None:
+        self._correction.set_options(replace(self._correction.options, shape=shape))
+        self._write_options()
+
+    def _set_radius(self, radius_mm: float) -> None:
+        self._correction.set_options(replace(self._correction.options, radius_mm=radius_mm))
+
+    def _set_everything(self, everything: bool) -> None:
+        self._correction.set_options(replace(self._correction.options, erases_all=everything))
+
+    def _button(self) -> QToolButton:
+        button = QToolButton(self)
+        button.setCheckable(True)
+        button.setMinimumWidth(28)
+        button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        return button
+
+
+def _radius_at(step: int) -> float:
+    """Equal steps of the slider are equal ratios of the radius, from 0.5 mm on."""
+    return float(0.5 * (_SLIDER_LARGEST_MM / 0.5) ** (step / _SLIDER_STEPS))
+
+
+def _step_at(radius_mm: float) -> int:
+    ratio = math.log(max(radius_mm, 0.5) / 0.5) / math.log(_SLIDER_LARGEST_MM / 0.5)
+    return min(round(ratio * _SLIDER_STEPS), _SLIDER_STEPS)

@@ -1,0 +1,356 @@
+"""Correcting: the tools, the segments, and what can be taken back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from PySide6.QtCore import QEvent, Qt, QTimer
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QScrollArea,
+    QSlider,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from medview.core.case import CaseChange, VolumeComplete
+from medview.core.errors import MedViewError
+from medview.core.events import Connection
+from medview.core.planes import Plane
+from medview.core.segmentation import LabelsChanged, Segmentation, SegmentsChanged
+from medview.core.text import Text
+from medview.ui.banner import Banner
+from medview.ui.brush_tools import BrushTools
+from medview.ui.recovery_offer import RecoveryOffer
+from medview.ui.segment_list import SegmentList
+from medview.ui.theme import STEP_PX, icon, set_role
+from medview.ui.translation import render
+from medview.workstation.jobs import Job
+from medview.workstation.station import Workstation
+from medview.workstation.view_state import ViewChange
+from medview.workstation.workspace import CaseOpened, WorkspaceChange
+
+_COUNTED_AFTER_MS = 150
+
+
+class CorrectionPanel(QWidget):
+    """Shows the active segmentation and corrects it. Main thread only.
+
+    Args:
+        station: Whose correction.
+    """
+
+    def __init__(self, station: Workstation, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._station = station
+        self._watched: Segmentation | None = None
+        self._watch: Connection | None = None
+        self._job: Job[Any] | None = None
+        self.banner = Banner()
+        self.offer = RecoveryOffer(station, self.banner)
+        self._problem = _sentence("warning")
+        self._hint = _sentence("quiet")
+        self._tools_heading = _heading()
+        self.tools = BrushTools(station.correction, station.viewing)
+        self._segments_heading = _heading()
+        self.segments = SegmentList(station.correction, station.viewing)
+        self.segments.failed.connect(self.banner.show_error)
+        self.undo_button, self.redo_button = QToolButton(), QToolButton()
+        self.undo_button.clicked.connect(self._undo)
+        self.redo_button.clicked.connect(self._redo)
+        self.add_button, self.remove_button = QPushButton(), QPushButton()
+        self.add_button.clicked.connect(self._add)
+        self.remove_button.clicked.connect(self._remove)
+        self.fill_button = QPushButton()
+        self.fill_button.clicked.connect(self._fill)
+        self._display_heading = _heading()
+        self._opacity_label = QLabel()
+        set_role(self._opacity_label, "quiet")
+        self.opacity = QSlider(Qt.Orientation.Horizontal)
+        self.opacity.setRange(0, 100)
+        self.opacity.setMinimumWidth(40)
+        self.opacity.valueChanged.connect(lambda percent: station.viewing.update(fill_opacity=percent / 100))
+        self.outline = QCheckBox()
+        self.outline.toggled.connect(lambda outlined: station.viewing.update(outlined=outlined))
+        self.state_line = _sentence("quiet")
+        self._lay_out()
+
+        self._soon = QTimer(self)
+        self._soon.setSingleShot(True)
+        self._soon.setInterval(0)
+        self._soon.timeout.connect(self._sync)
+        self._count = QTimer(self)
+        self._count.setSingleShot(True)
+        self._count.setInterval(_COUNTED_AFTER_MS)
+        self._count.timeout.connect(self._count_voxels)
+        self._connections = [
+            station.correction.changed.connect(self._correction_changed),
+            station.viewing.changed.connect(self._view_changed),
+            station.workspace.changed.connect(self._workspace_changed),
+            station.jobs.changed.connect(self._job_changed),
+            *(case.changed.connect(self._case_changed) for case in station.workspace.cases),
+        ]
+        self._write_texts()
+        self._sync()
+
+    def close_down(self) -> None:
+        """Stop listening."""
+        self.offer.close_down()
+        self.tools.close_down()
+        for connection in self._connections:
+            connection.close()
+        if self._watch is not None:
+            self._watch.close()
+        self._soon.stop()
+        self._count.stop()
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Follow language and theme."""
+        super().changeEvent(event)
+        if event.type() in (QEvent.Type.LanguageChange, QEvent.Type.PaletteChange):
+            self._write_texts()
+            self._soon.start()
+            self._count.start()
+
+    # What happens
+
+    def _correction_changed(self, _: None) -> None:
+        self._soon.start()
+
+    def _view_changed(self, change: ViewChange) -> None:
+        if change.touches("hidden_segments", "fill_opacity", "outlined", "segmentation_id"):
+            self._soon.start()
+
+    def _workspace_changed(self, change: WorkspaceChange) -> None:
+        if isinstance(change, CaseOpened):
+            for case in self._station.workspace.cases:
+                if case.id == change.case_id:
+                    self._connections.append(case.changed.connect(self._case_changed))
+        self._soon.start()
+
+    def _case_changed(self, change: CaseChange) -> None:
+        if isinstance(change, VolumeComplete):
+            self._soon.start()
+
+    def _segmentation_changed(self, change: LabelsChanged | SegmentsChanged) -> None:
+        if isinstance(change, SegmentsChanged):
+            self._soon.start()
+        self._count.start()
+
+    def _job_changed(self, job: Job[Any]) -> None:
+        if job is self._job and job.state.is_final:
+            self._job = None
+            if job.error is not None:
+                self.banner.show_error(job.error)
+            self._soon.start()
+
+    # What is done
+
+    def _undo(self) -> None:
+        try:
+            self._station.correction.undo()
+        except MedViewError as error:
+            self.banner.show_error(error)
+
+    def _redo(self) -> None:
+        try:
+            self._station.correction.redo()
+        except MedViewError as error:
+            self.banner.show_error(error)
+
+    def _add(self) -> None:
+        try:
+            segment = self._station.correction.add_segment()
+        except MedViewError as error:
+            self.banner.show_error(error)
+            return
+        self._sync()
+        row = self.segments.rows.get(segment.label)
+        if row is not None:
+            row.name.edit()
+
+    def _remove(self) -> None:
+        try:
+            self._station.correction.remove_segment(self._station.correction.active_label)
+        except MedViewError as error:
+            self.banner.show_error(error)
+
+    def _fill(self) -> None:
+        plane = self._station.viewing.state.active_view.plane or Plane.AXIAL
+        try:
+            self._job = self._station.correction.fill_between_slices(plane)
+        except MedViewError as error:
+            self.banner.show_error(error)
+        self._soon.start()
+
+    # What is shown
+
+    def _sync(self) -> None:
+        workspace, correction = self._station.workspace, self._station.correction
+        case, volume, segmentation = workspace.active_case, workspace.active_volume, workspace.active_segmentation
+        ready = case is not None and volume is not None and case.is_complete(volume.id)
+        if segmentation is not self._watched:
+            self._follow(segmentation)
+        self.segments.sync(segmentation)
+        any_segment = segmentation is not None and bool(segmentation.segments)
+        self.tools.setEnabled(ready)
+        self.add_button.setEnabled(ready)
+        self.remove_button.setEnabled(ready and any_segment)
+        self.fill_button.setEnabled(ready and any_segment and self._job is None)
+        self._write_hint(volume is not None, ready, any_segment)
+        self._write_steps()
+        problem = correction.problem
+        self._problem.setVisible(problem is not None)
+        if problem is not None:
+            self._problem.setText(f"{render(problem.what)} {render(problem.remedy)}".strip())
+        state = self._station.viewing.state
+        for control in (self.opacity, self.outline):
+            control.blockSignals(True)
+        self.opacity.setValue(round(state.fill_opacity * 100))
+        self.outline.setChecked(state.outlined)
+        for control in (self.opacity, self.outline):
+            control.blockSignals(False)
+        self._write_state_line()
+
+    def _follow(self, segmentation: Segmentation | None) -> None:
+        if self._watch is not None:
+            self._watch.close()
+            self._watch = None
+        self._watched = segmentation
+        self.state_line.clear()
+        if segmentation is not None:
+            self._watch = segmentation.changed.connect(self._segmentation_changed)
+            self._count.start()
+
+    def _write_hint(self, any_volume: bool, ready: bool, any_segment: bool) -> None:
+        words = ""
+        if not any_volume:
+            words = self.tr("Open a series first.")
+        elif not ready:
+            words = self.tr("The series is still being read.")
+        elif not any_segment:
+            words = self.tr("Paint with the brush, or run a plugin, to begin.")
+        self._hint.setText(words)
+        self._hint.setVisible(bool(words))
+
+    def _write_steps(self) -> None:
+        correction = self._station.correction
+        self.undo_button.setEnabled(correction.can_undo)
+        self.redo_button.setEnabled(correction.can_redo)
+        undo = Text.of("Undo: {name} (Ctrl+Z)", name=correction.undo_name)
+        redo = Text.of("Redo: {name} (Ctrl+Shift+Z)", name=correction.redo_name)
+        self.undo_button.setToolTip(render(undo) if correction.undo_name else self.tr("Nothing to undo"))
+        self.redo_button.setToolTip(render(redo) if correction.redo_name else self.tr("Nothing to redo"))
+
+    def _count_voxels(self) -> None:
+        segmentation = self._held()
+        if segmentation is None:
+            return
+        if self._station.correction.is_painting:
+            self._count.start()
+            return
+        self.segments.show_volumes(segmentation)
+        self._write_state_line()
+
+    def _write_state_line(self) -> None:
+        segmentation, correction = self._held(), self._station.correction
+        self.state_line.setVisible(segmentation is not None)
+        if segmentation is None or correction.is_painting:
+            return
+        strokes = correction.summary(segmentation).strokes
+        counted = Text.of("{count} edits", count=strokes) if strokes != 1 else Text("1 edit")
+        if correction.is_unsaved(segmentation):
+            state = Text("not saved as an example; kept in the journal")
+        elif strokes:
+            state = Text("saved")
+        else:
+            state = Text("nothing changed")
+        self.state_line.setText(render(Text.of("{counted}, {state}", counted=counted, state=state)))
+
+    def _held(self) -> Segmentation | None:
+        """The active segmentation while it lies on an open case."""
+        segmentation = self._station.workspace.active_segmentation
+        cases = self._station.workspace.cases
+        held = segmentation is not None and any(segmentation.id in case.segmentations for case in cases)
+        return segmentation if held else None
+
+    def _write_texts(self) -> None:
+        self._tools_heading.setText(self.tr("Tool"))
+        self._segments_heading.setText(self.tr("Segments"))
+        self.undo_button.setIcon(icon("undo"))
+        self.redo_button.setIcon(icon("redo"))
+        self.add_button.setText(self.tr("Add"))
+        self.add_button.setToolTip(self.tr("Add a segment"))
+        self.remove_button.setText(self.tr("Remove"))
+        self.remove_button.setToolTip(self.tr("Take the segment in work off the list, with its voxels"))
+        self.fill_button.setText(self.tr("Fill between slices"))
+        self.fill_button.setToolTip(self.tr("Paint a few slices of the active view; the ones between are filled"))
+        self._display_heading.setText(self.tr("Display"))
+        self._opacity_label.setText(self.tr("Opacity"))
+        self.outline.setText(self.tr("Outline"))
+
+    def _lay_out(self) -> None:
+        inside = QWidget()
+        content = QVBoxLayout(inside)
+        content.setContentsMargins(2 * STEP_PX, 2 * STEP_PX, 2 * STEP_PX, 2 * STEP_PX)
+        content.setSpacing(2 * STEP_PX)
+        for widget in (self.banner, self.offer, self._problem, self._hint):
+            content.addWidget(widget)
+        content.addLayout(_row(self._tools_heading, None, self.undo_button, self.redo_button))
+        content.addWidget(self.tools)
+        content.addWidget(_separator())
+        content.addWidget(self._segments_heading)
+        content.addWidget(self.segments)
+        content.addLayout(_row(self.add_button, self.remove_button, None))
+        content.addWidget(self.fill_button)
+        content.addWidget(_separator())
+        content.addWidget(self._display_heading)
+        content.addLayout(_row(self._opacity_label, self.opacity, self.outline))
+        content.addStretch(1)
+        area = QScrollArea()
+        area.setWidgetResizable(True)
+        area.setFrameShape(QFrame.Shape.NoFrame)
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        area.setWidget(inside)
+        self.state_line.setContentsMargins(2 * STEP_PX, STEP_PX, 2 * STEP_PX, 2 * STEP_PX)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addWidget(area, 1)
+        layout.addWidget(self.state_line)
+
+
+def _row(*widgets: QWidget | None) -> QHBoxLayout:
+    """Side by side; None is empty room."""
+    layout = QHBoxLayout()
+    layout.setSpacing(2 * STEP_PX)
+    for widget in widgets:
+        if widget is None:
+            layout.addStretch(1)
+        else:
+            layout.addWidget(widget)
+    return layout
+
+
+def _heading() -> QLabel:
+    label = QLabel()
+    set_role(label, "heading")
+    return label
+
+
+def _sentence(role: str) -> QLabel:
+    label = QLabel()
+    label.setWordWrap(True)
+    set_role(label, role)
+    return label
+
+
+def _separator() -> QFrame:
+    line = QFrame()
+    set_role(line, "line")
+    return line

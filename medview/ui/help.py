@@ -1,0 +1,150 @@
+"""The Help: how the work goes, what the mouse does, every key, and the licences."""
+
+from __future__ import annotations
+
+from html import escape
+
+from PySide6.QtCore import QEvent
+from PySide6.QtGui import QKeySequence
+from PySide6.QtWidgets import QDialog, QTabWidget, QTextBrowser, QVBoxLayout, QWidget
+
+from medview import __version__
+from medview.core.text import Text
+from medview.ui.actions import TABLE, Group
+from medview.ui.theme import STEP_PX, current_theme
+from medview.ui.translation import render
+from medview.views.interaction import GESTURES
+from medview.workstation.view_state import Mode
+
+_STEPS = (
+    (
+        Text("Open"),
+        Text(
+            "Drop a DICOM folder, or files, on the window. The largest volume opens by itself; the others are listed "
+            "on the left. A red mark means that a series cannot be opened; click it to read why."
+        ),
+    ),
+    (
+        Text("Look"),
+        Text(
+            "Turn the wheel to scroll, drag with the left button to window, with the right one to zoom, with the "
+            "middle one to pan. A click puts the crosshair in all views. Double click makes a view large."
+        ),
+    ),
+    (
+        Text("Analyse"),
+        Text(
+            "On the right, under Analyse, are the plugins that suit the series. Run one; you can go on reading "
+            "meanwhile."
+        ),
+    ),
+    (
+        Text("Correct"),
+        Text(
+            "Press E. Paint with the left button, erase with the right one, change the radius with Shift and the "
+            "wheel. Ctrl+Z takes back. Every finished stroke is on disk at once: if the program ends, the work is "
+            "offered again."
+        ),
+    ),
+    (
+        Text("Teach"),
+        Text(
+            "Save as training example keeps the image, your masks and what was changed. Saving again makes a new "
+            "revision. Exports are read back and compared before they count as saved."
+        ),
+    ),
+)
+_MODES = {Mode.VIEW: Text("View"), Mode.EDIT: Text("Edit"), None: Text("Both")}
+_GROUPS = {
+    Group.FILE: Text("Files"),
+    Group.READ: Text("Reading"),
+    Group.CORRECT: Text("Correcting"),
+    Group.WINDOW: Text("Window"),
+}
+_LICENCES = (
+    ("PySide6, Qt", "LGPL-3.0"),
+    ("VTK", "BSD-3-Clause"),
+    ("pydicom, highdicom", "MIT"),
+    ("SimpleITK", "Apache-2.0"),
+    ("PyTorch", "BSD-3-Clause"),
+    ("MONAI", "Apache-2.0"),
+    ("GDCM, pyjpegls (CharLS), OpenJPEG", "BSD-3-Clause, BSD-2-Clause"),
+    ("NumPy, pydantic, typer, rich, qtawesome", "BSD-3-Clause, MIT"),
+    ("Material Design Icons", "Apache-2.0"),
+)
+
+
+class Help(QDialog):
+    """Shown beside the window; never in its way."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.resize(720, 640)
+        self._tabs = QTabWidget()
+        self._pages = [QTextBrowser() for _ in range(4)]
+        for page in self._pages:
+            page.setOpenExternalLinks(False)
+            self._tabs.addTab(page, "")
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(2 * STEP_PX, 2 * STEP_PX, 2 * STEP_PX, 2 * STEP_PX)
+        layout.addWidget(self._tabs)
+        self.write()
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Follow language and theme."""
+        super().changeEvent(event)
+        if event.type() in (QEvent.Type.LanguageChange, QEvent.Type.PaletteChange) and hasattr(self, "_pages"):
+            self.write()
+
+    def write(self) -> None:
+        """Put everything into the present language."""
+        self.setWindowTitle(self.tr("MedView Help"))
+        titles = (self.tr("The work"), self.tr("Mouse"), self.tr("Keys"), self.tr("About"))
+        bodies = (self._work(), _mouse(), _keys(), self._about())
+        for number, (title, body) in enumerate(zip(titles, bodies, strict=True)):
+            self._tabs.setTabText(number, title)
+            self._pages[number].setHtml(_style() + body)
+
+    def _work(self) -> str:
+        return "".join(f"<h3>{_text(title)}</h3><p>{_text(body)}</p>" for title, body in _STEPS)
+
+    def _about(self) -> str:
+        rows = "".join(f"<tr><td>{escape(name)}</td><td>{escape(licence)}</td></tr>" for name, licence in _LICENCES)
+        return (
+            f"<h3>MedView {__version__}</h3>"
+            f"<p>{escape(self.tr('Apache-2.0. For research; not a medical device, not for clinical decisions.'))}</p>"
+            f"<p>{escape(self.tr('Patient data stay on this machine.'))}</p><table>{rows}</table>"
+        )
+
+
+def _mouse() -> str:
+    rows = "".join(
+        f"<tr><td>{_text(_MODES[one.mode])}</td><td><b>{_text(one.gesture)}</b></td><td>{_text(one.action)}</td></tr>"
+        for one in GESTURES
+    )
+    return f"<table>{rows}</table>"
+
+
+def _keys() -> str:
+    parts = []
+    for group in Group:
+        rows = "".join(
+            f"<tr><td><b>{escape(_key_names(entry.keys))}</b></td><td>{_text(entry.text)}</td></tr>"
+            for entry in TABLE
+            if entry.group is group and entry.keys
+        )
+        parts.append(f"<h3>{_text(_GROUPS[group])}</h3><table>{rows}</table>")
+    return "".join(parts)
+
+
+def _key_names(keys: tuple[str, ...]) -> str:
+    return ",  ".join(QKeySequence(key).toString(QKeySequence.SequenceFormat.NativeText) for key in keys)
+
+
+def _text(text: Text) -> str:
+    return escape(render(text))
+
+
+def _style() -> str:
+    theme = current_theme()
+    return f"<style>td {{ padding: 3px 14px 3px 0; }} h3 {{ color: {theme.accent}; }}</style>"

@@ -1,0 +1,367 @@
+"""The window: what do I have (left), what do I see (middle), what do I do with it (right)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QEvent, Qt
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
+from PySide6.QtWidgets import QFileDialog, QMainWindow, QSplitter, QStackedWidget, QTabWidget, QVBoxLayout, QWidget
+
+from medview.core.errors import MedViewError, StorageError
+from medview.core.text import Text
+from medview.ui.actions import Actions
+from medview.ui.analysis_panel import AnalysisPanel
+from medview.ui.banner import Banner
+from medview.ui.case_panel import CasePanel
+from medview.ui.correction_panel import CorrectionPanel
+from medview.ui.empty_state import EmptyState
+from medview.ui.help import Help
+from medview.ui.reading_room import ReadingRoom
+from medview.ui.settings_dialog import SettingsDialog
+from medview.ui.status_bar import StatusBar
+from medview.ui.teaching_panel import TeachingPanel
+from medview.ui.tool_bar import ToolBar
+from medview.ui.translation import render
+from medview.workstation import presets
+from medview.workstation.jobs import Job, JobState, Lane
+from medview.workstation.settings import Settings
+from medview.workstation.station import Workstation
+from medview.workstation.stroke import BrushTool
+from medview.workstation.view_state import Mode, ViewChange
+from medview.workstation.workspace import ActiveChanged, CaseClosed, WorkspaceChange
+
+_LEFT_PX, _RIGHT_PX = 264, 320
+_LEAST_WIDTH, _LEAST_HEIGHT = 1024, 640
+
+
+class MainWindow(QMainWindow):
+    """Joins panels, views and bars with the workstation; decides nothing clinical.
+
+    Args:
+        station: The workstation.
+        dress: Puts language and theme of the settings into force.
+    """
+
+    def __init__(self, station: Workstation, dress: Callable[[Settings], None]) -> None:
+        super().__init__()
+        self._station = station
+        self._dress = dress
+        self._dialogs: dict[type[QWidget], QWidget] = {}
+        self.setWindowTitle("MedView")
+        self.setMinimumSize(_LEAST_WIDTH, _LEAST_HEIGHT)
+        self.resize(1500, 900)
+        self.setAcceptDrops(True)
+        self._status = StatusBar(station.jobs, self)
+        self.setStatusBar(self._status)
+        self._banner = Banner()
+        self._empty = EmptyState()
+        self._room = ReadingRoom(station, self._status.show_probe, self._banner.show_error)
+        self._stack = QStackedWidget()
+        self._stack.addWidget(self._empty)
+        self._stack.addWidget(self._room)
+        middle = QWidget()
+        column = QVBoxLayout(middle)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(self._banner)
+        column.addWidget(self._stack, 1)
+        self._cases = CasePanel(station)
+        self._analysis = AnalysisPanel(station)
+        self._correction = CorrectionPanel(station)
+        self._teaching = TeachingPanel(station)
+        self._tabs = QTabWidget()
+        self._tabs.setDocumentMode(True)
+        for panel in (self._analysis, self._correction, self._teaching):
+            self._tabs.addTab(panel, "")
+        self._splitter = QSplitter(Qt.Orientation.Horizontal)
+        for widget in (self._cases, middle, self._tabs):
+            self._splitter.addWidget(widget)
+        self._splitter.setSizes([_LEFT_PX, 1500 - _LEFT_PX - _RIGHT_PX, _RIGHT_PX])
+        self._splitter.setStretchFactor(0, 0)
+        self._splitter.setStretchFactor(1, 1)
+        self._splitter.setStretchFactor(2, 0)
+        self._splitter.setHandleWidth(4)
+        self._splitter.setChildrenCollapsible(False)
+        self.setCentralWidget(self._splitter)
+        self._actions = Actions(self, self._room)
+        self._bar = ToolBar(self._actions, station.viewing, self._room.arrange, self)
+        self.addToolBar(self._bar)
+        self._connect_actions()
+        self._listen()
+        self._write()
+        self._show_state()
+        self._empty.show_recent(station.settings.current.recent)
+
+    # Files
+
+    def open_paths(self, paths: Sequence[Path]) -> None:
+        """Find what is in files and folders, and open it."""
+        wanted = [Path(path) for path in paths]
+        if not wanted:
+            return
+        self._banner.clear()
+        self._station.importing.open_paths(wanted)
+        try:
+            self._station.settings.remember(wanted[0])
+        except StorageError as error:
+            self._banner.show_error(error)
+
+    def open_sample(self) -> None:
+        """Make the sample study where it is not there yet, and open it."""
+        # The sample is made by code that the window does not need for anything else.
+        from medview.workstation import sample_study
+
+        home = self._station.home
+        self._station.jobs.submit(
+            Text("Making the sample study"),
+            lambda progress: sample_study.ensure(home, progress),
+            lane=Lane.DISK,
+            then=lambda folder: self.open_paths([folder]),
+        )
+
+    def show_error(self, error: MedViewError) -> None:
+        """Tell what went wrong, above the views."""
+        self._banner.show_error(error)
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        """Files are welcome."""
+        if event.mimeData().hasUrls():
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        """Open what was dropped."""
+        paths = [Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()]
+        event.acceptProposedAction()
+        self.open_paths(paths)
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        """Let go, in this order: work in hand, scenes, OpenGL. Nothing is asked: unsaved strokes are in the journal."""
+        for dialog in self._dialogs.values():
+            dialog.close()
+        self._station.close()
+        self._status.close_down()
+        self._room.close_gl()
+        super().closeEvent(event)
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Follow language and theme."""
+        super().changeEvent(event)
+        if event.type() in (QEvent.Type.LanguageChange, QEvent.Type.PaletteChange) and hasattr(self, "_bar"):
+            self._write()
+
+    # Joining
+
+    def _connect_actions(self) -> None:
+        on, station, room = self._actions.on, self._station, self._room
+        correction, viewing = station.correction, station.viewing
+        on("open-folder", self._ask_folder)
+        on("open-files", self._ask_files)
+        on("sample", self.open_sample)
+        on("save-example", lambda: self._try(station.save_example))
+        on("close-case", self._close_case)
+        on("quit", self.close)
+        on("view", lambda: viewing.update(mode=Mode.VIEW))
+        on("edit", lambda: viewing.update(mode=Mode.EDIT))
+        for id, slices in (("up", -1), ("down", 1), ("up-ten", -10), ("down-ten", 10)):
+            on(id, partial(self._scroll, slices))
+        on("first", lambda: room.go_to_end(last=False))
+        on("last", lambda: room.go_to_end(last=True))
+        on("next-series", lambda: self._other_series(1))
+        on("previous-series", lambda: self._other_series(-1))
+        on("next-view", room.next_view)
+        on("maximise", self._maximise)
+        on("reset", self._reset)
+        on("stored-window", self._stored_window)
+        on("invert", lambda: viewing.update(inverted=not viewing.state.inverted))
+        on("voxels", lambda: viewing.update(interpolated=not viewing.state.interpolated))
+        on("masks", lambda: viewing.update(labels_shown=not viewing.state.labels_shown))
+        on("annotations", lambda: viewing.update(annotations_shown=not viewing.state.annotations_shown))
+        on("brush", lambda: self._use_tool(BrushTool.BRUSH))
+        on("eraser", lambda: self._use_tool(BrushTool.ERASER))
+        on("other-tool", self._other_tool)
+        on("smaller", lambda: room.hand.grow_brush(-1))
+        on("larger", lambda: room.hand.grow_brush(1))
+        on("next-segment", lambda: correction.select_next_segment(1))
+        on("previous-segment", lambda: correction.select_next_segment(-1))
+        on("undo", lambda: self._try(correction.undo))
+        on("redo", lambda: self._try(correction.redo))
+        on("panels", self._fold)
+        on("full-screen", lambda: self.setWindowState(self.windowState() ^ Qt.WindowState.WindowFullScreen))
+        on("settings", lambda: self._show_dialog(SettingsDialog, lambda: SettingsDialog(station.settings, self)))
+        on("help", lambda: self._show_dialog(Help, lambda: Help(self)))
+        for digit in range(1, 10):
+            on(f"digit-{digit}", partial(self._digit, digit))
+
+    def _listen(self) -> None:
+        station = self._station
+        station.workspace.changed.connect(self._workspace_changed)
+        station.viewing.changed.connect(self._viewing_changed)
+        station.correction.changed.connect(self._correction_changed)
+        station.jobs.changed.connect(self._job_changed)
+        station.settings.changed.connect(self._settings_changed)
+        self._empty.open_asked.connect(self._ask_folder)
+        self._empty.sample_asked.connect(self.open_sample)
+        self._empty.recent_asked.connect(lambda path: self.open_paths([Path(path)]))
+        self._analysis.finished.connect(lambda: self._tabs.setCurrentWidget(self._correction))
+
+    def _workspace_changed(self, change: WorkspaceChange) -> None:
+        if isinstance(change, ActiveChanged | CaseClosed):
+            self._show_state()
+
+    def _viewing_changed(self, change: ViewChange) -> None:
+        self._mark_actions()
+        if change.touches("mode") and change.new.mode is Mode.EDIT:
+            self._tabs.setCurrentWidget(self._correction)
+
+    def _correction_changed(self, _: None) -> None:
+        correction = self._station.correction
+        for id, can, name in (
+            ("undo", correction.can_undo, correction.undo_name),
+            ("redo", correction.can_redo, correction.redo_name),
+        ):
+            action = self._actions[id]
+            action.setEnabled(can)
+            key = action.shortcut().toString()
+            tip = f"{action.text()}: {render(name)}" if name else action.text()
+            action.setToolTip(f"{tip}  ({key})")
+
+    def _job_changed(self, job: Job[Any]) -> None:
+        busy = [one for one in self._station.jobs.open_jobs if one.lane is Lane.DISK]
+        self._empty.show_busy(render(busy[0].title) if busy else "")
+        # What fails in the other lane, and in teaching, is told by the panel that asked for it.
+        elsewhere = job.lane is not Lane.DISK or self._tabs.currentWidget() is self._teaching
+        if job.state is JobState.FAILED and job.error is not None and not elsewhere:
+            self._banner.show_error(job.error)
+
+    def _settings_changed(self, settings: Settings) -> None:
+        self._dress(settings)
+        self._empty.show_recent(settings.recent)
+
+    def _show_state(self) -> None:
+        workspace = self._station.workspace
+        volume, case = workspace.active_volume, workspace.active_case
+        shown = self._room if volume is not None else self._empty
+        if self._stack.currentWidget() is not shown:
+            self._stack.setCurrentWidget(shown)
+            if volume is not None:
+                self._room.take_keys()
+        self._bar.show_volume(volume)
+        patient = case.study.patient if case is not None else None
+        name = " ".join((patient.name.replace("^", " ") or patient.key).split()) if patient is not None else ""
+        parts = [part for part in (name, volume.description if volume is not None else "") if part]
+        self.setWindowTitle(" – ".join((*parts, "MedView")))
+        self._mark_actions()
+        self._correction_changed(None)
+
+    def _mark_actions(self) -> None:
+        state, actions = self._station.viewing.state, self._actions
+        actions["view"].setChecked(state.mode is Mode.VIEW)
+        actions["edit"].setChecked(state.mode is Mode.EDIT)
+        actions["invert"].setChecked(state.inverted)
+        actions["voxels"].setChecked(not state.interpolated)
+        actions["masks"].setChecked(state.labels_shown)
+        actions["annotations"].setChecked(state.annotations_shown)
+
+    def _write(self) -> None:
+        self._actions.write()
+        for number, text in enumerate((self.tr("Analyse"), self.tr("Correct"), self.tr("Teach"))):
+            self._tabs.setTabText(number, text)
+        self._correction_changed(None)
+
+    # Doing
+
+    def _ask_folder(self) -> None:
+        chosen = QFileDialog.getExistingDirectory(self, self.tr("Open a folder"), self._last_folder())
+        if chosen:
+            self.open_paths([Path(chosen)])
+
+    def _ask_files(self) -> None:
+        chosen, _ = QFileDialog.getOpenFileNames(self, self.tr("Open files"), self._last_folder())
+        self.open_paths([Path(one) for one in chosen])
+
+    def _last_folder(self) -> str:
+        recent = self._station.settings.current.recent
+        return str(Path(recent[0]).parent) if recent else str(Path.home())
+
+    def _close_case(self) -> None:
+        case = self._station.workspace.active_case
+        if case is not None:
+            self._station.workspace.close_case(case)
+
+    def _scroll(self, slices: int) -> None:
+        self._room.hand.scroll(slices)
+
+    def _reset(self) -> None:
+        if self._station.correction.is_painting:
+            self._station.correction.abort_stroke()
+            return
+        self._room.reset()
+        volume = self._station.workspace.active_volume
+        if volume is not None:
+            from medview.workstation.windowing import initial_window
+
+            self._station.viewing.update(
+                window=initial_window(volume), inverted=False, cursor=volume.geometry.center_mm, maximised=None
+            )
+
+    def _stored_window(self) -> None:
+        volume = self._station.workspace.active_volume
+        if volume is not None and volume.windows:
+            self._station.viewing.update(window=volume.windows[0])
+
+    def _digit(self, digit: int) -> None:
+        volume, segmentation = self._station.workspace.active_volume, self._station.workspace.active_segmentation
+        if self._station.viewing.state.mode is Mode.EDIT:
+            if segmentation is not None and digit <= len(segmentation.segments):
+                self._station.correction.select_segment(segmentation.segments[digit - 1].label)
+        elif volume is not None:
+            window = presets.window_for_key(volume.modality, digit)
+            if window is not None:
+                self._station.viewing.update(window=window)
+
+    def _other_series(self, step: int) -> None:
+        case, volume = self._station.workspace.active_case, self._station.workspace.active_volume
+        if case is None:
+            return
+        readable = [series.uid for series in case.series if series.geometry is not None and series.refusal is None]
+        if volume is not None and volume.series_uid in readable:
+            place = readable.index(volume.series_uid) + step
+            if 0 <= place < len(readable):
+                self._station.importing.load(readable[place])
+
+    def _maximise(self) -> None:
+        state = self._station.viewing.state
+        self._station.viewing.update(maximised=None if state.maximised is not None else state.active_view)
+
+    def _use_tool(self, tool: BrushTool) -> None:
+        correction = self._station.correction
+        correction.set_options(replace(correction.options, tool=tool))
+        self._station.viewing.update(mode=Mode.EDIT)
+
+    def _other_tool(self) -> None:
+        if self._station.viewing.state.mode is Mode.EDIT:
+            brush = self._station.correction.options.tool is BrushTool.BRUSH
+            self._use_tool(BrushTool.ERASER if brush else BrushTool.BRUSH)
+
+    def _fold(self) -> None:
+        folded = self._cases.isVisible() or self._tabs.isVisible()
+        self._cases.setVisible(not folded)
+        self._tabs.setVisible(not folded)
+
+    def _show_dialog(self, kind: type[QWidget], make: Callable[[], QWidget]) -> None:
+        if kind not in self._dialogs:
+            self._dialogs[kind] = make()
+        self._dialogs[kind].show()
+        self._dialogs[kind].raise_()
+        self._dialogs[kind].activateWindow()
+
+    def _try(self, call: Callable[[], object]) -> None:
+        try:
+            call()
+        except MedViewError as error:
+            self._banner.show_error(error)

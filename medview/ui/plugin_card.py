@@ -1,0 +1,222 @@
+"""One plugin: what it is, how to run it, how far it is, and what it found."""
+
+from __future__ import annotations
+
+from html import escape
+
+from PySide6.QtCore import QEvent, Qt, Signal
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
+
+from medview.catalog.fit import Fit
+from medview.catalog.manifest import PluginManifest
+from medview.catalog.plugins import PluginRecord, PluginState
+from medview.core.text import Text
+from medview.inference.plugin import SegmentationResult
+from medview.ui import quantities
+from medview.ui.folding import Folding
+from medview.ui.theme import STEP_PX, current_theme, set_role
+from medview.ui.translation import render
+from medview.workstation.jobs import Job, JobState
+
+_PER_MILLE = 1000
+
+
+class PluginCard(QFrame):
+    """Shows one plugin. It says what was clicked, and does nothing itself."""
+
+    run_asked = Signal()
+    cancel_asked = Signal()
+
+    def __init__(self, record: PluginRecord, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._record = record
+        self._fit = Fit(True)
+        self._hindrance = ""
+        self._job: Job[SegmentationResult] | None = None
+        self._result: SegmentationResult | None = None
+        self._name = _words("title")
+        self.run_button = QPushButton()
+        set_role(self.run_button, "primary")
+        self.run_button.clicked.connect(self.run_asked)
+        self._facts = _words("quiet")
+        self._summary = _words("")
+        self.reason = _words("warning")
+
+        self._work = QWidget()
+        self._work_text = _words("quiet")
+        self.bar = QProgressBar()
+        self.bar.setTextVisible(False)
+        self.cancel_button = QPushButton()
+        self.cancel_button.clicked.connect(self.cancel_asked)
+        work = QVBoxLayout(self._work)
+        work.setContentsMargins(0, STEP_PX, 0, 0)
+        work.setSpacing(STEP_PX)
+        line = QHBoxLayout()
+        line.addWidget(self._work_text, 1)
+        line.addWidget(self.cancel_button)
+        work.addWidget(self.bar)
+        work.addLayout(line)
+
+        self.outcome = _words("good")
+        self.notes = _words("warning")
+        self._model = _words("")
+        self._model.setTextFormat(Qt.TextFormat.RichText)
+        self.model = Folding(self._model)
+
+        head = QHBoxLayout()
+        head.setSpacing(2 * STEP_PX)
+        names = QVBoxLayout()
+        names.setSpacing(0)
+        names.addWidget(self._name)
+        names.addWidget(self._facts)
+        head.addLayout(names, 1)
+        head.addWidget(self.run_button, 0, Qt.AlignmentFlag.AlignTop)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(2 * STEP_PX, 2 * STEP_PX, 2 * STEP_PX, STEP_PX)
+        layout.setSpacing(STEP_PX)
+        layout.addLayout(head)
+        for widget in (self._summary, self.reason, self._work, self.outcome, self.notes, self.model):
+            layout.addWidget(widget)
+        set_role(self, "card")
+        self._write()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a run is shown."""
+        return self._job is not None
+
+    def show_plugin(self, record: PluginRecord, fit: Fit, hindrance: str) -> None:
+        """Show a plugin and whether it suits what is open.
+
+        Args:
+            record: The plugin as it is now.
+            fit: Whether it can run on the series.
+            hindrance: Why it cannot be run just now, although it fits; empty when it can.
+        """
+        if (record, fit, hindrance) != (self._record, self._fit, self._hindrance):
+            self._record, self._fit, self._hindrance = record, fit, hindrance
+            self._write()
+
+    def show_job(self, job: Job[SegmentationResult] | None) -> None:
+        """Show how far a run is; None: there is none."""
+        self._job = job
+        self._write_job()
+
+    def show_result(self, result: SegmentationResult | None) -> None:
+        """Show what the last run found; None: nothing is known."""
+        if result is not self._result:
+            self._result = result
+            self._write_result()
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Follow language and theme."""
+        super().changeEvent(event)
+        if event.type() in (QEvent.Type.LanguageChange, QEvent.Type.PaletteChange):
+            self._write()
+
+    def _write(self) -> None:
+        record, manifest = self._record, self._record.manifest
+        self._name.setText(self._own(record.name) if manifest is not None else record.name)
+        self._name.setToolTip(str(record.folder))
+        self.run_button.setText(self.tr("Run"))
+        self.run_button.setVisible(self._fit.ok)
+        self.run_button.setEnabled(not self._hindrance)
+        self.run_button.setToolTip(self._hindrance or self.tr("Run this plugin on the series that is shown"))
+        self._facts.setText(self._facts_of(manifest))
+        self._summary.setText(self._own(manifest.summary) if manifest is not None else "")
+        self._summary.setVisible(manifest is not None and self._fit.ok)
+        self.reason.setText("\n".join(render(reason) for reason in self._fit.reasons))
+        self.reason.setVisible(bool(self._fit.reasons))
+        set_role(
+            self.reason, "danger" if record.state is PluginState.BROKEN else "warning" if self._fit.ok else "quiet"
+        )
+        self.model.set_title(self.tr("About this plugin"))
+        self.model.setVisible(manifest is not None)
+        if manifest is not None:
+            self._model.setText(self._model_card(manifest))
+        self.cancel_button.setText(self.tr("Cancel"))
+        self._write_job()
+        self._write_result()
+
+    def _facts_of(self, manifest: PluginManifest | None) -> str:
+        states = {
+            PluginState.READY: self.tr("ready"),
+            PluginState.BLOCKED: self.tr("cannot be used here"),
+            PluginState.BROKEN: self.tr("broken"),
+        }
+        state = states[self._record.state]
+        if manifest is None:
+            return state
+        modality = " / ".join(manifest.input[0].modality)
+        parts = (modality, self.tr("Segmentation"), manifest.license.short, state)
+        return " · ".join(parts)
+
+    def _model_card(self, manifest: PluginManifest) -> str:
+        levels = {
+            "research": self.tr("for research only"),
+            "evaluation": self.tr("for evaluation"),
+            "cleared": self.tr("cleared for clinical use"),
+        }
+        license_ = manifest.license
+        use = manifest.intended_use
+        lines = (
+            (self.tr("Intended use"), f"{self._own(use.text)} ({levels[use.level]})"),
+            (self.tr("Not for"), "; ".join(self._own(one) for one in use.not_for)),
+            (self.tr("Finds"), ", ".join(self._own(label.name) for label in manifest.label)),
+            (self.tr("Licence of the code"), license_.code),
+            (self.tr("Licence of the weights"), license_.weights),
+            (self.tr("Licence of the data"), license_.data),
+            (self.tr("Attribution"), license_.attribution),
+            (self.tr("Version"), f"{manifest.version} ({manifest.id})"),
+        )
+        quiet = current_theme().quiet
+        summary = "" if self._fit.ok else f"<p style='margin:0 0 4px 0'>{escape(self._own(manifest.summary))}</p>"
+        return summary + "".join(
+            f"<p style='margin:0 0 4px 0'><span style='color:{quiet}'>{escape(name)}</span><br>{escape(value)}</p>"
+            for name, value in lines
+            if value
+        )
+
+    def _write_job(self) -> None:
+        job = self._job
+        self._work.setVisible(job is not None)
+        self.run_button.setVisible(self._fit.ok and job is None)
+        if job is None:
+            return
+        self.bar.setRange(0, 0 if job.fraction is None else _PER_MILLE)
+        if job.fraction is not None:
+            self.bar.setValue(round(job.fraction * _PER_MILLE))
+        self.cancel_button.setEnabled(not job.cancel_asked)
+        if job.cancel_asked:
+            words = self.tr("Stopping ...")
+        elif job.state is JobState.QUEUED:
+            words = self.tr("Waiting for its turn")
+        else:
+            parts = [render(job.message) or self.tr("Running")]
+            if job.seconds_left is not None:
+                parts.append(render(quantities.time_left(job.seconds_left)))
+            words = "\n".join(part for part in parts if part)
+        self._work_text.setText(words)
+
+    def _write_result(self) -> None:
+        result = self._result
+        self.outcome.setVisible(result is not None)
+        self.notes.setVisible(result is not None and bool(result.notes))
+        if result is not None:
+            device = self.tr("graphics card") if result.device.startswith("cuda") else self.tr("processor")
+            done = Text.of("Done in {seconds} s on the {device}.", seconds=f"{result.seconds:.1f}", device=device)
+            self.outcome.setText(render(done))
+            self.notes.setText("\n".join(render(note) for note in result.notes))
+
+    def _own(self, words: str) -> str:
+        """A sentence of the plugin in the language of the window."""
+        return render(Text(words))
+
+
+def _words(role: str) -> QLabel:
+    label = QLabel()
+    label.setWordWrap(True)
+    label.setTextFormat(Qt.TextFormat.PlainText)
+    if role:
+        set_role(label, role)
+    return label

@@ -1,0 +1,189 @@
+"""The middle of the window: the four viewports with their scenes, joined to the workstation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from PySide6.QtCore import QEvent, Qt, QTimer
+from PySide6.QtGui import QShowEvent
+from PySide6.QtWidgets import QVBoxLayout, QWidget
+
+from medview.core.errors import MedViewError
+from medview.ui.status_bar import Probe
+from medview.ui.translation import translated
+from medview.ui.viewport_grid import Arrangement, ViewportGrid
+from medview.views.interaction import Pointer, SliceInteraction, VolumeInteraction
+from medview.views.linking import LinkedViews
+from medview.views.slice_view import SliceView
+from medview.views.volume_view import VolumeView
+from medview.workstation.station import Workstation
+from medview.workstation.view_state import Mode, ViewChange, ViewName
+
+
+class ReadingRoom(QWidget):
+    """Four views of the active volume.
+
+    Args:
+        station: The workstation.
+        probe: Gets what lies under the mouse, None when it is nowhere.
+        tell: Gets what went wrong.
+    """
+
+    def __init__(
+        self,
+        station: Workstation,
+        probe: Callable[[Probe | None], None],
+        tell: Callable[[MedViewError], None],
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._station = station
+        self._probe = probe
+        self._grid = ViewportGrid(self._activate, self)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._grid)
+        self._linked = LinkedViews(station.workspace, station.viewing, station.jobs, station.correction)
+        self._slices: dict[ViewName, SliceView] = {}
+        self._hands: dict[ViewName, SliceInteraction] = {}
+        for viewport in self._grid:
+            plane = viewport.name.plane
+            if plane is None:
+                self._space = VolumeView(viewport.renderer, viewport.gl.request_frame)
+                viewport.gl.target = VolumeInteraction(self._space, station.viewing)
+                self._linked.attach(viewport.name, self._space)
+                continue
+            view = SliceView(viewport.renderer, plane, viewport.gl.request_frame, translated)
+            hand = SliceInteraction(
+                view,
+                station.workspace,
+                station.viewing,
+                station.correction,
+                tell,
+                lambda: station.settings.current.wheel_down_to_feet,
+            )
+            viewport.gl.target = hand
+            viewport.gl.on_hover = lambda pointer, name=viewport.name: self._hover(name, pointer)
+            self._slices[viewport.name] = view
+            self._hands[viewport.name] = hand
+            self._linked.attach(viewport.name, view)
+        # Surfaces follow when the brush has been lifted for a moment.
+        self._quiet = QTimer(self)
+        self._quiet.setSingleShot(True)
+        self._quiet.setInterval(150)
+        self._quiet.timeout.connect(self._linked.stroke_ended)
+        station.correction.changed.connect(self._correction_changed)
+        station.viewing.changed.connect(self._viewing_changed)
+        self._grid.set_active(station.viewing.state.active_view)
+
+    @property
+    def grid(self) -> ViewportGrid:
+        """The viewports."""
+        return self._grid
+
+    @property
+    def hand(self) -> SliceInteraction:
+        """What keys act on: the active slice view, or the axial one while the 3D view is active."""
+        return self._hands.get(self._station.viewing.state.active_view, self._hands[ViewName.AXIAL])
+
+    def arrange(self, arrangement: Arrangement, large: ViewName | None) -> None:
+        """Lay the views out otherwise."""
+        self._station.viewing.update(maximised=None)
+        self._grid.arrange(arrangement, large)
+
+    def reset(self) -> None:
+        """Show everything, in the middle."""
+        for view in self._slices.values():
+            view.fit()
+        self._space.fit()
+
+    def go_to_end(self, *, last: bool) -> None:
+        """To the first or the last slice of the active view."""
+        self.hand.scroll(100_000 if last else -100_000)
+
+    def next_view(self) -> None:
+        """Give the keys to the next view that is shown."""
+        names = list(ViewName)
+        state = self._station.viewing.state
+        following = names[(names.index(state.active_view) + 1) % len(names)]
+        self._station.viewing.update(
+            active_view=following, maximised=following if state.maximised is not None else None
+        )
+        self._grid[following].gl.setFocus()
+
+    def take_keys(self) -> None:
+        """Let the active view have the keyboard."""
+        self._grid[self._station.viewing.state.active_view].gl.setFocus()
+
+    def close_gl(self) -> None:
+        """Let go of the scenes and of OpenGL."""
+        self._quiet.stop()
+        self._linked.close()
+        for viewport in self._grid:
+            viewport.gl.on_hover = None
+        for view in self._slices.values():
+            view.close()
+        self._space.close()
+        self._grid.close_gl()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Take the screen's pixel ratio."""
+        super().showEvent(event)
+        self._take_scale()
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Draw again in another language."""
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.LanguageChange:
+            self._take_scale()
+
+    def event(self, event: QEvent) -> bool:
+        """Follow the screen's pixel ratio."""
+        if event.type() == QEvent.Type.DevicePixelRatioChange:
+            self._take_scale()
+        return super().event(event)
+
+    def _take_scale(self) -> None:
+        ratio = self.devicePixelRatioF()
+        for view in self._slices.values():
+            view.set_scale(ratio)
+        self._space.set_scale(ratio)
+
+    def _activate(self, name: ViewName) -> None:
+        self._station.viewing.update(active_view=name)
+
+    def _viewing_changed(self, change: ViewChange) -> None:
+        if change.touches("active_view"):
+            self._grid.set_active(change.new.active_view)
+        if change.touches("maximised"):
+            self._grid.maximise(change.new.maximised)
+        if change.touches("mode"):
+            shape = Qt.CursorShape.CrossCursor if change.new.mode is Mode.EDIT else Qt.CursorShape.ArrowCursor
+            for name in self._slices:
+                self._grid[name].gl.setCursor(shape)
+                if change.new.mode is not Mode.EDIT:
+                    self._hands[name].leave()
+
+    def _correction_changed(self, _: None) -> None:
+        if not self._station.correction.is_painting:
+            self._quiet.start()
+
+    def _hover(self, name: ViewName, pointer: Pointer | None) -> None:
+        hand, view = self._hands[name], self._slices[name]
+        if pointer is None:
+            hand.leave()
+            self._probe(None)
+            return
+        hand.show_brush(pointer)
+        volume = view.volume
+        voxel = view.voxel_at(pointer.x, pointer.y) if volume is not None else None
+        if volume is None or voxel is None:
+            self._probe(None)
+            return
+        segmentation = self._station.workspace.active_segmentation
+        segment = segmentation.segment(int(segmentation.labels[voxel])) if segmentation is not None else None
+        value = float(volume.voxels[voxel])
+        self._probe(
+            Probe(view.point_at(pointer.x, pointer.y), value if np.isfinite(value) else None, volume.unit, segment)
+        )

@@ -1,0 +1,103 @@
+"""The segments of the active segmentation, one row each."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QVBoxLayout, QWidget
+
+from medview.core.errors import MedViewError
+from medview.core.segmentation import Color, Segmentation, SegmentationId
+from medview.ui.segment_row import SegmentRow
+from medview.workstation.correction import Correction
+from medview.workstation.view_state import Viewing
+
+
+class SegmentList(QWidget):
+    """Shows the segments, and tells the correction what is done with them.
+
+    Args:
+        correction: Whose segments.
+        viewing: Which of them are drawn.
+    """
+
+    failed = Signal(MedViewError)
+    """Something that was clicked could not be done."""
+
+    def __init__(self, correction: Correction, viewing: Viewing, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._correction = correction
+        self._viewing = viewing
+        self._of: SegmentationId | None = None
+        self.rows: dict[int, SegmentRow] = {}
+        self._layout = QVBoxLayout(self)
+        self._layout.setContentsMargins(0, 0, 0, 0)
+        self._layout.setSpacing(1)
+
+    def sync(self, segmentation: Segmentation | None) -> None:
+        """Bring the rows to what a segmentation holds; rows of the same segment stay."""
+        if (segmentation.id if segmentation is not None else None) != self._of:
+            self._clear()
+            self._of = segmentation.id if segmentation is not None else None
+        if segmentation is None:
+            return
+        hidden = self._viewing.state.hidden_of(segmentation.id)
+        active, locked = self._correction.active_label, self._correction.locked
+        for place, segment in enumerate(segmentation.segments):
+            row = self.rows.get(segment.label)
+            if row is None:
+                row = self.rows[segment.label] = SegmentRow(segment)
+                self._connect(row, segment.label)
+            if self._layout.indexOf(row) != place:
+                self._layout.insertWidget(place, row)
+            row.show_segment(
+                segment,
+                active=segment.label == active,
+                shown=segment.label not in hidden,
+                locked=segment.label in locked,
+            )
+        here = {segment.label for segment in segmentation.segments}
+        for label in [label for label in self.rows if label not in here]:
+            self._drop(self.rows.pop(label))
+
+    def show_volumes(self, segmentation: Segmentation) -> None:
+        """Ask for the volumes, and show them."""
+        volumes = self._correction.volumes_ml(segmentation)
+        for label, row in self.rows.items():
+            row.show_volume(volumes.get(label, 0.0))
+
+    def _connect(self, row: SegmentRow, label: int) -> None:
+        row.chosen.connect(partial(self._correction.select_segment, label))
+        row.renamed.connect(partial(self._rename, label))
+        row.recoloured.connect(partial(self._recolour, label))
+        row.shown.connect(partial(self._show, label))
+        row.locked.connect(partial(self._correction.set_locked, label))
+
+    def _rename(self, label: int, name: str) -> None:
+        try:
+            self._correction.rename_segment(label, name)
+        except MedViewError as error:
+            self.failed.emit(error)
+
+    def _recolour(self, label: int, color: Color) -> None:
+        try:
+            self._correction.recolour_segment(label, color)
+        except MedViewError as error:
+            self.failed.emit(error)
+
+    def _show(self, label: int, shown: bool) -> None:
+        if self._of is not None:
+            state = self._viewing.state
+            hidden = state.hidden_of(self._of)
+            self._viewing.put(state.with_hidden(self._of, hidden - {label} if shown else hidden | {label}))
+
+    def _clear(self) -> None:
+        for row in self.rows.values():
+            self._drop(row)
+        self.rows.clear()
+
+    def _drop(self, row: SegmentRow) -> None:
+        self._layout.removeWidget(row)
+        row.hide()
+        row.deleteLater()
