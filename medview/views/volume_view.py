@@ -41,6 +41,7 @@ _log = logging.getLogger(__name__)
 _MOST_TEXTURE_BYTES = 2 * 2**30
 _MOST_VOXELS_ON_PROCESSOR = 10_000_000
 """Before its first ray the processor works out the surface's direction at every voxel: a second for ten million."""
+_SAMPLE_SHARE = 0.6
 _MOST_SAMPLES = 2_000_000
 _DEGREES_PER_PIXEL = 0.4
 _LETTER_PX = 16
@@ -49,7 +50,7 @@ _STILL_FRAMES_PER_S = 0.5
 _MOVING_FRAMES_PER_S = 12.0
 _VIEW_ANGLE = 24.0
 _FIT_SHARE = 0.97
-_FRONT_SHARE = 0.6
+_FRONT_SHARE = 0.8
 """Of the way from the middle of the volume to its front, where what is seen is widest; bodies are round."""
 _BEHIND_SURFACES = 4.0
 """How many times more transparent the image is where surfaces are shown in it."""
@@ -263,7 +264,7 @@ class VolumeView:
         # Rays are cast in a frame of spacings only, and the result is put into the patient by the prop's matrix:
         # not every mapper knows of directions.
         self._cast_image = share(voxels, Geometry.from_parts(geometry.shape, geometry.spacing_mm))
-        self._mapper = ray_caster(on_card)
+        self._mapper = ray_caster(on_card, min(geometry.spacing_mm))
         self._mapper.SetInputDataObject(self._cast_image.image)
         if patient is not None and on_card:
             _crop(self._mapper, Box.around(patient), geometry)
@@ -327,14 +328,21 @@ def casts_on_card(window: vtkRenderWindow, voxels: NDArray[Any]) -> bool:
     return on_card
 
 
-def ray_caster(on_card: bool) -> vtkVolumeMapper:
-    """What casts rays on the graphics card, or on the processor."""
+def ray_caster(on_card: bool, voxel_mm: float) -> vtkVolumeMapper:
+    """What casts rays on the graphics card, or on the processor, with less than a voxel from sample to sample.
+
+    Args:
+        on_card: Where.
+        voxel_mm: The shortest side of a voxel.
+    """
     if on_card:
         mapper = vtkGPUVolumeRayCastMapper()
         mapper.UseJitteringOn()
         return mapper
     on_processor = vtkFixedPointVolumeRayCastMapper()
     on_processor.AutoAdjustSampleDistancesOn()
+    on_processor.SetSampleDistance(_SAMPLE_SHARE * voxel_mm)
+    on_processor.SetInteractiveSampleDistance(voxel_mm)
     return on_processor
 
 

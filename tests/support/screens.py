@@ -18,6 +18,7 @@ from medview.core.volume import Volume, Window
 from medview.views.slice_view import SliceView
 from medview.views.volume_view import VolumeView
 from medview.workstation.view_state import ViewState
+from tests.support.grids import centers
 
 Picture = NDArray[np.uint8]
 """(y, x, 3) uint8, sRGB, lowest row first."""
@@ -85,8 +86,7 @@ def colors_in(picture: Picture) -> set[tuple[int, ...]]:
 
 def sphere(geometry: Geometry, center: tuple[float, float, float], radius_mm: float) -> NDArray[np.bool_]:
     """(k, j, i): the voxels whose centre is in a sphere around a continuous index."""
-    index = np.stack(np.indices(geometry.shape), axis=-1).astype(np.float64)
-    offset: Floats = geometry.to_patient(index) - geometry.to_patient(center)
+    offset: Floats = centers(geometry) - geometry.to_patient(center)
     inside: NDArray[np.bool_] = np.linalg.norm(offset, axis=-1) < radius_mm
     return inside
 

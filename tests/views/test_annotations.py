@@ -14,8 +14,7 @@ from medview.core.folders import resources_folder
 from medview.core.planes import Plane
 from medview.core.text import Text
 from medview.core.volume import Modality, Window
-from medview.views import annotations
-from medview.views.annotations import SlicePlace, position_text, scale_bar, value_text
+from medview.views.annotations import SlicePlace, corner_text, position_text, scale_bar, value_text
 from medview.views.interaction import GESTURES
 from medview.workstation import presets
 from tests.support.screens import PLAIN, point, screen
@@ -40,16 +39,14 @@ def series(patient: Patient) -> Series:
 
 def test_the_corners_say_who_what_where_and_how() -> None:
     shown = replace(volume(np.zeros(SHAPE, np.int16)), windows=())
-    said = annotations.corner_text(
-        series(Patient("P-1", "Phantom^Chest", "1960-01-01", "F")), shown, Window(40, 400), False, PLACE
-    )
+    said = corner_text(series(Patient("P-1", "Phantom^Chest", "1960-01-01", "F")), shown, Window(40, 400), False, PLACE)
     assert [str(line) for line in said.top_left] == ["Phantom Chest", "P-1", "1960-01-01  F"]
     assert [str(line) for line in said.top_right] == ["A hospital", "CT Chest", "2024-05-06  07:08:09"]
     assert [str(line) for line in said.bottom_left] == [
         "CT 4  Lung", "121.5 mm F   slice 2.5 mm", "kV 120  Thickness 0.6667", "Kernel B30f  mAs 80",
     ]  # fmt: skip
     assert [str(line) for line in said.bottom_right] == ["W 400  L 40", "Zoom 150 %", "3 / 12"]
-    inverted = annotations.corner_text(None, replace(shown, unit="SUVbw"), Window(2.5, 5), True, PLACE)
+    inverted = corner_text(None, replace(shown, unit="SUVbw"), Window(2.5, 5), True, PLACE)
     assert str(inverted.bottom_right[0]) == "W 5  L 2.5 SUVbw inverted"
     assert inverted.top_left == ()
 
@@ -66,7 +63,7 @@ def test_the_corners_say_who_what_where_and_how() -> None:
 )
 def test_what_is_not_known_leaves_no_line(patient: Patient, lines: list[str]) -> None:
     shown = volume(np.zeros(SHAPE, np.int16))
-    said = annotations.corner_text(series(patient), shown, Window(40, 400), False, PLACE)
+    said = corner_text(series(patient), shown, Window(40, 400), False, PLACE)
     assert [str(line) for line in said.top_left] == lines
 
 
@@ -121,7 +118,8 @@ def test_small_views_keep_the_important_lines_and_tiny_ones_none() -> None:
 def test_the_scale_bar_is_the_longest_round_one(mm_per_pixel: float, longest: float, words: str, pixels: float) -> None:
     bar = scale_bar(mm_per_pixel, longest)
     assert bar is not None
-    assert (str(bar.text), bar.pixels) == (words, pytest.approx(pixels))
+    assert str(bar.text) == words
+    assert bar.pixels == pytest.approx(pixels)
     assert scale_bar(1e-6, 10) is None
 
 
@@ -136,7 +134,7 @@ def test_numbers_have_no_false_digits() -> None:
 def test_presets_and_gestures_are_in_chinese_too() -> None:
     path = resources_folder() / "translations" / "zh_CN" / "views.json"
     known = json.loads(path.read_text(encoding="utf-8"))
-    names = [one.name for one in (*presets.load().windows, *presets.load().ray_casting)]
+    names = [one.name for one in presets.load().windows] + [one.name for one in presets.load().ray_casting]
     names += [text.template for one in GESTURES for text in (one.gesture, one.action)]
     assert [name for name in names if name not in known] == []
     chinese = Text.of("Zoom {percent} %", percent="150").render(lambda template: known[template])

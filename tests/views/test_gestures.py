@@ -20,7 +20,7 @@ from medview.workstation.view_state import Mode, ViewName
 from tests.support import editing_run
 from tests.support.editing_run import Station
 from tests.support.grids import centers, distance_to_line
-from tests.support.screens import Screen, screen
+from tests.support.screens import Screen, point, screen
 from tests.support.volumes import volume
 
 SLICE = 20
@@ -108,11 +108,10 @@ def puts_the_crosshair(desk: Desk) -> None:
 
 def windows_from_a_region(desk: Desk) -> None:
     values = np.random.default_rng(5).integers(-500, 900, editing_run.SHAPE).astype(np.int16)
-    desk.view.show(volume(values, spacing_mm=(2.0, 1.0, 1.0)))
+    textured = volume(values, spacing_mm=(2.0, 1.0, 1.0))
+    desk.view.show(textured)
     index = desk.view.index
-    one, other = (
-        desk.view.pixel_of(tuple(desk.view.volume.geometry.to_patient((index, j, i)))) for j, i in ((10, 15), (40, 60))
-    )
+    one, other = (desk.view.pixel_of(point(textured.geometry, index, *place)) for place in ((10, 15), (40, 60)))
     desk.drag(one, other, Button.LEFT, ctrl=True)
     low, high = np.percentile(values[index, 10:41, 15:61], (1, 99))
     window = desk.station.viewing.state.window
@@ -120,10 +119,10 @@ def windows_from_a_region(desk: Desk) -> None:
 
 
 def zooms(desk: Desk) -> None:
-    before, point = desk.view.camera.mm_per_pixel, desk.view.point_at(90, 80)
+    before, fixed = desk.view.camera.mm_per_pixel, desk.view.point_at(90, 80)
     desk.drag((90, 80), (90, 140), Button.RIGHT)
     assert desk.view.camera.mm_per_pixel < before
-    assert near(desk.view.point_at(90, 80), point)
+    assert near(desk.view.point_at(90, 80), fixed)
     desk.drag((90, 140), (90, 20), Button.RIGHT)
     assert desk.view.camera.mm_per_pixel > before
 
@@ -183,9 +182,9 @@ def grows_the_brush(desk: Desk) -> None:
 
 
 def pans(desk: Desk) -> None:
-    point = desk.view.point_at(100, 90)
+    fixed = desk.view.point_at(100, 90)
     desk.drag((100, 90), (131, 52), Button.MIDDLE)
-    assert near(desk.view.point_at(131, 52), point)
+    assert near(desk.view.point_at(131, 52), fixed)
 
 
 def scrolls(desk: Desk) -> None:
@@ -198,10 +197,10 @@ def scrolls(desk: Desk) -> None:
 
 
 def zooms_where_the_mouse_is(desk: Desk) -> None:
-    before, point = desk.view.camera.mm_per_pixel, desk.view.point_at(230, 40)
+    before, fixed = desk.view.camera.mm_per_pixel, desk.view.point_at(230, 40)
     desk.hand.wheel(Pointer(230, 40, ctrl=True), 2)
     assert desk.view.camera.mm_per_pixel < before
-    assert near(desk.view.point_at(230, 40), point)
+    assert near(desk.view.point_at(230, 40), fixed)
     assert desk.view.index == SLICE
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from medview.core.planes import Plane
 from medview.core.volume import Modality, Window
@@ -19,7 +21,9 @@ SHAPE = (9, 24, 30)
 @pytest.mark.parametrize("inverted", [False, True])
 @pytest.mark.parametrize("window", [Window(40.0, 400.0), Window(-600.0, 1500.0), Window(75.5, 1.0)])
 def test_every_pixel_is_its_voxel_through_the_window(kind: type, inverted: bool, window: Window) -> None:
-    values = np.random.default_rng(3).integers(0 if kind is np.uint16 else -1000, 1500, SHAPE).astype(kind)
+    values: NDArray[Any] = (
+        np.random.default_rng(3).integers(0 if kind is np.uint16 else -1000, 1500, SHAPE).astype(kind)
+    )
     values[4, 5, :20] = np.arange(20) * 21 - 160 if kind is not np.uint16 else np.arange(20) * 12
     shown = volume(values, spacing_mm=(2.5, 0.8, 0.8), direction=oblique(), modality=Modality.CT)
     state = replace(PLAIN, window=window, inverted=inverted, cursor=point(shown.geometry, 4, 10, 10))

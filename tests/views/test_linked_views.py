@@ -132,7 +132,8 @@ def test_slices_show_as_they_arrive_and_rays_wait_for_the_last(tmp_path: Path) -
         one.workspace.activate(one.case, loading)
         one.viewing.update(annotations_shown=False, interpolated=False)
         assert {name: int(frame.max()) for name, frame in wall.frames().items()} == dict.fromkeys(ViewName, 0)
-        assert wall.space.volume is None
+        assert {name: view.volume for name, view in wall.views.items()} == dict.fromkeys(wall.views, loading)
+        rays: list[Volume | None] = [wall.space.volume]
         before = wall.requests()
         voxels[:10] = 100
         one.case.slices_arrived(loading.id, 0, 10)
@@ -147,7 +148,8 @@ def test_slices_show_as_they_arrive_and_rays_wait_for_the_last(tmp_path: Path) -
         one.case.slices_arrived(loading.id, 10, 40)
         assert wall.frames()[ViewName.AXIAL][60, 80, 0] == 255
         one.case.complete_volume(loading.id)
-        assert wall.space.volume is loading
+        rays.append(wall.space.volume)
+        assert rays == [None, loading]
         wall.links.close()
         one.close()
 

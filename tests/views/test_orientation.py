@@ -11,6 +11,7 @@ from medview.core.geometry import Floats
 from medview.core.planes import Plane
 from medview.core.volume import Volume
 from medview.views.annotations import edge_letters
+from tests.support.grids import centers
 from tests.support.screens import PLAIN, Screen, screen
 from tests.support.volumes import oblique, orientations, volume
 
@@ -27,8 +28,7 @@ def marked(direction: Floats) -> tuple[Volume, tuple[float, float, float]]:
     empty = volume(np.zeros(SHAPE, np.int16), spacing_mm=SPACING, direction=direction)
     x, y, z = empty.geometry.center_mm
     ball = (x + 12.0, y - 12.0, z + 12.0)
-    index = np.stack(np.indices(SHAPE), axis=-1).astype(np.float64)
-    voxels = np.where(np.linalg.norm(empty.geometry.to_patient(index) - ball, axis=-1) < 6.0, 100, 0)
+    voxels = np.where(np.linalg.norm(centers(empty.geometry) - ball, axis=-1) < 6.0, 100, 0)
     return volume(voxels.astype(np.int16), spacing_mm=SPACING, direction=direction), ball
 
 

@@ -10,7 +10,7 @@ from vtkmodules.vtkRenderingCore import vtkActor
 
 from medview.core.geometry import Box
 from medview.core.planes import Plane, slice_plane
-from medview.core.segmentation import LabelsChanged
+from medview.core.segmentation import Labels, LabelsChanged
 from medview.views.overlay import LabelOverlay
 from tests.support.screens import PLAIN, colors_in, labelled, point, screen
 from tests.support.volumes import oblique, orientations, volume
@@ -23,8 +23,8 @@ STATE = replace(PLAIN, cursor=point(IMAGE.geometry, 5, 8, 10), outlined=False)
 SIZE = (200, 160)
 
 
-def two_neighbours(kind: type = np.uint8) -> np.ndarray:
-    labels = np.zeros(SHAPE, dtype=kind)
+def two_neighbours(kind: type = np.uint8) -> Labels:
+    labels: Labels = np.zeros(SHAPE, dtype=kind)
     labels[:, 4:12, 4:10] = 1
     labels[:, 4:12, 10:16] = 2
     return labels

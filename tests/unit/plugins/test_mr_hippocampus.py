@@ -153,7 +153,7 @@ def test_a_real_dicom_crop_gets_a_hippocampus_of_human_size(plugin: PluginRecord
 def test_a_whole_head_and_ct_are_refused_in_plain_words(plugin: PluginRecord, real_data: Path) -> None:
     assert plugin.manifest is not None
     head = _dicom(real_data / "mr-brain-t1-studyforrest" / "dicom")
-    with pytest.raises(PluginUnavailableError, match="at most 64 mm from left to right; the image has 192 mm"):
+    with pytest.raises(PluginUnavailableError, match="at most 48 mm from left to right; the image has 192 mm"):
         runner.run(plugin, head, NoProgress())
     crop = hippocampus.make()
     assert fit_volume(plugin.manifest, crop).ok
