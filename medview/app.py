@@ -49,7 +49,7 @@ def run(home: Path, paths: Sequence[Path] = (), *, sample: bool = False) -> int:
     window = MainWindow(station, dress)
     sys.excepthook = _teller(window)
     waker = QtMainQueue(station.queue, app)
-    window.show()
+    window.showMaximized()
     if paths:
         QTimer.singleShot(0, lambda: window.open_paths(paths))
     elif sample:

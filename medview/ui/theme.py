@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from PySide6.QtGui import QColor, QFont, QIcon, QPalette
 from PySide6.QtWidgets import QApplication, QWidget
 
+from medview.core.folders import resources_folder
 from medview.workstation.view_state import ViewName
 
 TEXT_PX = 13
@@ -158,6 +159,7 @@ def _palette(theme: Theme) -> QPalette:
 
 def _style(theme: Theme) -> str:
     t = theme
+    check = (resources_folder() / "icons" / "check.svg").as_posix()
     return f"""
     QMainWindow, QDialog {{ background: {t.window}; }}
     QToolTip {{ background: {t.panel}; color: {t.text}; border: 1px solid {t.line}; padding: 4px; }}
@@ -209,6 +211,13 @@ def _style(theme: Theme) -> str:
     QPushButton[role="link"] {{ background: transparent; border-color: transparent; color: {t.accent}; padding: 2px; }}
     QPushButton[role="link"]:hover {{ text-decoration: underline; }}
     QPushButton[role="link"]:focus {{ border-color: {t.accent}; }}
+
+    QCheckBox {{ spacing: 8px; }}
+    QCheckBox::indicator {{
+        width: 14px; height: 14px; border: 1px solid {t.quiet}; border-radius: 3px; background: {t.field}; }}
+    QCheckBox::indicator:hover {{ border-color: {t.accent}; }}
+    QCheckBox::indicator:checked {{ background: {t.accent}; border-color: {t.accent}; image: url("{check}"); }}
+    QListWidget::item:selected {{ background: {t.line}; color: {t.text}; }}
 
     QLineEdit, QPlainTextEdit, QTextBrowser, QAbstractSpinBox, QComboBox {{
         background: {t.field}; border: 1px solid {t.line}; border-radius: 4px; padding: 4px; color: {t.text};

@@ -55,6 +55,7 @@ class SliceDecoration:
         self._frame = ScreenLines(PLANE_COLORS[plane], _FRAME_OPACITY)
         others = [other for other in Plane if other is not plane]
         self._cross = {other: ScreenLines(PLANE_COLORS[other], 0.75) for other in others}
+        self._bar_ground = ScreenLines((0, 0, 0), 0.6)
         self._bar = ScreenLines(TEXT_COLOR)
         self._bar_text = ScreenText("center", "bottom", TEXT_COLOR)
         self._corners = (
@@ -122,21 +123,23 @@ class SliceDecoration:
 
     def hide_text(self) -> None:
         """No corner text, no letters and no scale bar."""
-        for actor in (*self._corners, *self._letters, self._bar, self._bar_text):
+        for actor in (*self._corners, *self._letters, self._bar_ground, self._bar, self._bar_text):
             actor.hide()
 
     def draw_scale_bar(self, camera: SliceCamera, scale: float, translate: Callable[[str], str]) -> None:
         """A bar of a round length above the bottom letter."""
         bar = scale_bar(camera.mm_per_pixel, min(0.28 * camera.width, 260 * scale))
         if bar is None:
+            self._bar_ground.hide()
             self._bar.hide()
             self._bar_text.hide()
             return
         middle, base = camera.width / 2, (_MARGIN_PX + 26) * scale
         left, right, tick = middle - bar.pixels / 2, middle + bar.pixels / 2, 4 * scale
-        self._bar.draw(
-            [[(left, base + tick), (left, base), (right, base), (right, base + tick)]], max(1, round(1.5 * scale))
-        )
+        line = [(left, base + tick), (left, base), (right, base), (right, base + tick)]
+        width = max(1, round(1.5 * scale))
+        self._bar_ground.draw([line], width + max(2, round(2 * scale)))
+        self._bar.draw([line], width)
         self._bar_text.draw([bar.text.render(translate)], (middle, base + 5 * scale), 12 * scale)
 
     def draw_crosshair(self, geometry: Geometry, cursor: Point, camera: SliceCamera, scale: float) -> None:
@@ -175,6 +178,7 @@ class SliceDecoration:
     def _actors(self) -> tuple[ScreenLines | ScreenText, ...]:
         return (
             *self._cross.values(),
+            self._bar_ground,
             self._bar,
             self._bar_text,
             *self._corners,
