@@ -159,9 +159,12 @@ def _acquisition(series: Series | None) -> tuple[Text, ...]:
 def _display(window: Window, inverted: bool, volume: Volume, place: SlicePlace) -> tuple[Text, ...]:
     center, width = value_text(window.center), value_text(window.width)
     unit = f" {volume.unit}" if volume.unit and volume.unit != "HU" else ""
-    template = "W {width}  L {center}{unit} inverted" if inverted else "W {width}  L {center}{unit}"
+    if inverted:
+        values = Text.of("W {width}  L {center}{unit} inverted", width=width, center=center, unit=unit)
+    else:
+        values = Text.of("W {width}  L {center}{unit}", width=width, center=center, unit=unit)
     return (
-        Text.of(template, width=width, center=center, unit=unit),
+        values,
         Text.of("Zoom {percent} %", percent=f"{100 * place.zoom:.0f}"),
         Text.of("{number} / {count}", number=place.number, count=place.count),
     )

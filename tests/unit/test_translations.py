@@ -64,6 +64,7 @@ def test_nothing_stale_is_kept() -> None:
 
 @cache
 def names_of_things() -> set[str]:
-    """Names that come from data: structures that people segment."""
+    """Names that come from data: structures that people segment, windows, and looks of the 3D view."""
     labels = json.loads((FOLDER / "labels.json").read_text(encoding="utf-8"))
-    return set(labels)
+    shown = presets.load()
+    return {*labels, *(one.name for one in shown.windows), *(one.name for one in shown.ray_casting)}
