@@ -13,13 +13,14 @@ from PySide6.QtCore import QCoreApplication, Qt, QTimer
 from PySide6.QtWidgets import QApplication
 
 from medview import __version__
+from medview.catalog.plugins import translations
 from medview.core.errors import MedViewError
 from medview.core.text import Text
 from medview.ui.gl_widget import use_core_profile
 from medview.ui.main_window import MainWindow
 from medview.ui.qt_main_queue import QtMainQueue
 from medview.ui.theme import apply_theme, theme_named
-from medview.ui.translation import Languages, language_of
+from medview.ui.translation import ENGLISH, Languages, language_of
 from medview.workstation.settings import Settings
 from medview.workstation.station import Workstation
 
@@ -42,7 +43,8 @@ def run(home: Path, paths: Sequence[Path] = (), *, sample: bool = False) -> int:
     languages = Languages(app)
 
     def dress(settings: Settings) -> None:
-        languages.use(language_of(settings.language))
+        language = language_of(settings.language)
+        languages.use(language, translations(station.analysis.plugins(), language) if language != ENGLISH else None)
         apply_theme(app, theme_named(settings.theme))
 
     dress(station.settings.current)

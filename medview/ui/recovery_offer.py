@@ -19,7 +19,9 @@ from medview.workstation.workspace import CaseClosed, CaseOpened, WorkspaceChang
 
 
 class RecoveryOffer(Banner):
-    """Offers the latest unsaved work; hidden while there is none. A closed offer comes back with the next case that is closed.
+    """Offers the latest unsaved work; hidden while there is none.
+
+    A closed offer comes back with the next case that is closed.
 
     Args:
         station: Whose journals.

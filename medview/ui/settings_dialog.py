@@ -68,7 +68,7 @@ class SettingsDialog(QDialog):
         """Put the words into the present language."""
         self.setWindowTitle(self.tr("Settings"))
         for label, text in zip(
-            self._labels, (self.tr("Language"), self.tr("Look"), self.tr("Reader's name")), strict=True
+            self._labels, (self.tr("Language"), self.tr("Theme"), self.tr("Reader's name")), strict=True
         ):
             label.setText(text)
         self._language.setItemText(0, self.tr("As the system"))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 
 from PySide6.QtCore import QCoreApplication, QLibraryInfo, QLocale, QObject, QTranslator
@@ -69,8 +70,13 @@ class Languages(QObject):
         self._installed: list[QTranslator] = []
         self.current = ENGLISH
 
-    def use(self, language: str) -> None:
-        """Speak `language` from now on; widgets hear of it through `QEvent.LanguageChange`."""
+    def use(self, language: str, more: Mapping[str, str] | None = None) -> None:
+        """Speak `language` from now on; widgets hear of it through `QEvent.LanguageChange`.
+
+        Args:
+            language: Its code.
+            more: What plugins say, in that language.
+        """
         if language == self.current:
             return
         self.current = language
@@ -83,7 +89,7 @@ class Languages(QObject):
         of_qt = QTranslator(self)
         if of_qt.load(f"qtbase_{language}", QLibraryInfo.path(QLibraryInfo.LibraryPath.TranslationsPath)):
             self._installed.append(of_qt)
-        self._installed.append(Catalogue(catalogue(language), self))
+        self._installed.append(Catalogue({**(more or {}), **catalogue(language)}, self))
         for translator in self._installed:
             self._app.installTranslator(translator)
 

@@ -31,6 +31,16 @@ def sentences(folder: Path) -> dict[str, str]:
     return found
 
 
+def constants(folder: Path) -> set[str]:
+    """Every string in the source: templates are also chosen before they are used."""
+    return {
+        node.value
+        for file in folder.rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+
+
 def placeholders(template: str) -> set[str]:
     """The names in braces."""
     return {name for _, name, _, _ in string.Formatter().parse(template) if name}
