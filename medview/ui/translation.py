@@ -56,9 +56,9 @@ class Catalogue(QTranslator):
 
     def translate(
         self, _context: str, source_text: str, /, _disambiguation: str | None = None, _n: int = -1
-    ) -> str | None:  # Qt names the arguments otherwise; it never passes them by name
-        """The translated sentence; None where there is none, so that the next translator is asked."""
-        return self._entries.get(source_text)
+    ) -> str:  # Qt names the arguments otherwise; it never passes them by name
+        """The translated sentence; the English one where there is none. Translators behind this one are not asked."""
+        return self._entries.get(source_text, source_text)
 
 
 class Languages(QObject):
@@ -86,10 +86,11 @@ class Languages(QObject):
         QLocale.setDefault(QLocale(language))
         if language == ENGLISH:
             return
+        self._installed.append(Catalogue({**(more or {}), **catalogue(language)}, self))
+        # The translator that comes last is asked first.
         of_qt = QTranslator(self)
         if of_qt.load(f"qtbase_{language}", QLibraryInfo.path(QLibraryInfo.LibraryPath.TranslationsPath)):
             self._installed.append(of_qt)
-        self._installed.append(Catalogue({**(more or {}), **catalogue(language)}, self))
         for translator in self._installed:
             self._app.installTranslator(translator)
 

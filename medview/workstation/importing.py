@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,9 @@ from medview.workstation.searching import Found, Source, nothing_to_open, search
 from medview.workstation.view_state import Viewing
 from medview.workstation.windowing import initial_window
 from medview.workstation.workspace import CaseClosed, Workspace, WorkspaceChange
+
+_FIRST_PICTURE_S = 0.5
+"""How long the reading of a series waits at most for its first slice to be on screen."""
 
 
 @dataclass
@@ -207,10 +211,18 @@ class Importing:
 
     def _reading(self, load: _Load, source: Source) -> Callable[[Progress], Volume]:
         """The work of reading one series."""
+        shown = Event()
+
+        def show(volume: Volume, window: Window) -> None:
+            self._started(load, volume, window)
+            # Behind the frame that showing the volume has asked for.
+            self._queue.post(shown.set)
 
         def started(volume: Volume, slices: slice = slice(None)) -> None:
             window = initial_window(volume, slices)
-            self._queue.post(lambda: self._started(load, volume, window))
+            self._queue.post(lambda: show(volume, window))
+            # The first picture has the right of way: the other slices come when it is on screen.
+            shown.wait(_FIRST_PICTURE_S)
 
         def arrived(start: int, stop: int) -> None:
             self._queue.post(lambda: self._arrived(load, start, stop))

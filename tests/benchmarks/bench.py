@@ -9,14 +9,19 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
+
+from medview.formats.dicom_writer import write_series
+from medview.phantom import chest
 
 ROOT = Path(__file__).resolve().parents[2]
 ROUNDS = 5
@@ -129,6 +134,18 @@ def report(title: str, rows: Sequence[Row], opts: Options) -> int:
     for line in lines:
         sys.stdout.write("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() + "\n")
     return 1 if missed else 0
+
+
+def series_folder(opts: Options) -> Path:
+    """A CT of 400 slices of 512x512 (`--quick`: 120), made once and kept in the system's temporary folder."""
+    slices = 120 if opts.quick else 400
+    folder = Path(tempfile.gettempdir()) / f"medview-benchmark-ct-{slices}"
+    if not folder.is_dir():
+        part = folder.with_suffix(".part")
+        shutil.rmtree(part, ignore_errors=True)
+        write_series(chest.make((slices, 512, 512)).volume, part)
+        part.rename(folder)
+    return folder
 
 
 def _cells(row: Row) -> tuple[str, str, str, str, str, str, str]:

@@ -6,7 +6,6 @@ folder for temporary files. Everything is read from warm cache.
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -21,9 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from medview.core.progress import NoProgress
 from medview.core.volume import Volume
 from medview.formats import dicom_files, dicom_series, dicom_volume
-from medview.formats.dicom_writer import write_series
-from medview.phantom import chest
-from tests.benchmarks.bench import Options, Row, in_fresh_process, interleave, medians, options, report
+from tests.benchmarks.bench import Row, in_fresh_process, interleave, medians, options, report, series_folder
 
 _HEADER_TAGS = [
     *("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID", "Modality", "InstanceNumber"),
@@ -47,7 +44,7 @@ print(json.dumps({"peak": status("VmHWM") - before, "voxels": volume.voxels.nbyt
 def main() -> int:
     """Measure, print, and return the exit status."""
     opts = options(__doc__ or "")
-    folder = _series(opts)
+    folder = series_folder(opts)
     with tempfile.TemporaryDirectory() as scratch:
         runs = {
             "ours": lambda: _ours(folder),
@@ -67,17 +64,6 @@ def main() -> int:
         Row("peak memory above imports", memory["peak"] / 1e6, memory["voxels"] / 1e6, "the voxels", 1.6, "MB"),
     ]
     return report(f"Loading {len(list(folder.iterdir()))} slices of 512x512", rows, opts)
-
-
-def _series(opts: Options) -> Path:
-    slices = 120 if opts.quick else 400
-    folder = Path(tempfile.gettempdir()) / f"medview-benchmark-ct-{slices}"
-    if not folder.is_dir():
-        part = folder.with_suffix(".part")
-        shutil.rmtree(part, ignore_errors=True)
-        write_series(chest.make((slices, 512, 512)).volume, part)
-        part.rename(folder)
-    return folder
 
 
 def _read(folder: Path) -> Volume:

@@ -5,10 +5,14 @@ Every frame is compared with a bare one of the same view, in which nothing chang
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +28,7 @@ from medview.core.volume import Modality, Volume, VolumeId, Window
 from medview.views import snapshot
 from medview.views.slice_view import SliceView
 from medview.workstation.view_state import ViewState
-from tests.benchmarks.bench import Options, Row, options, percentile, report
+from tests.benchmarks.bench import Options, Row, interleave, medians, options, percentile, report, series_folder
 
 SHAPE: Index = (300, 512, 512)
 QUICK_SHAPE: Index = (60, 512, 512)
@@ -124,6 +128,35 @@ def idle(one: Bench) -> Row:
     return Row("idle, frames asked for", 1.0 + asked, 1.0, "one more than none", 1.0, "frames")
 
 
+def window_rows(opts: Options) -> list[Row]:
+    """The real window, in processes of its own; needs a display (`xvfb-run` gives one)."""
+    program = str(Path(__file__).with_name("first_frames.py"))
+
+    def run(*arguments: str) -> dict[str, float]:
+        done = subprocess.run([sys.executable, program, *arguments], check=True, capture_output=True, text=True)
+        answer: dict[str, float] = json.loads(done.stdout.strip().splitlines()[-1])
+        return answer
+
+    torch = []
+
+    def start(kind: str) -> float:
+        answer = run(kind)
+        torch.append(answer["torch"])
+        return answer["seconds"]
+
+    seconds = medians(interleave({kind: partial(start, kind) for kind in ("bare", "medview")}, opts.rounds))
+    folder = series_folder(opts)
+    slices = len(list(folder.iterdir()))
+    opened = run("open", str(folder))
+    return [
+        Row("window on screen", seconds["medview"], seconds["bare"], "PySide6 with one VTK view", 2.0),
+        Row("processes that imported torch", 1.0 + sum(torch), 1.0, "one more than none", 1.0, ""),
+        Row("slices read at the first frame", opened["slices"], float(slices), "slices of the series", 0.1, ""),
+        Row("idle window, frames", 1.0 + opened["frames"], 1.0, "one more than none", 1.0, ""),
+        Row("idle window, share of a processor", opened["processor"], 1.0, "one processor", 0.01, ""),
+    ]
+
+
 def main() -> int:
     opts = options("How long viewing takes.")
     volume = ct(QUICK_SHAPE if opts.quick else SHAPE)
@@ -145,6 +178,10 @@ def main() -> int:
     start = time.perf_counter()
     snapshot.four_views(volume)
     rows.append(Row("four views", (time.perf_counter() - start) * 1e3, bare * 1e3, "a bare frame", None, "ms"))
+    if os.environ.get("DISPLAY") or sys.platform != "linux":
+        rows += window_rows(opts)
+    else:
+        sys.stderr.write("No display: the window is not measured. Start with xvfb-run.\n")
     shape = "x".join(str(n) for n in reversed(volume.geometry.shape))
     return report(f"Viewing {shape} int16 in {VIEW_PX[0]}x{VIEW_PX[1]}", rows, opts)
 

@@ -69,7 +69,7 @@ class Screen:
         data = QMimeData()
         data.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
         copy, none = Qt.DropAction.CopyAction, Qt.KeyboardModifier.NoModifier
-        enter = QDragEnterEvent(QPointF(400, 300), copy, data, LEFT, none)
+        enter = QDragEnterEvent(QPoint(400, 300), copy, data, LEFT, none)
         QApplication.sendEvent(self.window, enter)
         assert enter.isAccepted()
         QApplication.sendEvent(self.window, QDropEvent(QPointF(400, 300), copy, data, LEFT, none))

@@ -112,7 +112,10 @@ def test_plugins_that_fit_come_first_and_the_others_say_why(
     assert not other.run_button.isVisible()
     assert "MR" in other.reason.text()
     assert "plugin.toml" in card(desk, panel, "broken").reason.text()
-    assert "(2)" in panel.others.button.text()
+    volume = desk.station.workspace.active_volume
+    assert volume is not None
+    unfit = [record for record, fit in desk.station.analysis.fitting(volume) if not fit.ok]
+    assert f"({len(unfit)})" in panel.others.button.text()
 
 
 def test_the_cards_follow_the_series(

@@ -1,0 +1,145 @@
+"""Programs that the viewing benchmark starts in processes of their own; each prints one line of JSON.
+
+`bare`: a PySide6 window with one VTK view. `medview`: the window of the program. `open FOLDER`: how many slices of a
+series had been read when its first one was on screen, and what the idle window does afterwards.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QCoreApplication, QEventLoop
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+if TYPE_CHECKING:
+    from medview.ui.main_window import MainWindow
+    from medview.workstation.station import Workstation
+
+_IDLE_S = 3.0
+
+
+def bare() -> dict[str, float | bool]:
+    """Seconds from the start of the process to the first frame of a bare window."""
+    import vtkmodules.vtkRenderingOpenGL2  # noqa: F401 - gives the classes below their body
+    from PySide6.QtWidgets import QApplication, QMainWindow
+    from vtkmodules.vtkRenderingCore import vtkRenderer
+
+    from medview.ui.gl_widget import GLWidget, use_core_profile
+
+    use_core_profile()
+    app = QApplication([])
+    window = QMainWindow()
+    view = GLWidget(vtkRenderer())
+    window.setCentralWidget(view)
+    window.resize(1500, 900)
+    window.show()
+    _until(app, lambda: view.frames > 0)
+    return {"seconds": _age(), "torch": "torch" in sys.modules}
+
+
+def medview() -> dict[str, float | bool]:
+    """Seconds from the start of the process to the first picture of the program's window."""
+    window, _, app = _window(Path(tempfile.mkdtemp()))
+
+    window.show()
+    _until(app, lambda: window.windowHandle().isExposed())
+    app.processEvents()
+    return {"seconds": _age(), "torch": "torch" in sys.modules}
+
+
+def opening(folder: Path) -> dict[str, float | bool]:
+    """Slices read when the first one was drawn; then frames and processor time of the idle window."""
+    from medview.core.case import CaseChange, SlicesArrived, VolumeComplete
+    from medview.ui.reading_room import ReadingRoom
+    from medview.workstation.view_state import ViewName
+    from medview.workstation.workspace import CaseOpened, WorkspaceChange
+
+    window, station, app = _window(Path(tempfile.mkdtemp()))
+    window.show()
+    room = window.findChild(ReadingRoom)
+    assert isinstance(room, ReadingRoom)
+    view = room.grid[ViewName.AXIAL].gl
+    read = {"slices": 0, "at first frame": -1, "complete": 0}
+
+    def heard(change: CaseChange) -> None:
+        if isinstance(change, SlicesArrived):
+            read["slices"] += change.stop - change.start
+        read["complete"] += isinstance(change, VolumeComplete)
+
+    def listen(change: WorkspaceChange) -> None:
+        if isinstance(change, CaseOpened):
+            station.workspace.cases[-1].changed.connect(heard)
+
+    station.workspace.changed.connect(listen)
+    window.open_paths([folder])
+
+    def on_screen() -> bool:
+        if read["at first frame"] < 0 and view.frames > 0 and station.workspace.active_volume is not None:
+            read["at first frame"] = read["slices"]
+        return read["complete"] > 0 and not station.jobs.open_jobs
+
+    _until(app, on_screen)
+    _settle(app, 2.0)
+    frames, busy = sum(viewport.gl.frames for viewport in room.grid), time.process_time()
+    _settle(app, _IDLE_S)
+    idle = {
+        "frames": sum(viewport.gl.frames for viewport in room.grid) - frames,
+        "processor": (time.process_time() - busy) / _IDLE_S,
+    }
+    window.close()
+    return {"slices": float(read["at first frame"]), **idle}
+
+
+def _window(home: Path) -> tuple[MainWindow, Workstation, QCoreApplication]:
+    # These imports are part of what is measured.
+    from medview.app import application
+    from medview.ui.main_window import MainWindow
+    from medview.ui.qt_main_queue import QtMainQueue
+    from medview.ui.theme import DARK, apply_theme
+    from medview.workstation.station import Workstation
+
+    app = application()
+    apply_theme(app, DARK)
+    station = Workstation(home)
+    window = MainWindow(station, lambda _settings: None)
+    QtMainQueue(station.queue, window)
+    return window, station, app
+
+
+def _until(app: QCoreApplication, done: Callable[[], bool]) -> None:
+    while not done():
+        app.processEvents(QEventLoop.ProcessEventsFlag.AllEvents, 5)
+
+
+def _settle(app: QCoreApplication, seconds: float) -> None:
+    """Wait as an idle program does: asleep until something happens."""
+    from PySide6.QtCore import QTimer
+
+    loop = QEventLoop()
+    QTimer.singleShot(round(seconds * 1000), loop.quit)
+    loop.exec()
+
+
+def _age() -> float:
+    """Seconds since this process was started (Linux)."""
+    with Path("/proc/self/stat").open(encoding="ascii") as stat:
+        ticks = int(stat.read().rsplit(")", 1)[1].split()[19])
+    with Path("/proc/uptime").open(encoding="ascii") as uptime:
+        return float(uptime.read().split()[0]) - ticks / os.sysconf("SC_CLK_TCK")
+
+
+if __name__ == "__main__":
+    kind, *rest = sys.argv[1:]
+    result = {"bare": bare, "medview": medview}[kind]() if kind != "open" else opening(Path(rest[0]))
+    sys.stdout.write(json.dumps(result) + "\n")
+    sys.stdout.flush()
+    os._exit(0)
