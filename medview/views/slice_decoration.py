@@ -57,6 +57,7 @@ class SliceDecoration:
         self._cross = {other: ScreenLines(PLANE_COLORS[other], 0.75) for other in others}
         self._bar_ground = ScreenLines((0, 0, 0), 0.6)
         self._bar = ScreenLines(TEXT_COLOR)
+        self._bar.actor.SetLayerNumber(1)
         self._bar_text = ScreenText("center", "bottom", TEXT_COLOR)
         self._corners = (
             ScreenText("left", "top", TEXT_COLOR),

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from medview.api import Mask, Spacing, components, dilate, largest, opened
+from medview.api import Mask, Spacing, components, dilate, erode, largest, opened
 
 Floats = NDArray[np.float32]
 
@@ -21,6 +21,7 @@ _PURE_AIR_MARGIN_HU = 45.0
 _SMALL_POCKET_MM2 = 150.0
 _LEAST_PIECE_ML = 12.0
 _LEAST_LUNG_ML = 100.0
+_BESIDE_LUNG_MM = 15.0
 _GAS_SHARE = 0.6
 _TISSUE_HU = -300.0
 _THINNEST_BODY_MM = 5.0
@@ -106,12 +107,19 @@ def _lungs(values: Floats, inside: Mask, gas_below: float, spacing_mm: Spacing) 
     labels, sizes = components(inside)
     if sizes.size == 0:
         return np.zeros_like(inside)
-    gas = np.bincount(labels[values < gas_below], minlength=sizes.size + 1)[1:]
+    # Of small pieces much is border, where gas and wall share a voxel: their cores tell gas from lung.
+    core = erode(inside, max(spacing_mm), spacing_mm)
+    core_sizes = np.bincount(labels[core], minlength=sizes.size + 1)[1:]
+    gas = np.bincount(labels[core & (values < gas_below)], minlength=sizes.size + 1)[1:]
     volume_ml = sizes * voxel_ml
-    lung = (gas < _GAS_SHARE * sizes) & (volume_ml >= _LEAST_PIECE_ML)
+    lung = (core_sizes > 0) & (gas < _GAS_SHARE * core_sizes) & (volume_ml >= _LEAST_PIECE_ML)
     lung &= _walled_share(values, labels, sizes.size, spacing_mm) >= _LEAST_WALLED
-    if not (lung & (volume_ml >= _LEAST_LUNG_ML)).any():
+    whole = lung & (volume_ml >= _LEAST_LUNG_ML)
+    if not whole.any():
         return np.zeros_like(inside)
+    # A small piece is a part of a lung that lies next to it; one that lies apart is in the gut.
+    beside = dilate(np.concatenate([[False], whole])[labels], _BESIDE_LUNG_MM, spacing_mm)
+    lung &= whole | (np.bincount(labels[beside], minlength=sizes.size + 1)[1:] > 0)
     found: Mask = np.concatenate([[False], lung])[labels]
     return found
 

@@ -98,7 +98,7 @@ def _title_of(child: subprocess.Popen[str], seconds: float) -> str:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and child.poll() is None:
         found = subprocess.run(
-            ["xdotool", "search", "--onlyvisible", "--pid", str(child.pid), "getwindowname"],
+            ["xdotool", "search", "--all", "--onlyvisible", "--pid", str(child.pid), "--name", "MedView", "getwindowname"],
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         if found.stdout.strip():

@@ -71,6 +71,15 @@ def test_lungs_and_airways_of_the_phantom(answer: SegmentationResult, phantom: P
     assert [segment.name for segment in answer.segments] == ["Left lung", "Right lung", "Trachea and main bronchi"]
 
 
+def test_gas_in_the_gut_is_no_lung(answer: SegmentationResult, phantom: Phantom) -> None:
+    """The phantom has pockets of gas below its lungs: nothing is found far from the true lungs."""
+    near = np.argwhere(np.isin(_truth(phantom), (LEFT, RIGHT)))
+    low, high = near.min(axis=0) - 5, near.max(axis=0) + 6
+    beyond = np.isin(answer.labels, (LEFT, RIGHT))
+    beyond[tuple(slice(max(0, a), b) for a, b in zip(low, high, strict=True))] = False
+    assert not beyond.any()
+
+
 def test_the_order_of_storage_does_not_matter(
     plugin: PluginRecord, phantom: Phantom, answer: SegmentationResult
 ) -> None:
