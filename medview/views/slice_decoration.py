@@ -139,7 +139,9 @@ class SliceDecoration:
         left, right, tick = middle - bar.pixels / 2, middle + bar.pixels / 2, 4 * scale
         line = [(left, base + tick), (left, base), (right, base), (right, base + tick)]
         width = max(1, round(1.5 * scale))
-        self._bar_ground.draw([line], width + max(2, round(2 * scale)))
+        # Many OpenGL drivers draw no lines thicker than a pixel: the ground is the line, moved to every side.
+        moves = [(dx, dy) for dx in (-width, 0, width) for dy in (-width, 0, width) if dx or dy]
+        self._bar_ground.draw([[(x + dx, y + dy) for x, y in line] for dx, dy in moves], width)
         self._bar.draw([line], width)
         self._bar_text.draw([bar.text.render(translate)], (middle, base + 5 * scale), 12 * scale)
 

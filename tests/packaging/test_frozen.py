@@ -97,10 +97,8 @@ def test_the_window_opens_on_the_sample_study(program: Path, bare: dict[str, str
 def _title_of(child: subprocess.Popen[str], seconds: float) -> str:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and child.poll() is None:
-        found = subprocess.run(
-            ["xdotool", "search", "--all", "--onlyvisible", "--pid", str(child.pid), "--name", "MedView", "getwindowname"],
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
+        asked = ("--all", "--onlyvisible", "--pid", str(child.pid), "--name", "MedView", "getwindowname")
+        found = subprocess.run(["xdotool", "search", *asked], capture_output=True, text=True, check=False)
         if found.stdout.strip():
             return found.stdout
         time.sleep(0.5)
