@@ -14,20 +14,23 @@ _SAMPLES = 200_000
 _LOW_PERCENT, _HIGH_PERCENT = 0.5, 99.5
 _BODY_SHARE = 0.05
 _LEAST_BODY = 0.01
+_LEAST_GREYS = 0.3
+"""The share of the greys that an image without a unit has to use in its stored window."""
 
 
 def initial_window(volume: Volume, slices: slice = slice(None)) -> Window:
     """The window that a reader would choose to begin with.
 
-    The one stored with the image, unless it would show nothing of it; for Hounsfield units soft tissue; for everything
-    else from black air to the brightest half per cent of the body.
+    The one stored with the image, unless it would show nothing of it or, where values have no unit, only a dark or pale
+    blur: windows are inherited from other images. Else for Hounsfield units soft tissue; for everything else from black
+    air to the brightest half per cent of the body.
 
     Args:
         volume: The volume.
         slices: The slices along k that hold their values; all by default.
     """
     sample = _sample(volume.voxels[slices])
-    stored = next((window for window in volume.windows if _shows_something(window, sample)), None)
+    stored = next((window for window in volume.windows if _shows(window, sample, volume.unit)), None)
     if stored is not None:
         return stored
     if volume.unit == "HU":
@@ -56,6 +59,10 @@ def _sample(voxels: NDArray[Any]) -> NDArray[Any]:
     return flat[:: max(1, flat.size // _SAMPLES) | 1]
 
 
-def _shows_something(window: Window, sample: NDArray[Any]) -> bool:
+def _shows(window: Window, sample: NDArray[Any], unit: str) -> bool:
+    """Whether the image is seen in a window; in HU a narrow or a far window may be meant, and any overlap will do."""
     low, high = np.percentile(sample, (1, 99.9))
-    return window.width > 0 and window.lower < high and window.upper > low
+    if window.width <= 0 or window.lower >= high or window.upper <= low:
+        return False
+    greys = (min(high, window.upper) - max(low, window.lower)) / window.width
+    return unit == "HU" or high <= low or greys >= _LEAST_GREYS

@@ -49,3 +49,17 @@ def test_an_empty_image_still_has_a_window(value: int, small_phantom: Phantom) -
     voxels = np.full((40, 64, 64), value, np.int16)
     window = initial_window(replace(small_phantom.volume, voxels=voxels, windows=(), unit=""))
     assert window.width > 0
+
+
+def test_a_stored_window_that_leaves_mr_in_the_dark_is_passed_over(small_phantom: Phantom) -> None:
+    rng = np.random.default_rng(0)
+    voxels = rng.integers(0, 150, small_phantom.volume.voxels.shape).astype(np.int16)
+    mr = replace(small_phantom.volume, voxels=voxels, unit="", modality=Modality.MR, windows=(Window(470, 950),))
+    window = initial_window(mr)
+    assert window.lower < 20
+    assert 100 < window.upper < 170
+
+
+def test_a_far_window_of_a_ct_is_meant(small_phantom: Phantom) -> None:
+    ct = replace(small_phantom.volume, windows=(Window(600, 2800),))
+    assert initial_window(ct) == Window(600, 2800)
