@@ -57,7 +57,6 @@ class SliceDecoration:
         self._cross = {other: ScreenLines(PLANE_COLORS[other], 0.75) for other in others}
         self._bar_ground = ScreenLines((0, 0, 0), 0.6)
         self._bar = ScreenLines(TEXT_COLOR)
-        self._bar.actor.SetLayerNumber(1)
         self._bar_text = ScreenText("center", "bottom", TEXT_COLOR)
         self._corners = (
             ScreenText("left", "top", TEXT_COLOR),
@@ -139,9 +138,18 @@ class SliceDecoration:
         left, right, tick = middle - bar.pixels / 2, middle + bar.pixels / 2, 4 * scale
         line = [(left, base + tick), (left, base), (right, base), (right, base + tick)]
         width = max(1, round(1.5 * scale))
-        # Many OpenGL drivers draw no lines thicker than a pixel: the ground is the line, moved to every side.
-        moves = [(dx, dy) for dx in (-width, 0, width) for dy in (-width, 0, width) if dx or dy]
-        self._bar_ground.draw([[(x + dx, y + dy) for x, y in line] for dx, dy in moves], width)
+        # A dark line around it: many OpenGL drivers draw no lines thicker than a pixel, to lie behind.
+        out, top = float(width), base + tick + width
+        self._bar_ground.draw(
+            [
+                [
+                    *((left - out, top), (left - out, base - out), (right + out, base - out), (right + out, top)),
+                    *((right - out, top), (right - out, base + out), (left + out, base + out), (left + out, top)),
+                    (left - out, top),
+                ]
+            ],
+            width,
+        )
         self._bar.draw([line], width)
         self._bar_text.draw([bar.text.render(translate)], (middle, base + 5 * scale), 12 * scale)
 
