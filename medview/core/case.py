@@ -29,16 +29,38 @@ class Severity(StrEnum):
     REFUSED = "refused"
 
 
+class Use(StrEnum):
+    """What a series may be good for."""
+
+    MEASURE = "measure"
+    VOLUME = "volume"
+    ANALYSE = "analyse"
+    EXPORT = "export"
+
+
 @dataclass(frozen=True, slots=True)
 class Remark:
     """Something about a series that its reader should know.
 
-    `code` is a stable name for programs, as "missing-slices"; `text` is for people.
+    Attributes:
+        severity: How much it matters.
+        code: A stable name for programs, as "missing-slices".
+        text: The sentence for people.
+        unsafe_for: What the series should not be used for without care because of it.
     """
 
     severity: Severity
     code: str
     text: Text
+    unsafe_for: frozenset[Use] = frozenset()
+
+
+class SeriesKind(StrEnum):
+    """What a series shows: slices of one grid in the patient, pictures without a place in it, or words."""
+
+    VOLUME = "volume"
+    PICTURES = "pictures"
+    DOCUMENT = "document"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +91,8 @@ class Series:
     """What is known of a series before its pixels are read.
 
     Attributes:
-        uid: DICOM (0020,000E); for a bare image file a stable name made from its path.
+        uid: DICOM (0020,000E); for a bare image file a stable name made from its path. Where one DICOM series holds
+            several stacks of slices, the further ones have "#2", "#3", ... behind it: see `instance_uid`.
         study: The study that it belongs to.
         modality: What made it.
         description: The series description, or the file's name.
@@ -80,6 +103,10 @@ class Series:
         geometry: The grid it will load to; None when it cannot be loaded as a volume.
         remarks: What the reader should know; a `REFUSED` one says why it cannot be opened.
         acquisition: Facts for the corner of a picture, as ("kV", "120"), ("mAs", "80"), ("TR", "2300").
+        kind: What it shows.
+        phases: What each of its volumes is where there are several on one grid (times, echoes, b-values), in the order
+            in which they are played; empty where there is one.
+        frame_ms: Time between two pictures of a cine, or two phases; None when it is not told.
     """
 
     uid: str
@@ -93,6 +120,18 @@ class Series:
     geometry: Geometry | None
     remarks: tuple[Remark, ...] = ()
     acquisition: tuple[tuple[str, str], ...] = ()
+    kind: SeriesKind = SeriesKind.VOLUME
+    phases: tuple[Text, ...] = ()
+    frame_ms: float | None = None
+
+    @property
+    def instance_uid(self) -> str:
+        """DICOM (0020,000E) alone: what its files say, whichever stack of theirs this is."""
+        return self.uid.partition("#")[0]
+
+    def unsafe_for(self, use: Use) -> Remark | None:
+        """Why it should not be used for something without care; None when nothing is known against it."""
+        return next((remark for remark in self.remarks if use in remark.unsafe_for), None)
 
     @property
     def refusal(self) -> Remark | None:
@@ -222,9 +261,10 @@ class Case:
         """The series with this UID."""
         return self._series.get(uid)
 
-    def volume_of_series(self, uid: str) -> Volume | None:
-        """The volume that was loaded from a series."""
-        return next((held.volume for held in self._held.values() if held.volume.series_uid == uid), None)
+    def volume_of_series(self, uid: str, phase: int = 0) -> Volume | None:
+        """The volume that was loaded from a series; of a 4D series, the one of a phase."""
+        volumes = (held.volume for held in self._held.values())
+        return next((one for one in volumes if (one.series_uid, one.phase) == (uid, phase)), None)
 
     def volume_under(self, segmentation_id: SegmentationId) -> Volume:
         """The volume that a segmentation lies on."""

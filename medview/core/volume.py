@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medview.core.geometry import Geometry
+from medview.core.text import Text
 
 VolumeId = NewType("VolumeId", str)
 
@@ -73,6 +74,12 @@ class Volume:
         series_uid: DICOM (0020,000E), or a stable name made from the file.
         description: The series description.
         windows: Windows stored with the image, the preferred one first.
+        phase: Which volume of its series it is, where a series has several on one grid.
+        colors: (k, j, i, 3) uint8, sRGB, C-contiguous, read-only, of a picture in colour; `voxels` then hold its
+            brightness. None for grey images.
+        is_spatial: Whether voxels have a place in the patient. The pictures of a cine have none: they follow each other
+            along k, and only the plane of the picture means something.
+        caution: What a measurement on it has to say beside its number; None when its grid is safe.
     """
 
     id: VolumeId
@@ -83,6 +90,10 @@ class Volume:
     series_uid: str
     description: str = ""
     windows: tuple[Window, ...] = ()
+    phase: int = 0
+    colors: NDArray[np.uint8] | None = None
+    is_spatial: bool = True
+    caution: Text | None = None
 
     def __post_init__(self) -> None:
         if self.voxels.shape != self.geometry.shape:
@@ -91,6 +102,12 @@ class Volume:
             raise ValueError("Voxels must be C-contiguous.")
         if self.voxels.dtype not in (np.int16, np.uint16, np.int32, np.float32):
             raise ValueError(f"Voxels of type {self.voxels.dtype} are not used.")
+        if self.colors is not None:
+            if self.colors.shape != (*self.voxels.shape, 3) or self.colors.dtype != np.uint8:
+                raise ValueError(f"The colours {self.colors.shape} do not fit the voxels {self.voxels.shape}.")
+            colors = self.colors.view()
+            colors.flags.writeable = False
+            object.__setattr__(self, "colors", colors)
         shown = self.voxels.view()
         shown.flags.writeable = False
         object.__setattr__(self, "voxels", shown)

@@ -12,18 +12,19 @@ from pydicom.uid import UID, ExplicitVRBigEndian, JPEGExtended12Bit
 
 from medview.core.errors import UnreadableFileError
 from medview.core.text import Text
+from medview.formats.dicom_frames import Frame
 from medview.formats.dicom_header import Header
 from medview.formats.raw_elements import Storage
 
 
-def is_hounsfield(header: Header) -> bool:
+def is_hounsfield(frame: Frame) -> bool:
     """Whether the values are Hounsfield units: CT with a rescale, unless it says that they are something else."""
-    return header.modality == "CT" and header.has_rescale and header.rescale_type in ("", "HU")
+    return frame.header.modality == "CT" and frame.header.has_rescale and frame.rescale_type in ("", "HU")
 
 
-def is_inverted(header: Header) -> bool:
+def is_inverted(frame: Frame) -> bool:
     """Whether values are turned round, so that larger is brighter: MONOCHROME1 whose values are no measurement."""
-    return header.photometric == "MONOCHROME1" and not is_hounsfield(header)
+    return frame.header.photometric == "MONOCHROME1" and not is_hounsfield(frame)
 
 
 def stored_range(header: Header) -> tuple[int, int]:
@@ -33,41 +34,42 @@ def stored_range(header: Header) -> tuple[int, int]:
     return 0, (1 << header.bits_stored) - 1
 
 
-def values_range(header: Header) -> tuple[float, float]:
+def values_range(frame: Frame) -> tuple[float, float]:
     """The smallest and the largest value that the image can hold after rescaling."""
-    low, high = (header.slope * value + header.intercept for value in stored_range(header))
+    low, high = (frame.slope * value + frame.intercept for value in stored_range(frame.header))
     return min(low, high), max(low, high)
 
 
-def read_slice(header: Header, out: NDArray[Any]) -> None:
+def read_slice(frame: Frame, out: NDArray[Any]) -> None:
     """Read one image.
 
     Args:
-        header: The image; grey, one frame.
+        frame: The image; grey, alone in its file.
         out: (j, i), C-contiguous; gets the values: rescaled, and turned round where `is_inverted`.
 
     Raises:
         UnreadableFileError: The pixels are damaged or missing.
     """
-    if not _read_in_place(header, out):
-        _put(header, _stored(header), out)
+    if not _read_in_place(frame, out):
+        _put(frame, _stored(frame), out)
 
 
-def _read_in_place(header: Header, out: NDArray[Any]) -> bool:
+def _read_in_place(frame: Frame, out: NDArray[Any]) -> bool:
     """The fast way: 16-bit pixels go from the file into `out`, and need at most a number added."""
+    header = frame.header
     if not (
         _is_native(header)
         and header.bits_allocated == 16
         and header.transfer_syntax != ExplicitVRBigEndian
-        and header.slope == 1
-        and not is_inverted(header)
+        and frame.slope == 1
+        and not is_inverted(frame)
         and out.dtype in (np.int16, np.uint16)
     ):
         return False
     pixels = out.view(np.int16 if header.is_signed else np.uint16)
     _read_bytes(header, pixels)
     _strip(header, pixels)
-    intercept = int(header.intercept)
+    intercept = int(frame.intercept)
     if not intercept and pixels.dtype == out.dtype:
         return True
     limits = np.iinfo(out.dtype)
@@ -78,8 +80,9 @@ def _read_in_place(header: Header, out: NDArray[Any]) -> bool:
     return True
 
 
-def _stored(header: Header) -> NDArray[Any]:
+def _stored(frame: Frame) -> NDArray[Any]:
     """(j, i) stored values of any image that MedView opens."""
+    header = frame.header
     if _is_native(header) and header.bits_allocated in (8, 16):
         is_big = header.transfer_syntax == ExplicitVRBigEndian
         if not (is_big and header.bits_allocated == 8):
@@ -90,7 +93,7 @@ def _stored(header: Header) -> NDArray[Any]:
             _strip(header, pixels)
             return pixels
     try:
-        decoded = _decoded(header)
+        decoded = _decoded(frame)
     except Exception as error:  # decoders raise anything on damaged pixels
         raise UnreadableFileError(
             Text.of(
@@ -105,26 +108,27 @@ def _stored(header: Header) -> NDArray[Any]:
     return decoded
 
 
-def _decoded(header: Header) -> NDArray[Any]:
+def _decoded(frame: Frame) -> NDArray[Any]:
     """(j, i) stored values, through pydicom's decoders; of 12-bit JPEG, which none of them has, through ITK's."""
-    if header.transfer_syntax == JPEGExtended12Bit and header.bits_stored > 8 and not is_inverted(header):
+    header = frame.header
+    if header.transfer_syntax == JPEGExtended12Bit and header.bits_stored > 8 and not is_inverted(frame):
         import SimpleITK
 
         values = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(header.path))).reshape(header.rows, header.columns)
-        stored: NDArray[Any] = np.rint((values.astype(np.float64) - header.intercept) / header.slope).astype(np.int32)
+        stored: NDArray[Any] = np.rint((values.astype(np.float64) - frame.intercept) / frame.slope).astype(np.int32)
         return stored
     dataset = dcmread(header.path, force=True)
     dataset.file_meta.TransferSyntaxUID = UID(header.transfer_syntax)
     return pixel_array(dataset, raw=True)
 
 
-def _put(header: Header, stored: NDArray[Any], out: NDArray[Any]) -> None:
+def _put(frame: Frame, stored: NDArray[Any], out: NDArray[Any]) -> None:
     values = stored
-    if is_inverted(header):
-        low, high = stored_range(header)
+    if is_inverted(frame):
+        low, high = stored_range(frame.header)
         values = np.int32(low + high) - values.astype(np.int32)
-    if header.slope != 1 or header.intercept != 0:
-        values = values * header.slope + header.intercept
+    if frame.slope != 1 or frame.intercept != 0:
+        values = values * frame.slope + frame.intercept
     if np.issubdtype(out.dtype, np.integer):
         limits = np.iinfo(out.dtype)
         if values.min() < limits.min or values.max() > limits.max:

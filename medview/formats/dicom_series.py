@@ -19,6 +19,7 @@ from medview.core.geometry import Floats, Geometry
 from medview.core.text import Text
 from medview.core.volume import Modality
 from medview.formats import slice_stack
+from medview.formats.dicom_frames import Frame, frames_of
 from medview.formats.dicom_header import Header
 
 _GREY = frozenset({"MONOCHROME1", "MONOCHROME2"})
@@ -49,10 +50,20 @@ _SPACING_TOLERANCE = 1e-3
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DicomSeries:
-    """A series and its headers, in slice order as far as there is one."""
+    """A series and its images, in slice order as far as there is one.
+
+    Attributes:
+        facts: What the rest of the program knows of it.
+        frames: Its images.
+    """
 
     facts: Series
-    headers: tuple[Header, ...]
+    frames: tuple[Frame, ...]
+
+    @property
+    def headers(self) -> tuple[Header, ...]:
+        """The headers of its files."""
+        return tuple({id(frame.header): frame.header for frame in self.frames}.values())
 
 
 def group(headers: Iterable[Header]) -> tuple[DicomSeries, ...]:
@@ -70,11 +81,14 @@ def _by_number(header: Header) -> tuple[bool, int, str]:
 def _series(members: list[Header]) -> DicomSeries:
     unique, remarks = _without_copies(members)
     refusals = _kind_refusals(unique)
+    frames = [frame for header in unique for frame in frames_of(header)]
     geometry: Geometry | None = None
     if not refusals:
-        unique, refusals = _in_slice_order(unique)
+        refusals = _place_refusals(frames)
     if not refusals:
-        geometry, notes = _geometry(unique)
+        frames, refusals = _in_slice_order(frames)
+    if not refusals:
+        geometry, notes = _geometry(frames)
         remarks.extend(notes)
     first = unique[0]
     facts = Series(
@@ -84,13 +98,13 @@ def _series(members: list[Header]) -> DicomSeries:
         description=first.series_description,
         number=first.series_number,
         body_part=first.body_part,
-        files=tuple(header.path for header in unique),
+        files=tuple(dict.fromkeys(frame.header.path for frame in frames)),
         slices=sum(header.frames for header in unique),
         geometry=geometry,
         remarks=(*refusals, *remarks),
-        acquisition=unique[len(unique) // 2].facts,
+        acquisition=frames[len(frames) // 2].header.facts,
     )
-    return DicomSeries(facts, tuple(unique))
+    return DicomSeries(facts, tuple(frames))
 
 
 def _without_copies(members: list[Header]) -> tuple[list[Header], list[Remark]]:
@@ -117,7 +131,7 @@ def _kind_refusals(members: Sequence[Header]) -> list[Remark]:
     for code, applies, text in _KINDS:
         if any(applies(one) for one in members):
             return [_refused(code, text)]
-    return _place_refusals(members)
+    return []
 
 
 _Kind = tuple[str, Callable[[Header], bool], Text]
@@ -161,10 +175,10 @@ _KINDS: tuple[_Kind, ...] = (
 """What one image can be that is refused: code, test, sentence."""
 
 
-def _place_refusals(members: Sequence[Header]) -> list[Remark]:
+def _place_refusals(members: Sequence[Frame]) -> list[Remark]:
     first = members[0]
     if any(len(one.position) != 3 or len(one.orientation) != 6 for one in members):
-        if first.modality in _PROJECTIONS or len(members) == 1:
+        if first.header.modality in _PROJECTIONS or len(members) == 1:
             text = Text("It is a single picture without a place in the patient; MedView opens volumes only for now.")
             return [_refused("projection", text)]
         missing = sum(len(one.position) != 3 or len(one.orientation) != 6 for one in members)
@@ -188,13 +202,13 @@ def _place_refusals(members: Sequence[Header]) -> list[Remark]:
     return []
 
 
-def _in_slice_order(members: list[Header]) -> tuple[list[Header], list[Remark]]:
+def _in_slice_order(members: list[Frame]) -> tuple[list[Frame], list[Remark]]:
     axes = _axes(members[0])
     normal = np.cross(axes[0], axes[1])
     positions = np.array([one.position for one in members])
     order = np.argsort(positions @ normal, kind="stable")
     ordered = [members[index] for index in order]
-    numbers = [one.instance_number for one in ordered]
+    numbers = [one.header.instance_number for one in ordered]
     return ordered, slice_stack.judge(positions[order], axes, min(ordered[0].pixel_spacing), numbers)
 
 
@@ -215,19 +229,17 @@ def _orientations_text(axes: Floats) -> Text:
     )
 
 
-def _geometry(ordered: Sequence[Header]) -> tuple[Geometry, list[Remark]]:
+def _geometry(ordered: Sequence[Frame]) -> tuple[Geometry, list[Remark]]:
     """The grid of slices that `slice_stack.judge` has found regular."""
     first = ordered[0]
-    axes = _axes(first)
-    assert axes is not None
-    row, column = axes
+    row, column = _axes(first)
     normal = np.cross(row, column)
     remarks: list[Remark] = []
     if len(ordered) > 1:
         along = np.array([one.position for one in ordered]) @ normal
         step = float(along[-1] - along[0]) / (len(ordered) - 1)
     else:
-        step = first.spacing_between_slices or first.slice_thickness or 1.0
+        step = first.header.spacing_between_slices or first.header.slice_thickness or 1.0
         remarks.append(
             Remark(Severity.NOTE, "single-slice", Text("It is a single slice: there is nothing to see across it."))
         )
@@ -236,8 +248,8 @@ def _geometry(ordered: Sequence[Header]) -> tuple[Geometry, list[Remark]]:
     affine[:3, 1] = column * first.pixel_spacing[0]
     affine[:3, 2] = row * first.pixel_spacing[1]
     affine[:3, 3] = first.position
-    frames = {one.frame_of_reference_uid for one in ordered}
-    frame = frames.pop() if len(frames) == 1 else first.frame_of_reference_uid
+    frames = {one.header.frame_of_reference_uid for one in ordered}
+    frame = frames.pop() if len(frames) == 1 else first.header.frame_of_reference_uid
     return Geometry((len(ordered), first.rows, first.columns), affine, frame), remarks
 
 
@@ -247,9 +259,9 @@ def _has_right_angle(orientation: tuple[float, ...]) -> bool:
     return bool(np.abs(lengths - 1).max() <= _COSINE_TOLERANCE and abs(row @ column) <= _COSINE_TOLERANCE)
 
 
-def _axes(header: Header) -> Floats:
+def _axes(frame: Frame) -> Floats:
     """(2, 3): unit vectors along a row and along a column, made exactly perpendicular: cosines are often rounded."""
-    row, column = np.array(header.orientation, dtype=np.float64).reshape(2, 3)
+    row, column = np.array(frame.orientation, dtype=np.float64).reshape(2, 3)
     row = row / np.linalg.norm(row)
     column = column - (row @ column) * row
     axes: Floats = np.array([row, column / np.linalg.norm(column)])

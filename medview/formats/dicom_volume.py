@@ -19,7 +19,8 @@ from medview.core.errors import UnsupportedSeriesError
 from medview.core.progress import Progress
 from medview.core.text import Text
 from medview.core.volume import Volume, VolumeId, Window
-from medview.formats.dicom_header import Header, quiet_pydicom
+from medview.formats.dicom_frames import Frame
+from medview.formats.dicom_header import quiet_pydicom
 from medview.formats.dicom_pixels import is_hounsfield, is_inverted, read_slice, values_range
 from medview.formats.dicom_series import DicomSeries
 
@@ -59,7 +60,7 @@ def read(
     if geometry is None:
         refusal = series.facts.refusal
         raise UnsupportedSeriesError(refusal.text if refusal else "The series cannot be opened as a volume.")
-    headers = series.headers
+    frames = series.frames
     voxels: NDArray[Any] = np.full(geometry.shape, _AIR if _unit(series) == "HU" else 0, dtype=_voxel_type(series))
     volume = Volume(
         VolumeId(uuid.uuid4().hex),
@@ -69,21 +70,21 @@ def read(
         _unit(series),
         series.facts.uid,
         series.facts.description,
-        _windows(headers),
+        _windows(frames),
     )
-    first = len(headers) // 2 if first_slice is None else min(max(first_slice, 0), len(headers) - 1)
+    first = len(frames) // 2 if first_slice is None else min(max(first_slice, 0), len(frames) - 1)
     quiet_pydicom()
-    read_slice(headers[first], voxels[first])
+    read_slice(frames[first], voxels[first])
     if started is not None:
         started(volume)
     if arrived is not None:
         arrived(first, first + 1)
-    _read_others(headers, voxels, first, progress, arrived)
+    _read_others(frames, voxels, first, progress, arrived)
     return volume
 
 
 def _read_others(
-    headers: tuple[Header, ...],
+    frames: tuple[Frame, ...],
     voxels: NDArray[Any],
     first: int,
     progress: Progress,
@@ -91,13 +92,13 @@ def _read_others(
 ) -> None:
     """Read stretches of slices in threads: reading and decoding leave Python's lock."""
     done = 1
-    stretches = _outwards(first, len(headers))
+    stretches = _outwards(first, len(frames))
     threads = min(_MOST_THREADS, os.cpu_count() or 1)
 
     def read_stretch(start: int, stop: int) -> tuple[int, int]:
         for index in range(start, stop):
             progress.raise_if_cancelled()
-            read_slice(headers[index], voxels[index])
+            read_slice(frames[index], voxels[index])
         return start, stop
 
     with ThreadPoolExecutor(threads, thread_name_prefix="slices") as pool:
@@ -108,11 +109,11 @@ def _read_others(
                 if len(waiting) > threads:
                     done += _collect(waiting, arrived)
                     progress.raise_if_cancelled()
-                    progress.report(done / len(headers), Text.of("{n} of {all} slices", n=done, all=len(headers)))
+                    progress.report(done / len(frames), Text.of("{n} of {all} slices", n=done, all=len(frames)))
             while waiting:
                 done += _collect(waiting, arrived)
                 progress.raise_if_cancelled()
-                progress.report(done / len(headers), Text.of("{n} of {all} slices", n=done, all=len(headers)))
+                progress.report(done / len(frames), Text.of("{n} of {all} slices", n=done, all=len(frames)))
         finally:
             for future in waiting:
                 future.cancel()
@@ -151,12 +152,12 @@ def _voxel_type(series: DicomSeries) -> type[np.number[Any]]:
     Hounsfield units are the exception: 16-bit pixels with an intercept could reach beyond int16, but no tissue, metal
     or padding does; what lies beyond is cut to the limits of int16 (see `dicom_pixels.read_slice`).
     """
-    headers = series.headers
-    if any(not one.slope.is_integer() or not one.intercept.is_integer() for one in headers):
+    frames = series.frames
+    if any(not one.slope.is_integer() or not one.intercept.is_integer() for one in frames):
         return np.float32
-    if all(is_hounsfield(one) and one.slope == 1 for one in headers):
+    if all(is_hounsfield(one) and one.slope == 1 for one in frames):
         return np.int16
-    ranges = [values_range(one) for one in headers]
+    ranges = [values_range(one) for one in frames]
     low, high = min(low for low, _ in ranges), max(high for _, high in ranges)
     for candidate in (np.int16, np.uint16, np.int32):
         limits = np.iinfo(candidate)
@@ -166,16 +167,16 @@ def _voxel_type(series: DicomSeries) -> type[np.number[Any]]:
 
 
 def _unit(series: DicomSeries) -> str:
-    if all(is_hounsfield(one) for one in series.headers):
+    if all(is_hounsfield(one) for one in series.frames):
         return "HU"
-    units = {one.units for one in series.headers}
+    units = {one.header.units for one in series.frames}
     return "Bq/ml" if units == {"BQML"} else ""
 
 
-def _windows(headers: tuple[Header, ...]) -> tuple[Window, ...]:
+def _windows(frames: tuple[Frame, ...]) -> tuple[Window, ...]:
     """The windows of the middle slice; turned round with the values where these are."""
-    header = headers[len(headers) // 2]
-    if not is_inverted(header):
-        return header.windows
-    low, high = values_range(header)
-    return tuple(Window(low + high - window.center, window.width) for window in header.windows)
+    frame = frames[len(frames) // 2]
+    if not is_inverted(frame):
+        return frame.windows
+    low, high = values_range(frame)
+    return tuple(Window(low + high - window.center, window.width) for window in frame.windows)

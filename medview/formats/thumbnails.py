@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from medview.core.errors import MedViewError
 from medview.core.volume import Volume, Window
-from medview.formats.dicom_header import Header, quiet_pydicom
+from medview.formats.dicom_frames import Frame
+from medview.formats.dicom_header import quiet_pydicom
 from medview.formats.dicom_pixels import is_hounsfield, is_inverted, read_slice, values_range
 from medview.formats.dicom_series import DicomSeries
 
@@ -24,19 +25,20 @@ def of_series(series: DicomSeries) -> NDArray[np.uint8] | None:
 
     Never raises for damaged pixels: the list shows the series without a picture.
     """
-    header = series.headers[len(series.headers) // 2]
+    frame = series.frames[len(series.frames) // 2]
+    header = frame.header
     if header.pixels is None or header.pixels.is_float or header.frames != 1:
         return None
     if header.samples_per_pixel != 1 or header.photometric not in _GREY or header.bits_allocated not in (8, 16):
         return None
-    values = np.empty((header.rows, header.columns), dtype=np.float32)
+    values = np.empty((frame.rows, frame.columns), dtype=np.float32)
     quiet_pydicom()
     try:
-        read_slice(header, values)
+        read_slice(frame, values)
     except MedViewError:
         return None
-    spacing = header.pixel_spacing if len(header.pixel_spacing) == 2 and min(header.pixel_spacing) > 0 else (1.0, 1.0)
-    return _picture(values, (spacing[0], spacing[1]), _window(header))
+    spacing = frame.pixel_spacing if len(frame.pixel_spacing) == 2 and min(frame.pixel_spacing) > 0 else (1.0, 1.0)
+    return _picture(values, (spacing[0], spacing[1]), _window(frame))
 
 
 def of_volume(volume: Volume) -> NDArray[np.uint8]:
@@ -46,13 +48,13 @@ def of_volume(volume: Volume) -> NDArray[np.uint8]:
     return _picture(volume.voxels[volume.geometry.shape[0] // 2].astype(np.float32), (row_mm, column_mm), window)
 
 
-def _window(header: Header) -> Window | None:
-    if not header.windows:
-        return _SOFT_TISSUE if is_hounsfield(header) else None
-    window = header.windows[0]
-    if not is_inverted(header):
+def _window(frame: Frame) -> Window | None:
+    if not frame.windows:
+        return _SOFT_TISSUE if is_hounsfield(frame) else None
+    window = frame.windows[0]
+    if not is_inverted(frame):
         return window
-    low, high = values_range(header)
+    low, high = values_range(frame)
     return Window(low + high - window.center, window.width)
 
 

@@ -229,7 +229,7 @@ class Importing:
 
         def work(progress: Progress) -> Volume:
             if isinstance(source, DicomSeries):
-                first = len(source.headers) // 2
+                first = len(source.frames) // 2
                 return dicom_volume.read(
                     source,
                     progress,

@@ -26,6 +26,7 @@ from medview.core.geometry import Geometry
 from medview.core.progress import NoProgress
 from medview.core.volume import Modality, Volume, VolumeId, Window
 from medview.formats import dicom_files, dicom_series, dicom_volume
+from medview.formats.dicom_frames import frames_of
 from medview.formats.dicom_pixels import read_slice
 from medview.formats.dicom_series import DicomSeries
 from medview.formats.dicom_writer import SeriesOptions, write_series
@@ -280,7 +281,7 @@ def test_every_real_grey_image_equals_simpleitk(real_data: Path) -> None:
         if header.frames != 1 or header.samples_per_pixel != 1 or not header.photometric.startswith("MONOCHROME"):
             continue
         values = np.empty((header.rows, header.columns), dtype=np.float32)
-        read_slice(header, values)
+        read_slice(frames_of(header)[0], values)
         if header.path.name == "JLSL_08_07_0_1F.dcm":
             theirs = pydicom.dcmread(header.path).pixel_array
         else:
