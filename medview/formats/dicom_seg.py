@@ -21,10 +21,11 @@ from medview.core.errors import Cancelled, GridMismatchError, InputError, MedVie
 from medview.core.files import whole_file
 from medview.core.geometry import Geometry
 from medview.core.progress import NoProgress, PartOf, Progress
+from medview.core.proof import Proof
 from medview.core.segmentation import Code, Labels, Provenance, Segment, Segmentation
 from medview.core.text import Text
 from medview.core.volume import Volume
-from medview.formats.proof import Proof, prove_segmentation
+from medview.formats.proof import prove_segmentation
 from medview.formats.seg_reader import read, read_layers
 from medview.formats.seg_source import SourceImage, completed, images_on, outside
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +16,9 @@ from numpy.typing import NDArray
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
-from medview.core.errors import StorageError
 from medview.core.geometry import Geometry
 from medview.core.progress import NoProgress, Progress
+from medview.core.proof import Proof
 from medview.core.segmentation import Code, Labels, Segment
 from medview.core.text import Text
 
@@ -27,44 +26,6 @@ _SAME_PLACE_MM = 1e-2
 _OFF_GRID_VOXELS = 0.4
 _SAME_COLOR = 3
 """Steps of 0..255 that CIELab in 16 bits and back may cost."""
-
-
-@dataclass(frozen=True, slots=True)
-class Proof:
-    """What an independent reading of a file found.
-
-    Attributes:
-        path: The file, or the folder of files.
-        differences: What is not as it was meant to be; empty when everything is.
-    """
-
-    path: Path
-    differences: tuple[Text, ...] = ()
-
-    @property
-    def ok(self) -> bool:
-        """Whether the file holds what was meant to be written."""
-        return not self.differences
-
-    def require(self) -> Proof:
-        """The proof itself, when it holds.
-
-        Raises:
-            StorageError: The file differs from what was meant to be written.
-        """
-        if self.differences:
-            raise StorageError(
-                Text.of(
-                    "{name} was written wrongly: {difference}", name=self.path.name, difference=self.differences[0]
-                ),
-                "Nothing was saved. Choose another format, and keep the log for the makers of MedView.",
-            )
-        return self
-
-    @classmethod
-    def of_all(cls, path: Path, proofs: Sequence[Proof]) -> Proof:
-        """One proof of several files."""
-        return cls(path, tuple(difference for proof in proofs for difference in proof.differences))
 
 
 def prove_segmentation(

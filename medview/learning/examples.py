@@ -24,12 +24,11 @@ from pydantic import ValidationError
 from medview.core.errors import GridMismatchError, InputError, StorageError
 from medview.core.files import file_hash, flush, not_written, put_once, rename_folder, sweep, whole_folder, write_bytes
 from medview.core.progress import NoProgress, PartOf, Progress
+from medview.core.proof import Proof
 from medview.core.segmentation import Labels, Segment
 from medview.core.text import Text
 from medview.core.volume import Volume
-from medview.formats.dicom_seg import described_segments
 from medview.formats.image_files import read_labels, write_labels, write_volume
-from medview.formats.proof import Proof, prove_image, prove_labels
 from medview.learning.draft import Draft, example_of, image_hash, keyed_hash, storable
 from medview.learning.example_index import ExampleIndex
 from medview.learning.example_record import (
@@ -84,6 +83,8 @@ class ExampleStore:
             StorageError: The disk refuses, or a file did not read back as meant. Nothing half-written is left.
             Cancelled: The progress says so.
         """
+        from medview.formats.dicom_seg import described_segments
+
         progress = progress or NoProgress()
         segments = described_segments(draft.labels, draft.segments)
         if not segments:
@@ -190,6 +191,8 @@ class ExampleStore:
         return path.read_bytes()
 
     def _keep_image(self, volume: Volume, progress: Progress) -> tuple[str, FileRecord, Proof]:
+        from medview.formats.proof import prove_image
+
         digest = image_hash(volume)
         target = self.folder / "images" / digest
         hash_path = target / "image.sha256"
@@ -216,6 +219,8 @@ class ExampleStore:
         image_file: FileRecord,
         progress: Progress,
     ) -> tuple[Example, Proof]:
+        from medview.formats.proof import prove_labels
+
         origin = draft.provenance.model.plugin_id if draft.provenance.model else ""
         example_id = self._example_id(secret, draft, image, origin)
         home = self.folder / "examples" / example_id

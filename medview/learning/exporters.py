@@ -18,11 +18,10 @@ from typing import Any
 from medview.core.errors import InputError, StorageError
 from medview.core.files import file_hash, not_written, rename_folder, whole_folder, write_bytes
 from medview.core.progress import NoProgress, PartOf, Progress
+from medview.core.proof import Proof
 from medview.core.segmentation import Labels
 from medview.core.text import Text
-from medview.formats import dicom_seg
 from medview.formats.image_files import read_volume, write_labels
-from medview.formats.proof import Proof, prove_image, prove_labels
 from medview.learning.example_record import Example
 from medview.learning.examples import ExampleStore
 from medview.learning.label_numbers import LabelNumbers
@@ -140,6 +139,8 @@ class _Job:
 
     def put_image(self, example: Example, path: Path) -> None:
         """Copy an image and prove the copy."""
+        from medview.formats.proof import prove_image
+
         source = self.store.image_path(example)
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -154,6 +155,8 @@ class _Job:
 
     def put_labels(self, example: Example, path: Path, numbers: LabelNumbers | None = None) -> None:
         """Write labels, with other numbers if wanted, and prove them."""
+        from medview.formats.proof import prove_labels
+
         labels = self.labels(example)
         if numbers is not None:
             labels = numbers.applied(labels, example.segments)
@@ -193,6 +196,8 @@ def _damaged(example: Example) -> StorageError:
 
 
 def _dicom_seg(job: _Job) -> tuple[Text, ...]:
+    from medview.formats import dicom_seg
+
     skipped = []
     for number, example in enumerate(job.examples):
         progress = job.step(number)

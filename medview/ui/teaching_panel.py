@@ -24,8 +24,8 @@ from PySide6.QtWidgets import (
 )
 
 from medview.core.errors import MedViewError, StorageError
+from medview.core.proof import Proof
 from medview.core.text import Text
-from medview.formats.proof import Proof
 from medview.learning.example_record import Example
 from medview.learning.examples import Saved
 from medview.learning.exporters import Export, ExportKind, free_folder

@@ -15,7 +15,7 @@ from medview.core.progress import PartOf, Progress
 from medview.core.segmentation import Labels, Provenance, Segment
 from medview.core.text import Text
 from medview.core.volume import Volume
-from medview.formats import dicom_files, dicom_seg, dicom_series, dicom_volume, image_files
+from medview.formats import image_files
 from medview.learning.draft import Draft
 from medview.learning.example_record import Example
 from medview.learning.examples import Damage, ExampleStore, Saved
@@ -122,6 +122,8 @@ def _image(path: Path, series_uid: str | None, progress: Progress) -> tuple[Volu
     if path.is_file() and image_files.is_image_file(path):
         series = image_files.describe(path)
         return image_files.read_volume(path, progress), series.study, (path,)
+    from medview.formats import dicom_files, dicom_series, dicom_volume
+
     scan = dicom_files.scan([path], PartOf(progress, 0.0, 0.3))
     found = [one for one in dicom_series.group(scan.headers) if series_uid in (None, one.facts.uid)]
     usable = [one for one in found if one.facts.refusal is None and one.facts.geometry is not None]
@@ -142,6 +144,8 @@ def _labels(
     path: Path, geometry: Geometry, names: Sequence[str], progress: Progress
 ) -> tuple[Labels, tuple[Segment, ...], Provenance]:
     if not image_files.is_image_file(path):
+        from medview.formats import dicom_seg
+
         segmentation = dicom_seg.read(path, geometry, progress)
         return segmentation.labels, segmentation.segments, segmentation.provenance
     labels = labels_on(path, geometry)

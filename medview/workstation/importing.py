@@ -20,8 +20,7 @@ from medview.core.progress import Progress
 from medview.core.segmentation import Segmentation
 from medview.core.text import Text
 from medview.core.volume import Volume, VolumeId, Window
-from medview.formats import dicom_volume, image_files, thumbnails
-from medview.formats.dicom_series import DicomSeries
+from medview.formats import image_files
 from medview.workstation.jobs import Job, JobQueue, JobState, Lane
 from medview.workstation.main_queue import MainQueue
 from medview.workstation.searching import Found, Source, nothing_to_open, search
@@ -143,7 +142,7 @@ class Importing:
     def _new_drop(self, paths: Sequence[Path]) -> tuple[_Drop, Callable[[Progress], Found]]:
         """A drop, and the work that searches it in a job's thread and puts what it finds into the workspace."""
         drop = _Drop()
-        known = {uid: source.headers for uid, source in self._sources.items() if isinstance(source, DicomSeries)}
+        known = {uid: source.headers for uid, source in self._sources.items() if not isinstance(source, Path)}
         self._drops.append(drop)
         wanted = tuple(Path(path) for path in paths)
 
@@ -168,7 +167,7 @@ class Importing:
             if CaseId(facts.study.uid) in drop.closed:
                 continue
             case = self._workspace.case_of(facts.study)
-            if isinstance(source, DicomSeries) or facts.uid not in self._sources:
+            if not isinstance(source, Path) or facts.uid not in self._sources:
                 self._sources[facts.uid] = source
                 case.put_series(facts)
             drop.found.append(facts.uid)
@@ -190,11 +189,17 @@ class Importing:
             self.load(largest.uid)
 
     def _make_thumbnails(self, uids: Sequence[str]) -> None:
-        wanted = [(uid, source) for uid in uids if isinstance(source := self._sources.get(uid), DicomSeries)]
+        wanted = [
+            (uid, source)
+            for uid in uids
+            if (source := self._sources.get(uid)) is not None and not isinstance(source, Path)
+        ]
         if not wanted:
             return
 
         def work(progress: Progress) -> None:
+            from medview.formats import thumbnails
+
             for number, (uid, source) in enumerate(wanted):
                 progress.raise_if_cancelled()
                 progress.report(number / len(wanted))
@@ -228,7 +233,9 @@ class Importing:
             self._queue.post(lambda: self._arrived(load, start, stop))
 
         def work(progress: Progress) -> Volume:
-            if isinstance(source, DicomSeries):
+            if not isinstance(source, Path):
+                from medview.formats import dicom_volume
+
                 first = len(source.frames) // 2
                 return dicom_volume.read(
                     source,
@@ -259,6 +266,8 @@ class Importing:
     def _complete(self, load: _Load, volume: Volume) -> None:
         self._loads.pop(load.series_uid, None)
         load.case.complete_volume(volume.id)
+        from medview.formats import thumbnails
+
         source = self._sources.get(load.series_uid)
         facts = load.case.series_with(load.series_uid)
         if isinstance(source, Path) and facts is not None:
@@ -327,7 +336,7 @@ class Importing:
 
 
 def _case_id(uid: str, source: Source) -> CaseId:
-    return CaseId(source.facts.study.uid if isinstance(source, DicomSeries) else uid)
+    return CaseId(uid if isinstance(source, Path) else source.facts.study.uid)
 
 
 def _voxel_count(series: Series) -> int:

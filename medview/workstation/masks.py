@@ -11,11 +11,11 @@ from medview.catalog import terminology
 from medview.core.errors import GridMismatchError, InputError
 from medview.core.geometry import Geometry
 from medview.core.progress import Progress
+from medview.core.proof import Proof
 from medview.core.segmentation import Labels, Segment, Segmentation
 from medview.core.text import Text
 from medview.core.volume import Volume
-from medview.formats import dicom_seg, image_files, proof
-from medview.formats.proof import Proof
+from medview.formats import image_files
 
 _SAME_VOXEL = 0.05
 """How far, in voxels, the centres of two grids may be apart and still count as the same voxels."""
@@ -39,6 +39,8 @@ def read_mask(path: Path, volume: Volume, progress: Progress) -> Segmentation:
         InputError: It is damaged, no mask, or lies on another grid.
     """
     if is_dicom_name(path):
+        from medview.formats import dicom_seg
+
         return dicom_seg.read(path, volume.geometry, progress)
     onto = labels_on(path, volume.geometry)
     known = terminology.load()
@@ -84,6 +86,8 @@ def write_mask(
         InputError: A DICOM SEG is wanted and the series is not DICOM.
         StorageError: It could not be written, or did not read back as meant.
     """
+    from medview.formats import dicom_seg, proof
+
     if is_dicom_name(path):
         if not sources:
             raise InputError(

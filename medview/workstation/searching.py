@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 from medview.core.case import Reject, Series
 from medview.core.errors import InputError, MedViewError, UnreadableFileError, UnsupportedSeriesError
 from medview.core.progress import Progress
 from medview.core.text import Text
-from medview.formats import dicom_files, dicom_series, image_files
-from medview.formats.dicom_header import Header
-from medview.formats.dicom_series import DicomSeries
+from medview.formats import image_files
 
-Source = DicomSeries | Path
+if TYPE_CHECKING:
+    # pydicom comes with these; it is loaded by the first search, not before the window is up
+    from medview.formats.dicom_header import Header
+    from medview.formats.dicom_series import DicomSeries
+
+Source: TypeAlias = "DicomSeries | Path"
 """What a series is read from: DICOM headers in slice order, or an image file."""
 
 
@@ -48,6 +52,8 @@ def search(
     Raises:
         Cancelled: The progress says so.
     """
+    from medview.formats import dicom_files, dicom_series
+
     gathered: dict[str, dict[Path, Header]] = {}
 
     def found(batch: tuple[Header, ...]) -> None:

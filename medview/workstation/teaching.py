@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -17,7 +17,6 @@ from medview.core.progress import Progress
 from medview.core.segmentation import Labels, Segmentation, SegmentationId
 from medview.core.text import Text
 from medview.core.volume import Volume
-from medview.formats.dicom_series import DicomSeries
 from medview.learning.draft import Draft
 from medview.learning.example_record import Effort, Example
 from medview.learning.examples import ExampleStore, Saved
@@ -25,6 +24,9 @@ from medview.learning.exporters import Export, ExportKind, export
 from medview.workstation.edit_summary import EditSummary
 from medview.workstation.jobs import Job, JobQueue, Lane
 from medview.workstation.workspace import CaseOpened, Workspace, WorkspaceChange
+
+if TYPE_CHECKING:
+    from medview.formats.dicom_series import DicomSeries
 
 
 class Sources(Protocol):
@@ -169,10 +171,10 @@ class Teaching:
 
     def _files(self, case: Case, series_uid: str) -> tuple[Path, ...]:
         source = self._importing.source(series_uid)
-        if isinstance(source, DicomSeries):
-            return source.facts.files
-        if source is not None:
+        if isinstance(source, Path):
             return (source,)
+        if source is not None:
+            return source.facts.files
         series = case.series_with(series_uid)
         return series.files if series is not None else ()
 

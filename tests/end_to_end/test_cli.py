@@ -82,6 +82,16 @@ def test_help_loads_no_heavy_library(medview_home: Path) -> None:
     assert ended.returncode == 0, ended.stderr
 
 
+def test_the_window_comes_before_the_heavy_packages() -> None:
+    program = (
+        "import sys; import medview.app; import medview.ui.main_window\n"
+        "heavy = {'torch', 'monai', 'SimpleITK', 'pydicom', 'highdicom', 'pyqtgraph', 'qtawesome', 'nibabel'}\n"
+        "sys.exit(sorted(heavy & sys.modules.keys()) or 0)"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+
+
 def test_index_of_a_series(medview: Run, small_series_folder: Path, small_phantom: Phantom) -> None:
     report = _json(medview("index", small_series_folder, "--json"))
     (study,) = report["studies"]

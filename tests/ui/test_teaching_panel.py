@@ -12,9 +12,9 @@ from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
 from medview.core.geometry import Box
+from medview.core.proof import Proof
 from medview.core.segmentation import Segment, Segmentation
 from medview.core.text import Text
-from medview.formats.proof import Proof
 from medview.learning.examples import Saved
 from medview.learning.exporters import ExportKind
 from medview.ui.banner import Kind

@@ -14,9 +14,10 @@ from pydicom.dataset import Dataset
 
 from medview.core.errors import StorageError
 from medview.core.geometry import Geometry
+from medview.core.proof import Proof
 from medview.core.segmentation import Segment, Segmentation
 from medview.formats import dicom_seg
-from medview.formats.proof import Proof, prove_image, prove_labels, prove_segmentation
+from medview.formats.proof import prove_image, prove_labels, prove_segmentation
 from tests.support import source_series
 
 GRID = Geometry.from_parts((5, 16, 8), (2.5, 0.7, 0.8), (-31.5, 12.25, 700.5))
