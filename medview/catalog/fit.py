@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from medview.catalog.manifest import Extent, Input, PluginManifest
-from medview.core.case import Series
+from medview.core.case import Series, SeriesKind, Use
 from medview.core.geometry import Geometry
 from medview.core.planes import Plane, slice_plane
 from medview.core.text import Text
@@ -16,6 +16,7 @@ from medview.core.volume import Modality, Volume
 _TOLERANCE = 1.02
 """A grid may miss a limit of extent by two percent: voxels do not end where anatomy does."""
 
+_NO_VOLUME = (Text("It needs a volume, and these are pictures without a place in the patient."),)
 _DIRECTIONS = (Text("left to right"), Text("front to back"), Text("foot to head"))
 
 
@@ -35,8 +36,12 @@ class Fit:
 def fit_volume(manifest: PluginManifest, volume: Volume, *, body_part: str = "") -> Fit:
     """Whether a plugin suits a volume; `body_part` is what its series says, if anything."""
     wanted = manifest.input[0]
-    reasons = _modality(wanted, volume.modality) + _unit(wanted, volume.unit) + _grid(wanted, volume.geometry)
-    return Fit(False, reasons) if reasons else Fit(True, _body_part(wanted, body_part))
+    reasons = _modality(wanted, volume.modality) + _unit(wanted, volume.unit)
+    reasons += _grid(wanted, volume.geometry) if volume.is_spatial else _NO_VOLUME
+    if reasons:
+        return Fit(False, reasons)
+    doubt = (volume.caution,) if volume.caution is not None else ()
+    return Fit(True, doubt + _body_part(wanted, body_part))
 
 
 def fit_series(manifest: PluginManifest, series: Series) -> Fit:
@@ -45,9 +50,14 @@ def fit_series(manifest: PluginManifest, series: Series) -> Fit:
     reasons = _modality(wanted, series.modality)
     if series.refusal is not None:
         reasons += (series.refusal.text,)
+    elif series.kind is SeriesKind.PICTURES:
+        reasons += _NO_VOLUME
     elif series.geometry is not None:
         reasons += _grid(wanted, series.geometry)
-    return Fit(False, reasons) if reasons else Fit(True, _body_part(wanted, series.body_part))
+    if reasons:
+        return Fit(False, reasons)
+    doubt = series.unsafe_for(Use.ANALYSE)
+    return Fit(True, ((doubt.text,) if doubt is not None else ()) + _body_part(wanted, series.body_part))
 
 
 def extent_in_patient(geometry: Geometry) -> Extent:

@@ -22,7 +22,17 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from medview.core.case import Case, CaseChange, CaseId, Patient, SegmentationAdded, Series, Severity, SlicesArrived
+from medview.core.case import (
+    Case,
+    CaseChange,
+    CaseId,
+    Patient,
+    SegmentationAdded,
+    Series,
+    SeriesKind,
+    Severity,
+    SlicesArrived,
+)
 from medview.core.errors import MedViewError
 from medview.core.segmentation import LabelsChanged, Segmentation, SegmentationId, SegmentsChanged
 from medview.core.text import Text
@@ -45,6 +55,15 @@ class _Level(StrEnum):
     STUDY = "study"
     SERIES = "series"
     SEGMENTATION = "segmentation"
+
+
+def _count(series: Series) -> Text:
+    if series.kind is SeriesKind.PICTURES:
+        return Text.of("{count} pictures", count=series.slices)
+    if series.phases:
+        phases = len(series.phases)
+        return Text.of("{phases} x {count} slices", phases=phases, count=series.slices // phases)
+    return Text.of("{count} slices", count=series.slices)
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,7 +340,7 @@ class CasePanel(QWidget):
     def _series_row(self, case: Case, series: Series) -> Row:
         volume = self._station.workspace.active_volume
         modality = "" if series.modality is Modality.OTHER else series.modality.value
-        count = render(Text.of("{count} slices", count=series.slices))
+        count = render(_count(series))
         facts = " · ".join(part for part in (modality, count) if part)
         refusal = series.refusal
         if refusal is not None:

@@ -254,7 +254,8 @@ class CorrectionPanel(QWidget):
         if self._station.correction.is_painting:
             self._count.start()
             return
-        self.segments.show_volumes(segmentation)
+        volume = self._station.workspace.active_volume
+        self.segments.show_volumes(segmentation, volume.caution if volume is not None else None)
         self._write_state_line()
 
     def _write_state_line(self) -> None:

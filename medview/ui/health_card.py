@@ -6,7 +6,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QToolButton, QVBoxLayout, QWidget
 
-from medview.core.case import Series, Severity
+from medview.core.case import Series, Severity, Use
 from medview.ui.theme import STEP_PX, current_theme, icon, set_role
 from medview.ui.translation import render
 
@@ -64,6 +64,32 @@ class HealthCard(QFrame):
             self._lines.addWidget(_remark(words, None))
         for remark in series.remarks:
             self._lines.addWidget(_remark(render(remark.text), remark.severity))
+        if series.geometry is not None and series.refusal is None:
+            self._lines.addWidget(self._uses(series))
+
+    def _uses(self, series: Series) -> QWidget:
+        """One word for everything that a series may be used for, with a mark that says whether it is safe."""
+        words = {
+            Use.MEASURE: self.tr("Measure"),
+            Use.VOLUME: self.tr("3D"),
+            Use.ANALYSE: self.tr("Analyse"),
+            Use.EXPORT: self.tr("Export"),
+        }
+        line = QWidget()
+        layout = QHBoxLayout(line)
+        layout.setContentsMargins(0, STEP_PX, 0, 0)
+        layout.setSpacing(STEP_PX)
+        for use, word in words.items():
+            doubt = series.unsafe_for(use)
+            mark, name = QLabel(), QLabel(word)
+            mark.setPixmap(mark_icon(None if doubt is None else Severity.WARNING).pixmap(16, 16))
+            set_role(name, "quiet")
+            tip = self.tr("Safe for this") if doubt is None else render(doubt.text)
+            for label in (mark, name):
+                label.setToolTip(tip)
+                layout.addWidget(label)
+        layout.addStretch(1)
+        return line
 
 
 def mark_icon(severity: Severity | None) -> QIcon:

@@ -15,9 +15,10 @@ def millimetres(value: float) -> str:
     return f"{value:.1f} mm"
 
 
-def millilitres(value: float) -> str:
-    """One decimal below 10, none above."""
-    return f"{value:.1f} ml" if value < 10 else f"{value:,.0f} ml".replace(",", "\u202f")
+def millilitres(value: float, *, doubtful: bool = False) -> str:
+    """One decimal below 10, none above; a doubtful one says so itself, wherever it is read or copied to."""
+    number = f"{value:.1f} ml" if value < 10 else f"{value:,.0f} ml".replace(",", "\u202f")
+    return f"\u2248 {number} \u26a0" if doubtful else number
 
 
 def voxel_value(value: float, unit: str) -> str:
@@ -33,6 +34,11 @@ def patient_point(point: tuple[float, float, float]) -> str:
         side = letters(axis if value >= 0 else -axis)
         parts.append(f"{abs(value):.1f} {side}")
     return "  ".join(parts) + " mm"
+
+
+def picture_point(row: int, column: int) -> Text:
+    """A pixel of a picture that has no place in the patient, counted from 1."""
+    return Text.of("column {column}  row {row}", column=column + 1, row=row + 1)
 
 
 def time_left(seconds: float) -> Text:

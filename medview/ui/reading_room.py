@@ -19,6 +19,7 @@ from medview.views.slice_view import SliceView
 from medview.views.volume_view import VolumeView
 from medview.workstation.station import Workstation
 from medview.workstation.view_state import Mode, ViewChange, ViewName
+from medview.workstation.workspace import ActiveChanged, WorkspaceChange
 
 
 class ReadingRoom(QWidget):
@@ -75,6 +76,7 @@ class ReadingRoom(QWidget):
         self._quiet.timeout.connect(self._linked.stroke_ended)
         station.correction.changed.connect(self._correction_changed)
         station.viewing.changed.connect(self._viewing_changed)
+        station.workspace.changed.connect(self._workspace_changed)
         self._grid.set_active(station.viewing.state.active_view)
 
     @property
@@ -104,6 +106,8 @@ class ReadingRoom(QWidget):
 
     def next_view(self) -> None:
         """Give the keys to the next view that is shown."""
+        if self._shows_pictures:
+            return
         names = list(ViewName)
         state = self._station.viewing.state
         following = names[(names.index(state.active_view) + 1) % len(names)]
@@ -165,6 +169,18 @@ class ReadingRoom(QWidget):
                 if change.new.mode is not Mode.EDIT:
                     self._hands[name].leave()
 
+    @property
+    def _shows_pictures(self) -> bool:
+        """Whether there is one plane only: pictures have no place in the patient."""
+        volume = self._station.workspace.active_volume
+        return volume is not None and not volume.is_spatial
+
+    def _workspace_changed(self, change: WorkspaceChange) -> None:
+        if isinstance(change, ActiveChanged):
+            self._grid.show_only(ViewName.AXIAL if self._shows_pictures else None)
+            if self._shows_pictures:
+                self._activate(ViewName.AXIAL)
+
     def _correction_changed(self, _: None) -> None:
         if not self._station.correction.is_painting:
             self._quiet.start()
@@ -184,6 +200,5 @@ class ReadingRoom(QWidget):
         segmentation = self._station.workspace.active_segmentation
         segment = segmentation.segment(int(segmentation.labels[voxel])) if segmentation is not None else None
         value = float(volume.voxels[voxel])
-        self._probe(
-            Probe(view.point_at(pointer.x, pointer.y), value if np.isfinite(value) else None, volume.unit, segment)
-        )
+        point = view.point_at(pointer.x, pointer.y) if volume.is_spatial else None
+        self._probe(Probe(point, voxel[1:], value if np.isfinite(value) else None, volume.unit, segment))

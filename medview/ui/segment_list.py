@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from medview.core.errors import MedViewError
 from medview.core.segmentation import Color, Segmentation, SegmentationId
+from medview.core.text import Text
 from medview.ui.segment_row import SegmentRow
 from medview.workstation.correction import Correction
 from medview.workstation.view_state import Viewing
@@ -61,11 +62,11 @@ class SegmentList(QWidget):
         for label in [label for label in self.rows if label not in here]:
             self._drop(self.rows.pop(label))
 
-    def show_volumes(self, segmentation: Segmentation) -> None:
-        """Ask for the volumes, and show them."""
+    def show_volumes(self, segmentation: Segmentation, caution: Text | None) -> None:
+        """Ask for the volumes, and show them; `caution` says why no volume on this image can be trusted."""
         volumes = self._correction.volumes_ml(segmentation)
         for label, row in self.rows.items():
-            row.show_volume(volumes.get(label, 0.0))
+            row.show_volume(volumes.get(label, 0.0), caution)
 
     def _connect(self, row: SegmentRow, label: int) -> None:
         row.chosen.connect(partial(self._correction.select_segment, label))

@@ -108,6 +108,7 @@ class SegmentRow(QWidget):
         super().__init__(parent)
         self._segment = segment
         self._volume_ml = 0.0
+        self._caution: Text | None = None
         self._active = self._locked = False
         self._is_shown = True
         self.swatch = QToolButton()
@@ -146,10 +147,11 @@ class SegmentRow(QWidget):
             self._segment, self._active, self._is_shown, self._locked = state
             self._write()
 
-    def show_volume(self, volume_ml: float) -> None:
-        """Show how large it is."""
-        self._volume_ml = volume_ml
-        self.volume.setText(quantities.millilitres(volume_ml))
+    def show_volume(self, volume_ml: float, caution: Text | None = None) -> None:
+        """Show how large it is, and why that is doubtful if it is."""
+        self._volume_ml, self._caution = volume_ml, caution
+        self.volume.setText(quantities.millilitres(volume_ml, doubtful=caution is not None))
+        self.volume.setToolTip(render(caution) if caution is not None else "")
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """The segment in work has a ground and an edge of its own."""
@@ -199,7 +201,7 @@ class SegmentRow(QWidget):
         self.lock.setToolTip(
             self.tr("Unlock") if self._locked else self.tr("Lock: nothing paints over it or erases it")
         )
-        self.show_volume(self._volume_ml)
+        self.show_volume(self._volume_ml, self._caution)
 
     def _choose_color(self) -> None:
         old = QColor(*self._segment.color)

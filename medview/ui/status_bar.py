@@ -24,9 +24,18 @@ _PER_MILLE = 1000
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What lies under the mouse: the patient point, the value there, and the segment."""
+    """What lies under the mouse: the place, the value there, and the segment.
 
-    point: Point
+    Attributes:
+        point: In the patient, LPS, mm; None on a picture without a place in the patient.
+        pixel: Row and column.
+        value: The value; None where there is none.
+        unit: Of the value.
+        segment: The segment.
+    """
+
+    point: Point | None
+    pixel: tuple[int, int] = (0, 0)
     value: float | None = None
     unit: str = ""
     segment: Segment | None = None
@@ -94,7 +103,7 @@ class StatusBar(QStatusBar):
         if probe == self._probe:
             return
         self._probe = probe
-        self._point.setText(quantities.patient_point(probe.point) if probe else "")
+        self._point.setText(_place(probe) if probe else "")
         value = "" if probe is None or probe.value is None else quantities.voxel_value(probe.value, probe.unit)
         self._value.setText(value)
         segment = probe.segment if probe else None
@@ -150,6 +159,12 @@ class StatusBar(QStatusBar):
         if self._job is not None:
             self._job.cancel()
             self._show_work()
+
+
+def _place(probe: Probe) -> str:
+    if probe.point is None:
+        return render(quantities.picture_point(*probe.pixel))
+    return quantities.patient_point(probe.point)
 
 
 def job_line(job: Job[Any], others: int = 0) -> Text:

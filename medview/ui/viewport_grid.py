@@ -30,6 +30,7 @@ class ViewportGrid(QWidget):
         super().__init__(parent)
         self._arrangement = Arrangement.FOUR
         self._maximised: ViewName | None = None
+        self._only: ViewName | None = None
         self._large = ViewName.AXIAL
         self._viewports = {name: Viewport(name, on_press, self) for name in ViewName}
         self._layout = QGridLayout(self)
@@ -56,10 +57,13 @@ class ViewportGrid(QWidget):
 
     def maximise(self, name: ViewName | None) -> None:
         """Show one view alone, or with None all of them."""
-        if name != self._maximised:
-            self._maximised = name
-            for viewport in self:
-                viewport.setVisible(name is None or viewport.name is name)
+        self._maximised = name
+        self._show()
+
+    def show_only(self, name: ViewName | None) -> None:
+        """Leave out every view but one, because the others have nothing to show; None brings them back."""
+        self._only = name
+        self._show()
 
     def set_active(self, name: ViewName) -> None:
         """Frame the view that keys go to."""
@@ -70,6 +74,11 @@ class ViewportGrid(QWidget):
         """Give back the OpenGL resources of all views."""
         for viewport in self:
             viewport.close_gl()
+
+    def _show(self) -> None:
+        name = self._only or self._maximised
+        for viewport in self:
+            viewport.setVisible(name is None or viewport.name is name)
 
     def _place(self) -> None:
         for viewport in self:

@@ -76,9 +76,19 @@ def corner_text(series: Series | None, volume: Volume, window: Window, inverted:
     return Corners(
         top_left=_patient(series),
         top_right=_study(series),
-        bottom_left=(*_series(series, volume), *_slice(place), *_acquisition(series)),
+        bottom_left=(
+            *_series(series, volume),
+            *_phase(series, volume),
+            *(_slice(place) if volume.is_spatial else ()),
+            *_acquisition(series),
+        ),
         bottom_right=_display(window, inverted, volume, place),
     )
+
+
+def has_scale(volume: Volume) -> bool:
+    """Whether lengths on the screen mean something: pictures may come without the size of their pixels."""
+    return volume.is_spatial or volume.caution is None
 
 
 def edge_letters(right: Floats, up: Floats) -> EdgeLetters:
@@ -144,6 +154,13 @@ def _series(series: Series | None, volume: Volume) -> tuple[Text, ...]:
     return _lines("  ".join(part for part in (head, name) if part))
 
 
+def _phase(series: Series | None, volume: Volume) -> tuple[Text, ...]:
+    if series is None or volume.phase >= len(series.phases):
+        return ()
+    name, count = series.phases[volume.phase], len(series.phases)
+    return (Text.of("{phase}   {number} of {count}", phase=name, number=volume.phase + 1, count=count),)
+
+
 def _slice(place: SlicePlace) -> tuple[Text, ...]:
     position = position_text(place.plane, place.point)
     thickness = f"{place.thickness_mm:.1f}" if place.thickness_mm >= 0.095 else f"{place.thickness_mm:.2g}"
@@ -164,6 +181,7 @@ def _display(window: Window, inverted: bool, volume: Volume, place: SlicePlace) 
     else:
         values = Text.of("W {width}  L {center}{unit}", width=width, center=center, unit=unit)
     return (
+        *((volume.caution,) if volume.caution is not None else ()),
         values,
         Text.of("Zoom {percent} %", percent=f"{100 * place.zoom:.0f}"),
         Text.of("{number} / {count}", number=place.number, count=place.count),

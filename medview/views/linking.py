@@ -99,7 +99,8 @@ class LinkedViews:
         """Give a view what is active."""
         volume, case = self._workspace.active_volume, self._workspace.active_case
         if isinstance(view, VolumeView):
-            whole = volume if volume is not None and case is not None and case.is_complete(volume.id) else None
+            ready = volume is not None and case is not None and case.is_complete(volume.id)
+            whole = volume if ready and volume is not None and volume.is_spatial else None
             if view.volume is not whole:
                 view.show(whole)
             view.set_segmentation(self._workspace.active_segmentation if whole is not None else None)

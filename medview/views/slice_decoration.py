@@ -95,7 +95,7 @@ class SliceDecoration:
             self._frame.draw([rectangle((inset, inset), (width - inset, height - inset))], line)
 
     def draw_text(self, corners: Corners, camera: SliceCamera, scale: float, translate: Callable[[str], str]) -> None:
-        """The four blocks of text and the letters of the edges."""
+        """The four blocks of text."""
         width, height = camera.width, camera.height
         size = (_TEXT_PX if width >= _SMALL_WIDTH_PX * scale else _SMALL_TEXT_PX) * scale
         margin = _MARGIN_PX * scale
@@ -110,9 +110,13 @@ class SliceDecoration:
         for actor, block, place in zip(self._corners, blocks, places, strict=True):
             lines = [line.render(translate) for line in block[:most]]
             actor.draw(lines, place, size, width / 2 - 2.5 * margin)
-        self._draw_letters(camera, scale)
 
-    def _draw_letters(self, camera: SliceCamera, scale: float) -> None:
+    def draw_letters(self, camera: SliceCamera | None, scale: float) -> None:
+        """The patient's directions at the edges; None for a picture that has none."""
+        if camera is None:
+            for actor in self._letters:
+                actor.hide()
+            return
         size, margin = _LETTER_PX * scale, _MARGIN_PX * scale
         width, height = camera.width, camera.height
         edges = edge_letters(camera.right, camera.up)
@@ -126,10 +130,10 @@ class SliceDecoration:
         for actor in (*self._corners, *self._letters, self._bar_ground, self._bar, self._bar_text):
             actor.hide()
 
-    def draw_scale_bar(self, camera: SliceCamera, scale: float, translate: Callable[[str], str]) -> None:
-        """A bar of a round length above the bottom letter."""
-        bar = scale_bar(camera.mm_per_pixel, min(0.28 * camera.width, 260 * scale))
-        if bar is None:
+    def draw_scale_bar(self, camera: SliceCamera | None, scale: float, translate: Callable[[str], str]) -> None:
+        """A bar of a round length above the bottom letter; None where nobody knows how large things are."""
+        bar = scale_bar(camera.mm_per_pixel, min(0.28 * camera.width, 260 * scale)) if camera is not None else None
+        if camera is None or bar is None:
             self._bar_ground.hide()
             self._bar.hide()
             self._bar_text.hide()

@@ -16,7 +16,7 @@ from medview.core.geometry import Box, Floats, Geometry, Index, Point
 from medview.core.planes import Plane, SlicePlane, slice_plane
 from medview.core.segmentation import Color, Segmentation
 from medview.core.volume import Volume
-from medview.views.annotations import SlicePlace, corner_text
+from medview.views.annotations import SlicePlace, corner_text, has_scale
 from medview.views.overlay import LabelOverlay
 from medview.views.picking import SliceCamera
 from medview.views.screen_actors import Pixel
@@ -123,7 +123,7 @@ class SliceView:
             self._picture = _picture()
             self.renderer.AddViewProp(self._picture)
         else:
-            self._shared = share(volume.voxels, volume.geometry)
+            self._shared = share(volume.voxels if volume.colors is None else volume.colors, volume.geometry)
             self._picture.GetMapper().SetInputData(self._shared.image)
             self._picture.VisibilityOn()
             self._cut = slice_plane(volume.geometry, self.plane)
@@ -291,7 +291,11 @@ class SliceView:
         window, look = self._state.window, self._picture.GetProperty()
         look.SetColorLevel(window.center)
         look.SetColorWindow(window.width)
-        look.SetLookupTable(self._white_to_black if self._state.inverted else self._black_to_white)
+        if self._volume is not None and self._volume.colors is not None:
+            # The window brightens each of the three colours; a table would make them grey.
+            look.SetLookupTable(None)
+        else:
+            look.SetLookupTable(self._white_to_black if self._state.inverted else self._black_to_white)
         if self._state.interpolated:
             look.SetInterpolationTypeToLinear()
         else:
@@ -314,10 +318,11 @@ class SliceView:
         if state.annotations_shown:
             corners = corner_text(self._series, volume, state.window, state.inverted, self._place(volume))
             decoration.draw_text(corners, camera, self._scale, self._translate)
-            decoration.draw_scale_bar(camera, self._scale, self._translate)
+            decoration.draw_letters(camera if volume.is_spatial else None, self._scale)
+            decoration.draw_scale_bar(camera if has_scale(volume) else None, self._scale, self._translate)
         else:
             decoration.hide_text()
-        if state.crosshair_shown and state.annotations_shown:
+        if state.crosshair_shown and state.annotations_shown and volume.is_spatial:
             decoration.draw_crosshair(volume.geometry, state.cursor, camera, self._scale)
         else:
             decoration.hide_crosshair()

@@ -19,7 +19,7 @@ class SharedImage:
 
     Attributes:
         image: VTK's side; its world is LPS, mm.
-        array: (k, j, i), the type it came with; kept so that the memory outlives VTK's use of it.
+        array: (k, j, i) or (k, j, i, 3), the type it came with; kept so that the memory outlives VTK's use of it.
     """
 
     image: vtkImageData
@@ -35,17 +35,18 @@ def share(array: NDArray[Any], geometry: Geometry) -> SharedImage:
     """Give VTK an array without copying it.
 
     Args:
-        array: (k, j, i), any number type of VTK's (not bool), C-contiguous; may be read-only.
+        array: (k, j, i), or (k, j, i, 3) for colours; any number type of VTK's (not bool), C-contiguous; may be
+            read-only.
         geometry: Its grid.
 
     Raises:
         ValueError: The array would have to be copied, or does not fill the grid.
     """
-    if array.shape != geometry.shape:
+    if array.shape[:3] != geometry.shape or array.ndim > 4:
         raise ValueError(f"The array {array.shape} does not fill the grid {geometry.shape}.")
     if not array.flags.c_contiguous or array.dtype == np.bool_:
         raise ValueError("Only C-contiguous arrays of numbers can be shared with VTK.")
-    flat = array.reshape(-1)
+    flat = array.reshape(-1, *array.shape[3:])
     scalars = numpy_to_vtk(flat, deep=False)
     if not np.shares_memory(vtk_to_numpy(scalars), array):
         raise ValueError(f"VTK made a copy of an array of type {array.dtype}.")

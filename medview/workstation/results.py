@@ -106,6 +106,7 @@ def _record(
         "plugin": asdict(result.model),
         "device": result.device,
         "seconds": round(result.seconds, 3),
+        "caution": str(volume.caution) if volume.caution is not None else "",
         "series": {
             "uid": volume.series_uid,
             "description": volume.description,

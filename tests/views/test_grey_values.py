@@ -62,3 +62,18 @@ def test_smoothing_lies_between_the_voxels_and_none_shows_them() -> None:
             view.close()
     assert grey[False] == {0, 255}
     assert len(grey[True]) > 20
+
+
+def test_colours_are_shown_as_they_are_and_brightened_by_the_window() -> None:
+    colors = np.random.default_rng(5).integers(0, 256, (2, 10, 12, 3)).astype(np.uint8)
+    grey = colors.mean(axis=-1).astype(np.int16)
+    shown = replace(volume(grey, unit=""), colors=colors, is_spatial=False)
+    for window in (Window(127.5, 255.0), Window(100.0, 50.0)):
+        state = replace(PLAIN, window=window, interpolated=False, cursor=point(shown.geometry, 1, 5, 5))
+        with screen(130, 110) as one:
+            view = one.slices(Plane.AXIAL, shown, state)
+            frame = one.frame()
+            pixels = [view.pixel_of(point(shown.geometry, 1, j, i)) for j in range(10) for i in range(12)]
+        found = np.array([frame[int(y), int(x), :3] for x, y in pixels], dtype=np.float64)
+        expected = 255 * np.clip((colors[1].reshape(-1, 3) - window.lower) / window.width, 0, 1)
+        assert np.abs(found - expected).max() <= 1.5
