@@ -87,6 +87,21 @@ class Box:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class SourceSlices:
+    """Where the slices lie that a grid was made from, when they are not the grid's own planes: tilted or uneven ones.
+
+    They are parallel to the grid's planes, and their pixels have its size and direction.
+
+    Attributes:
+        positions: (n, 3) x, y, z of the first pixel of every slice, LPS, mm, ordered along k.
+        shape: Rows and columns of a slice.
+    """
+
+    positions: Floats
+    shape: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Geometry:
     """Where a regular, right-angled voxel grid lies in the patient.
 
@@ -94,6 +109,7 @@ class Geometry:
         shape: Voxel counts (k, j, i): slices, rows, columns.
         affine: (4, 4) float64; takes a voxel centre (k, j, i, 1) to (x, y, z, 1), LPS, mm.
         frame_of_reference_uid: DICOM (0020,0052); None outside DICOM.
+        slices: The slices that it was made from; None where they are its own planes.
 
     Raises:
         ValueError: The shape is empty, or the axes are not at right angles, or an axis has no length.
@@ -102,6 +118,7 @@ class Geometry:
     shape: Index
     affine: Floats
     frame_of_reference_uid: str | None = None
+    slices: SourceSlices | None = None
 
     def __post_init__(self) -> None:
         affine = np.array(self.affine, dtype=np.float64)

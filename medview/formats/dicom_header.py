@@ -18,6 +18,7 @@ from medview.core.case import Patient, Study
 from medview.core.volume import Window
 from medview.formats.dicom_text import iso_date, iso_time, written_name
 from medview.formats.raw_elements import PixelPlace, RawElements, read_elements
+from medview.formats.separators import Separators
 
 _STUDY_TEXTS = ("PatientName", "PatientID", "StudyDescription", "InstitutionName", "AccessionNumber")
 _STUDY_CODES = ("PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyInstanceUID")
@@ -43,9 +44,20 @@ _OTHERS = (
     *("BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "PixelPaddingValue"),
     *("RescaleIntercept", "RescaleSlope", "RescaleType", "ModalityLUTSequence", "Units"),
     *("WindowCenter", "WindowWidth"),
+    *("DiffusionBValue", "DiffusionGradientOrientation", "TriggerTime", "TemporalPositionIdentifier"),
+    *("AcquisitionNumber", "AcquisitionTime", "ContentTime", "Manufacturer"),
 )
 _MOSAIC_COUNT = 0x0019100A
 """Siemens' private number of images in a mosaic."""
+_B_VALUES = {"SIEMENS": 0x0019100C, "PHILIPS": 0x20011003, "GE": 0x00431039}
+_DIRECTIONS = {
+    "SIEMENS": (0x0019100E,),
+    "PHILIPS": (0x200510B0, 0x200510B1, 0x200510B2),
+    "GE": (0x001910BB, 0x001910BC, 0x001910BD),
+}
+"""Where makers wrote b-values and gradient directions before DICOM had a place for them (dcm2niix, dcm_qa series)."""
+_GE_B_VALUE_OFFSET = 1_000_000_000
+"""GE adds it to b-values of some sequences."""
 
 
 def _tag(keyword: str) -> int:
@@ -56,7 +68,8 @@ def _tag(keyword: str) -> int:
 
 
 _TAGS = {name: _tag(name) for name in (*_STUDY_TEXTS, *_STUDY_CODES, *(tag for _, tag in _FACTS), *_OTHERS)}
-_WANTED = [BaseTag(tag) for tag in (*_TAGS.values(), _MOSAIC_COUNT)]
+_PRIVATE = (_MOSAIC_COUNT, *_B_VALUES.values(), *(tag for tags in _DIRECTIONS.values() for tag in tags))
+_WANTED = [BaseTag(tag) for tag in (*_TAGS.values(), *_PRIVATE)]
 _NAME_DELIMITERS = {ord("^")}
 _TEXT_DELIMITERS = {ord(letter) for letter in "\t\n\f\r\\"}
 """After these, an ISO 2022 text is back in its first character set."""
@@ -104,6 +117,7 @@ class Header:
     units: str
     windows: tuple[Window, ...]
     mosaic_images: int
+    separators: Separators
     pixels: PixelPlace | None
     facts: tuple[tuple[str, str], ...]
 
@@ -167,7 +181,7 @@ class HeaderReader:
             series_number=values.whole("SeriesNumber"),
             instance_number=values.whole("InstanceNumber"),
             body_part=values.code("BodyPartExamined").upper(),
-            image_type=tuple(part.strip().upper() for part in values.code("ImageType").split("\\")),
+            image_type=_image_type(values),
             frame_of_reference_uid=values.code("FrameOfReferenceUID") or None,
             position=values.decimals("ImagePositionPatient"),
             orientation=values.decimals("ImageOrientationPatient"),
@@ -192,6 +206,7 @@ class HeaderReader:
             units=values.code("Units").upper(),
             windows=_windows(values.decimals("WindowCenter"), values.decimals("WindowWidth")),
             mosaic_images=struct.unpack("<H", mosaic)[0] if len(mosaic) == 2 else 0,
+            separators=_separators(values),
             pixels=place,
             facts=self._facts_of(values),
         )
@@ -271,9 +286,32 @@ class _Values:
         value = _first(self.decimals(keyword))
         return None if value is None else int(value)
 
+    def seconds(self, keyword: str) -> float | None:
+        """A time of day."""
+        text = self.code(keyword).partition("\\")[0]
+        whole, _, fraction = text.replace(":", "").partition(".")
+        if not (whole.isdigit() and len(whole) in (2, 4, 6) and (fraction or "0").isdigit()):
+            return None
+        hours, minutes, seconds = (int(whole[place : place + 2] or 0) for place in (0, 2, 4))
+        return 3600.0 * hours + 60.0 * minutes + seconds + float(f"0.{fraction or 0}")
+
+    def floats(self, tag: int, count: int = 1) -> tuple[float, ...]:
+        """Numbers in binary or as text, as makers write them; none unless there are `count`."""
+        raw = self.raw(tag)
+        for kind, size in (("d", 8), ("f", 4)):
+            if len(raw) == count * size:
+                order = "<" if self._order == "little" else ">"
+                numbers: tuple[float, ...] = struct.unpack(f"{order}{count}{kind}", raw)
+                if not _is_written(raw) and all(_is_plausible(one) for one in numbers):
+                    return numbers
+        return self._as_decimals(raw)[:count]
+
     def decimals(self, keyword: str) -> tuple[float, ...]:
         """Numbers written as text; none when one of them is not a number."""
-        raw = self.raw(_TAGS[keyword])
+        return self._as_decimals(self.raw(_TAGS[keyword]))
+
+    @staticmethod
+    def _as_decimals(raw: bytes) -> tuple[float, ...]:
         if not raw.strip(b"\0 "):
             return ()
         try:
@@ -295,6 +333,44 @@ def _decoded(raw: bytes, charset: bytes, *, is_name: bool) -> str:
     except (LookupError, UnicodeError):
         text = raw.decode("latin-1")
     return _ESCAPE.sub("", text).strip("\0 ")
+
+
+def _separators(values: _Values) -> Separators:
+    maker = next((name for name in _B_VALUES if values.code("Manufacturer").upper().startswith(name)), "")
+    b_value = _first(values.floats(_TAGS["DiffusionBValue"]))
+    direction = values.floats(_TAGS["DiffusionGradientOrientation"], 3)
+    if b_value is None and maker:
+        b_value = _first(values.floats(_B_VALUES[maker]))
+        b_value = b_value % _GE_B_VALUE_OFFSET if b_value is not None and maker == "GE" else b_value
+    if len(direction) != 3 and maker:
+        tags = _DIRECTIONS[maker]
+        parts = [values.floats(tag, 3 // len(tags)) for tag in tags]
+        direction = tuple(number for part in parts for number in part)
+    time_s = values.seconds("AcquisitionTime")
+    return Separators(
+        echo_time_ms=_first(values.decimals("EchoTime")),
+        b_value=b_value,
+        direction=direction if len(direction) == 3 else (),
+        trigger_time_ms=_first(values.decimals("TriggerTime")),
+        temporal_position=values.whole("TemporalPositionIdentifier"),
+        time_s=time_s if time_s is not None else values.seconds("ContentTime"),
+        acquisition_number=values.whole("AcquisitionNumber"),
+        image_type=_image_type(values),
+    )
+
+
+def _image_type(values: _Values) -> tuple[str, ...]:
+    return tuple(part.strip().upper() for part in values.code("ImageType").split("\\"))
+
+
+def _is_written(raw: bytes) -> bool:
+    """Whether bytes are a number in words: four or eight digits have the length of a binary one too."""
+    text = raw.strip(b"\0 ")
+    return bool(text) and not text.strip(b"0123456789.+-\\ eE")
+
+
+def _is_plausible(number: float) -> bool:
+    return number == 0 or 1e-9 < abs(number) < 1e9
 
 
 def _windows(centers: tuple[float, ...], widths: tuple[float, ...]) -> tuple[Window, ...]:

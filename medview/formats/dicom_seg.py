@@ -27,7 +27,7 @@ from medview.core.text import Text
 from medview.core.volume import Volume
 from medview.formats.proof import prove_segmentation
 from medview.formats.seg_reader import read, read_layers
-from medview.formats.seg_source import SourceImage, completed, images_on, outside
+from medview.formats.seg_source import SourceImage, completed, images_on, outside, with_slices
 
 if TYPE_CHECKING:
     from highdicom.seg import SegmentDescription
@@ -107,8 +107,11 @@ def write_labels(
     described = described_segments(labels, segments)
     if not described:
         raise InputError("There is no segment to save.", "Add a segment, or run a model, and save again.")
+    geometry = with_slices(geometry, source_files)
     images, lost = images_on(geometry, source_files, PartOf(progress, 0.0, 0.2))
-    frames = _frames(labels, images, [segment.label for segment in described], lost)
+    frames = _frames(labels, images, [segment.label for segment in described])
+    if geometry.slices is None:
+        _require_all(labels, frames, lost)
     headers = completed(images, geometry, series_uid)
     progress.report(0.3, Text("Writing the DICOM segmentation"))
     progress.raise_if_cancelled()
@@ -156,7 +159,7 @@ def described_segments(labels: Labels, segments: Sequence[Segment]) -> tuple[Seg
     )
 
 
-def _frames(labels: Labels, images: Sequence[SourceImage], order: Sequence[int], lost: Sequence[Path]) -> Labels:
+def _frames(labels: Labels, images: Sequence[SourceImage], order: Sequence[int]) -> Labels:
     """(image, row, column) of segment numbers, in the order of the images."""
     numbers = np.zeros(int(max(order)) + 1, dtype=np.uint8 if len(order) < 256 else np.uint16)
     numbers[list(order)] = np.arange(1, len(order) + 1)
@@ -166,6 +169,11 @@ def _frames(labels: Labels, images: Sequence[SourceImage], order: Sequence[int],
     frames = np.empty((len(images), *shapes.pop()), dtype=numbers.dtype)
     for frame, image in zip(frames, images, strict=True):
         frame[...] = numbers[labels[image.placement.indices]]
+    return frames
+
+
+def _require_all(labels: Labels, frames: Labels, lost: Sequence[Path]) -> None:
+    """Refuse to leave out labels because their images are gone."""
     missing = int(np.count_nonzero(labels)) - int(np.count_nonzero(frames))
     if missing > 0:
         for path in lost:
@@ -173,7 +181,6 @@ def _frames(labels: Labels, images: Sequence[SourceImage], order: Sequence[int],
         raise GridMismatchError(
             outside(missing), "Put the folder of the series back where it was, or open the series again."
         )
-    return frames
 
 
 def _dataset(

@@ -1,7 +1,8 @@
 """Puts headers together to series, in slice order, and judges which of them make a volume.
 
-A series opens when its images are slices of one regular, right-angled grid. Everything else is refused with a sentence
-that says what is wrong: a wrong grid would show wrong anatomy and give wrong lengths.
+A series opens when its images are parallel slices. Uneven, tilted and missing ones are laid on a corrected grid, and
+that is said; what makes no grid is refused with a sentence that says what is wrong: it would show wrong anatomy and
+give wrong lengths.
 
 Slice order: along the normal (row direction x column direction), so that (i, j, k) is right-handed. It depends on
 positions only, never on file names or image numbers.
@@ -10,17 +11,17 @@ positions only, never on file names or image numbers.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from medview.core.case import Remark, Series, Severity
-from medview.core.geometry import Floats, Geometry
 from medview.core.text import Text
 from medview.core.volume import Modality
-from medview.formats import slice_stack
+from medview.formats import phases, slice_stack, stack_split
 from medview.formats.dicom_frames import Frame, frames_of
 from medview.formats.dicom_header import Header
+from medview.formats.slice_stack import Layout, Slices
 
 _GREY = frozenset({"MONOCHROME1", "MONOCHROME2"})
 _PROJECTIONS = frozenset({"CR", "DX", "MG", "IO", "PX", "RG", "XA", "RF", "US", "ES", "XC", "OP", "SM", "GM"})
@@ -41,11 +42,14 @@ _OBJECT_FAMILIES = (
     ("1.2.840.10008.5.1.4.1.1.11.", Text("a presentation state")),
     ("1.2.840.10008.5.1.4.1.1.9.", Text("a waveform")),
 )
-_SAME_DIRECTION = 1e-3
-"""Largest difference of direction cosines between slices of one stack."""
 _COSINE_TOLERANCE = 0.01
 """How far direction cosines may be from unit length and right angles before they are taken for wrong."""
-_SPACING_TOLERANCE = 1e-3
+_MOST_STACKS = 6
+_LEAST_IN_A_STACK = 3
+"""More stacks than this, with fewer images each than that, are no acquisitions: slices that turn around an axis."""
+
+_Part = tuple[list[Frame], tuple[Text, ...], Layout]
+"""Images, the names of their phases, and what they make."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,57 +58,145 @@ class DicomSeries:
 
     Attributes:
         facts: What the rest of the program knows of it.
-        frames: Its images.
+        frames: Its images; of a 4D series one volume after the other.
+        caution: What a number measured on it has to say; None when its grid is as safe as its slices.
     """
 
     facts: Series
     frames: tuple[Frame, ...]
+    caution: Text | None = None
 
     @property
     def headers(self) -> tuple[Header, ...]:
         """The headers of its files."""
         return tuple({id(frame.header): frame.header for frame in self.frames}.values())
 
+    def phase(self, number: int) -> tuple[Frame, ...]:
+        """The images of one volume, in slice order."""
+        count = len(self.frames) // max(1, len(self.facts.phases))
+        return self.frames[number * count : (number + 1) * count]
+
 
 def group(headers: Iterable[Header]) -> tuple[DicomSeries, ...]:
-    """Sort headers into series, order each and judge it. The order in which the headers come does not matter."""
+    """Sort headers into series, order each and judge it. The order in which the headers come does not matter.
+
+    A DICOM series that holds several stacks of slices becomes several series: the largest keeps the UID.
+    """
     together: dict[tuple[str, str], list[Header]] = {}
     for header in headers:
         together.setdefault((header.study.uid, header.series_uid), []).append(header)
-    return tuple(_series(sorted(members, key=_by_number)) for members in together.values())
+    return tuple(one for members in together.values() for one in _series(sorted(members, key=_by_number)))
 
 
 def _by_number(header: Header) -> tuple[bool, int, str]:
     return header.instance_number is None, header.instance_number or 0, str(header.path)
 
 
-def _series(members: list[Header]) -> DicomSeries:
+def _series(members: list[Header]) -> list[DicomSeries]:
     unique, remarks = _without_copies(members)
     refusals = _kind_refusals(unique)
     frames = [frame for header in unique for frame in frames_of(header)]
-    geometry: Geometry | None = None
-    if not refusals:
-        refusals = _place_refusals(frames)
-    if not refusals:
-        frames, refusals = _in_slice_order(frames)
-    if not refusals:
-        geometry, notes = _geometry(frames)
-        remarks.extend(notes)
-    first = unique[0]
+    if refusals:
+        return [_made(frames, Layout(None, tuple(refusals)), remarks)]
+    placed = [frame for frame in frames if len(frame.position) == 3 and len(frame.orientation) == 6]
+    if not placed:
+        return [_made(frames, Layout(None, tuple(_placeless(frames, len(frames)))), remarks)]
+    refusals = _place_refusals(placed)
+    if refusals:
+        return [_made(frames, Layout(None, tuple(refusals)), remarks)]
+    stacks = stack_split.split(placed)
+    if len(stacks) > _MOST_STACKS and len(stacks) > len(placed) / _LEAST_IN_A_STACK:
+        return [_made(frames, Layout(None, (_refused("mixed-orientations", _orientations_text(stacks)),)), remarks)]
+    parts = [part for stack in stacks for part in _volumes(stack)]
+    others = [frame for frame in frames if len(frame.position) != 3 or len(frame.orientation) != 6]
+    if others:
+        parts.append((others, (), Layout(None, tuple(_placeless(others, len(frames))))))
+    return [
+        _made(of_part, layout, [*remarks, *_part_remarks(parts, number)], names=names, number=number)
+        for number, (of_part, names, layout) in enumerate(parts)
+    ]
+
+
+def _volumes(stack: list[Frame]) -> list[_Part]:
+    """What the slices of one direction make: usually one volume, or several on one grid."""
+    slices, frames = _in_order(stack)
+    groups = stack_split.split_at_gaps(frames, slices.along)
+    if len(groups) > 1:
+        return [part for members in groups for part in _volumes(members)]
+    separation = phases.separate(frames, slices.along)
+    first = list(separation.phases[0])
+    one = _slices(first)
+    if len(first) == len(frames) and not slice_stack.is_even(one):
+        acquisitions = stack_split.split_by_acquisition(frames, lambda part: slice_stack.is_even(_in_order(part)[0]))
+        if acquisitions is not None:
+            return [part for members in acquisitions for part in _volumes(members)]
+    header = first[0].header
+    layout = slice_stack.lay_out(one, header.spacing_between_slices or header.slice_thickness or 1.0)
+    if layout.geometry is None:
+        return [(frames, (), layout)]
+    together = [frame for phase in separation.phases for frame in phase]
+    return [(together, separation.names, replace(layout, remarks=(*layout.remarks, *separation.remarks)))]
+
+
+def _in_order(frames: Sequence[Frame]) -> tuple[Slices, list[Frame]]:
+    """Frames of one direction, ordered along their normal."""
+    row, column = stack_split.axes_of(frames[0])
+    along = np.array([frame.position for frame in frames]) @ np.cross(row, column)
+    ordered = [frames[index] for index in np.argsort(along, kind="stable")]
+    return _slices(ordered), ordered
+
+
+def _slices(ordered: Sequence[Frame]) -> Slices:
+    first = ordered[0]
+    return Slices(
+        np.array([frame.position for frame in ordered], dtype=np.float64),
+        stack_split.axes_of(first),
+        (first.pixel_spacing[0], first.pixel_spacing[1]),
+        (first.rows, first.columns),
+        [frame.header.instance_number for frame in ordered],
+        first.header.slice_thickness,
+        first.header.frame_of_reference_uid,
+    )
+
+
+def _part_remarks(parts: Sequence[_Part], number: int) -> list[Remark]:
+    if len(parts) == 1:
+        return []
+    if number:
+        text = Text.of("It came under the same series UID as {n} other images.", n=len(parts[0][0]))
+    else:
+        text = Text.of(
+            "Images of another direction, size or acquisition came under the same series UID: {n}. They are listed as "
+            "series of their own.",
+            n=sum(len(frames) for frames, _, _ in parts[1:]),
+        )
+    return [Remark(Severity.NOTE, "split", text)]
+
+
+def _made(
+    frames: Sequence[Frame],
+    layout: Layout,
+    remarks: Sequence[Remark],
+    *,
+    names: tuple[Text, ...] = (),
+    number: int = 0,
+) -> DicomSeries:
+    first = frames[0].header
     facts = Series(
-        uid=first.series_uid,
+        uid=f"{first.series_uid}#{number + 1}" if number else first.series_uid,
         study=first.study,
         modality=Modality.of(first.modality),
         description=first.series_description,
         number=first.series_number,
         body_part=first.body_part,
         files=tuple(dict.fromkeys(frame.header.path for frame in frames)),
-        slices=sum(header.frames for header in unique),
-        geometry=geometry,
-        remarks=(*refusals, *remarks),
+        slices=max(len(frames), sum(one.frames for one in {id(one.header): one.header for one in frames}.values())),
+        geometry=layout.geometry,
+        remarks=(*layout.remarks, *remarks),
         acquisition=frames[len(frames) // 2].header.facts,
+        phases=names,
     )
-    return DicomSeries(facts, tuple(frames))
+    return DicomSeries(facts, tuple(frames), layout.caution)
 
 
 def _without_copies(members: list[Header]) -> tuple[list[Header], list[Remark]]:
@@ -175,97 +267,34 @@ _KINDS: tuple[_Kind, ...] = (
 """What one image can be that is refused: code, test, sentence."""
 
 
+def _placeless(frames: Sequence[Frame], all_frames: int) -> list[Remark]:
+    if frames[0].header.modality in _PROJECTIONS or all_frames == 1:
+        text = Text("It is a single picture without a place in the patient; MedView opens volumes only for now.")
+        return [_refused("projection", text)]
+    text = Text.of("{n} of its {all} images do not say where they lie in the patient.", n=len(frames), all=all_frames)
+    return [_refused("no-position", text)]
+
+
 def _place_refusals(members: Sequence[Frame]) -> list[Remark]:
-    first = members[0]
-    if any(len(one.position) != 3 or len(one.orientation) != 6 for one in members):
-        if first.header.modality in _PROJECTIONS or len(members) == 1:
-            text = Text("It is a single picture without a place in the patient; MedView opens volumes only for now.")
-            return [_refused("projection", text)]
-        missing = sum(len(one.position) != 3 or len(one.orientation) != 6 for one in members)
-        text = Text.of("{n} of its {all} images do not say where they lie in the patient.", n=missing, all=len(members))
-        return [_refused("no-position", text)]
     if not all(_has_right_angle(one.orientation) for one in members):
         text = Text("The row and column directions of its images are not at right angles.")
         return [_refused("bad-orientation", text)]
-    axes = np.array([_axes(one) for one in members])
-    if np.abs(axes - axes[0]).max() > _SAME_DIRECTION:
-        return [_refused("mixed-orientations", _orientations_text(axes))]
-    if len({(one.rows, one.columns) for one in members}) > 1:
-        sizes = sorted({f"{one.columns} x {one.rows}" for one in members})
-        text = Text.of("Its images differ in size ({sizes} pixels).", sizes=", ".join(sizes))
-        return [_refused("mixed-sizes", text)]
     if any(len(one.pixel_spacing) != 2 or min(one.pixel_spacing) <= 0 for one in members):
         return [_refused("no-spacing", Text("Its images do not say how large their pixels are."))]
-    spacings = np.array([one.pixel_spacing for one in members])
-    if np.ptp(spacings / spacings[0], axis=0).max() > _SPACING_TOLERANCE:
-        return [_refused("mixed-spacing", Text("Its images differ in pixel size."))]
     return []
 
 
-def _in_slice_order(members: list[Frame]) -> tuple[list[Frame], list[Remark]]:
-    axes = _axes(members[0])
-    normal = np.cross(axes[0], axes[1])
-    positions = np.array([one.position for one in members])
-    order = np.argsort(positions @ normal, kind="stable")
-    ordered = [members[index] for index in order]
-    numbers = [one.header.instance_number for one in ordered]
-    return ordered, slice_stack.judge(positions[order], axes, min(ordered[0].pixel_spacing), numbers)
-
-
-def _orientations_text(axes: Floats) -> Text:
-    counts: list[tuple[Floats, int]] = []
-    for one in axes:
-        for place, (known, count) in enumerate(counts):
-            if np.abs(one - known).max() <= _SAME_DIRECTION:
-                counts[place] = (known, count + 1)
-                break
-        else:
-            counts.append((one, 1))
-    numbers = " + ".join(str(count) for _, count in sorted(counts, key=lambda pair: -pair[1])[:6])
+def _orientations_text(stacks: Sequence[Sequence[Frame]]) -> Text:
+    numbers = " + ".join(str(len(stack)) for stack in stacks[:6])
     return Text.of(
-        "Its images lie in {n} different directions ({counts} images): a localiser or a dose page among the slices?",
-        n=len(counts),
-        counts=numbers,
+        "Its images lie in {n} different directions or sizes ({counts} images).", n=len(stacks), counts=numbers
     )
-
-
-def _geometry(ordered: Sequence[Frame]) -> tuple[Geometry, list[Remark]]:
-    """The grid of slices that `slice_stack.judge` has found regular."""
-    first = ordered[0]
-    row, column = _axes(first)
-    normal = np.cross(row, column)
-    remarks: list[Remark] = []
-    if len(ordered) > 1:
-        along = np.array([one.position for one in ordered]) @ normal
-        step = float(along[-1] - along[0]) / (len(ordered) - 1)
-    else:
-        step = first.header.spacing_between_slices or first.header.slice_thickness or 1.0
-        remarks.append(
-            Remark(Severity.NOTE, "single-slice", Text("It is a single slice: there is nothing to see across it."))
-        )
-    affine = np.eye(4)
-    affine[:3, 0] = normal * abs(step)
-    affine[:3, 1] = column * first.pixel_spacing[0]
-    affine[:3, 2] = row * first.pixel_spacing[1]
-    affine[:3, 3] = first.position
-    frames = {one.header.frame_of_reference_uid for one in ordered}
-    frame = frames.pop() if len(frames) == 1 else first.header.frame_of_reference_uid
-    return Geometry((len(ordered), first.rows, first.columns), affine, frame), remarks
 
 
 def _has_right_angle(orientation: tuple[float, ...]) -> bool:
     row, column = np.array(orientation).reshape(2, 3)
     lengths = np.array([np.linalg.norm(row), np.linalg.norm(column)])
     return bool(np.abs(lengths - 1).max() <= _COSINE_TOLERANCE and abs(row @ column) <= _COSINE_TOLERANCE)
-
-
-def _axes(frame: Frame) -> Floats:
-    """(2, 3): unit vectors along a row and along a column, made exactly perpendicular: cosines are often rounded."""
-    row, column = np.array(frame.orientation, dtype=np.float64).reshape(2, 3)
-    row = row / np.linalg.norm(row)
-    column = column - (row @ column) * row
-    axes: Floats = np.array([row, column / np.linalg.norm(column)])
-    return axes
 
 
 def _object_name(header: Header) -> Text | None:

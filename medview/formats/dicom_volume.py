@@ -1,7 +1,8 @@
 """Reads the pixels of a series into one array, the slice on screen first.
 
-Uncompressed pixels are read straight from their place in the file into their place in the volume; compressed ones go
-through pydicom and its decoders. Every slice is rescaled with its own slope and intercept, once, here.
+The planes of the array are the slices, or, on a corrected grid, lie between them. Uncompressed pixels are read straight
+from their place in the file into their place in the volume; compressed ones go through pydicom and its decoders. Every
+slice is rescaled with its own slope and intercept, once, here.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medview.core.errors import UnsupportedSeriesError
+from medview.core.geometry import Geometry
 from medview.core.progress import Progress
 from medview.core.text import Text
 from medview.core.volume import Volume, VolumeId, Window
@@ -23,6 +25,7 @@ from medview.formats.dicom_frames import Frame
 from medview.formats.dicom_header import quiet_pydicom
 from medview.formats.dicom_pixels import is_hounsfield, is_inverted, read_slice, values_range
 from medview.formats.dicom_series import DicomSeries
+from medview.formats.slice_resampling import SliceMap, laid
 
 _SLICES_AT_ONCE = 16
 _MOST_THREADS = 4
@@ -33,23 +36,26 @@ def read(
     series: DicomSeries,
     progress: Progress,
     *,
+    phase: int = 0,
     first_slice: int | None = None,
     started: Callable[[Volume], None] | None = None,
     arrived: Callable[[int, int], None] | None = None,
 ) -> Volume:
-    """Read a series that `dicom_series.group` found regular.
+    """Read a volume of a series that `dicom_series.group` did not refuse.
 
     Args:
         series: The series.
         progress: Told how many slices have been read.
-        first_slice: The slice along k to read first, then outwards from it; the middle one by default.
-        started: Called with the volume as soon as that slice is in; the others are black until they
+        phase: Which of its volumes, where it has several.
+        first_slice: The plane along k to read first, then outwards from it; the middle one by default.
+        started: Called with the volume as soon as that plane is in; the others are black until they
             arrive (-1024 HU, or 0).
-        arrived: Called with (start, stop) along k when these slices hold their values. Both are called in this thread.
+        arrived: Called with (start, stop) along k when these planes hold their values. Both are called in this thread.
 
     Returns:
         The volume that `started` got. Voxels: (k, j, i) int16, uint16, int32 or float32, the smallest that holds every
-        value exactly; Hounsfield units for CT.
+        value exactly (on a corrected grid, every interpolated value to the nearest whole number); Hounsfield units for
+        CT.
 
     Raises:
         UnsupportedSeriesError: The series was refused.
@@ -60,60 +66,99 @@ def read(
     if geometry is None:
         refusal = series.facts.refusal
         raise UnsupportedSeriesError(refusal.text if refusal else "The series cannot be opened as a volume.")
-    frames = series.frames
-    voxels: NDArray[Any] = np.full(geometry.shape, _AIR if _unit(series) == "HU" else 0, dtype=_voxel_type(series))
+    frames, unit = series.phase(phase), _unit(series)
+    outside = _AIR if unit == "HU" else 0
+    voxels: NDArray[Any] = np.full(geometry.shape, outside, dtype=_voxel_type(series))
     volume = Volume(
         VolumeId(uuid.uuid4().hex),
         geometry,
         voxels,
         series.facts.modality,
-        _unit(series),
+        unit,
         series.facts.uid,
         series.facts.description,
         _windows(frames),
+        phase=phase,
+        caution=series.caution,
     )
-    first = len(frames) // 2 if first_slice is None else min(max(first_slice, 0), len(frames) - 1)
+    planes = _Planes(frames, geometry, outside, voxels)
+    count = geometry.shape[0]
+    first = count // 2 if first_slice is None else min(max(first_slice, 0), count - 1)
     quiet_pydicom()
-    read_slice(frames[first], voxels[first])
+    planes.read(first, first + 1, progress)
     if started is not None:
         started(volume)
     if arrived is not None:
         arrived(first, first + 1)
-    _read_others(frames, voxels, first, progress, arrived)
+    _read_others(planes, first, progress, arrived)
     return volume
 
 
-def _read_others(
-    frames: tuple[Frame, ...],
-    voxels: NDArray[Any],
-    first: int,
-    progress: Progress,
-    arrived: Callable[[int, int], None] | None,
-) -> None:
-    """Read stretches of slices in threads: reading and decoding leave Python's lock."""
-    done = 1
-    stretches = _outwards(first, len(frames))
+class _Planes:
+    """The planes of a volume, which are slices or lie between two.
+
+    Args:
+        frames: The slices.
+        geometry: The grid.
+        outside: The value where no slice reaches.
+        voxels: (k, j, i); gets the values.
+    """
+
+    def __init__(self, frames: tuple[Frame, ...], geometry: Geometry, outside: float, voxels: NDArray[Any]) -> None:
+        self.voxels = voxels
+        self._frames = frames
+        self._map = SliceMap.of(geometry)
+        self._outside = outside
+
+    def read(self, start: int, stop: int, progress: Progress) -> None:
+        """Fill the planes from `start` up to but not including `stop`."""
+        if self._map is None:
+            for plane in range(start, stop):
+                progress.raise_if_cancelled()
+                read_slice(self._frames[plane], self.voxels[plane])
+            return
+        held: dict[int, NDArray[np.float32]] = {}
+        for plane in range(start, stop):
+            progress.raise_if_cancelled()
+            lower, upper, share = self._map.neighbours(plane)
+            held = {index: held[index] if index in held else self._laid(index) for index in (lower, upper)}
+            values = (
+                held[lower] if share == 0 else (1 - np.float32(share)) * held[lower] + np.float32(share) * held[upper]
+            )
+            whole = np.issubdtype(self.voxels.dtype, np.integer)
+            self.voxels[plane] = np.rint(values) if whole else values
+
+    def _laid(self, index: int) -> NDArray[np.float32]:
+        assert self._map is not None
+        frame = self._frames[index]
+        pixels = np.empty((frame.rows, frame.columns), dtype=np.float32)
+        read_slice(frame, pixels)
+        _, rows, columns = self.voxels.shape
+        return laid(pixels, self._map.shift[index], (rows, columns), self._outside)
+
+
+def _read_others(planes: _Planes, first: int, progress: Progress, arrived: Callable[[int, int], None] | None) -> None:
+    """Read stretches of planes in threads: reading and decoding leave Python's lock."""
+    done, count = 1, len(planes.voxels)
     threads = min(_MOST_THREADS, os.cpu_count() or 1)
 
     def read_stretch(start: int, stop: int) -> tuple[int, int]:
-        for index in range(start, stop):
-            progress.raise_if_cancelled()
-            read_slice(frames[index], voxels[index])
+        planes.read(start, stop, progress)
         return start, stop
 
     with ThreadPoolExecutor(threads, thread_name_prefix="slices") as pool:
         waiting: set[Future[tuple[int, int]]] = set()
         try:
-            for stretch in stretches:
+            for stretch in _outwards(first, count):
                 waiting.add(pool.submit(read_stretch, *stretch))
                 if len(waiting) > threads:
                     done += _collect(waiting, arrived)
                     progress.raise_if_cancelled()
-                    progress.report(done / len(frames), Text.of("{n} of {all} slices", n=done, all=len(frames)))
+                    progress.report(done / count, Text.of("{n} of {all} slices", n=done, all=count))
             while waiting:
                 done += _collect(waiting, arrived)
                 progress.raise_if_cancelled()
-                progress.report(done / len(frames), Text.of("{n} of {all} slices", n=done, all=len(frames)))
+                progress.report(done / count, Text.of("{n} of {all} slices", n=done, all=count))
         finally:
             for future in waiting:
                 future.cancel()

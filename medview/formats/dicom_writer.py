@@ -57,6 +57,7 @@ class SeriesOptions:
         tilt_degrees: Each slice is shifted along its columns as by a tilted gantry.
         with_localizer: Whether one image across the others is added.
         phases: Images at every place, as in a 4D series.
+        with_acquisitions: Whether each phase has an acquisition number of its own.
         multi_frame: Whether all slices go into one file, in the way of old multi-frame objects.
         preamble: Whether files start as the standard says, or with the data set at once, as old files do.
         character_set: DICOM's name of it, as "ISO_IR 192".
@@ -78,6 +79,7 @@ class SeriesOptions:
     tilt_degrees: float = 0.0
     with_localizer: bool = False
     phases: int = 1
+    with_acquisitions: bool = False
     multi_frame: bool = False
     preamble: bool = True
     character_set: str = "ISO_IR 192"
@@ -95,6 +97,7 @@ class _Image:
     row: Floats
     column: Floats
     note: str
+    acquisition: int = 1
 
 
 def write_series(
@@ -154,7 +157,8 @@ def _images(volume: Volume, options: SeriesOptions) -> Iterator[_Image]:
                 continue
             place = geometry.to_patient((float(k), 0.0, 0.0)) + normal * moved.get(k, 0.0) + column * slant * step * k
             for copy in range(2 if k in options.doubled else 1):
-                yield _Image(volume.voxels[k] + phase, place, row, column, f"{phase}.{k}.{copy}")
+                acquisition = phase + 1 if options.with_acquisitions else 1
+                yield _Image(volume.voxels[k] + phase, place, row, column, f"{phase}.{k}.{copy}", acquisition)
     if options.with_localizer:
         middle = volume.voxels[:, :, geometry.shape[2] // 2]
         place = geometry.to_patient((0.0, 0.0, geometry.shape[2] / 2))
@@ -218,7 +222,6 @@ _CT = {
     "XRayTubeCurrent": "200",
     "Exposure": "100",
     "ConvolutionKernel": "SOFT",
-    "AcquisitionNumber": "1",
 }
 _MR = {
     "BodyPartExamined": "CHEST",
@@ -236,6 +239,7 @@ def _dataset(common: Dataset, image: _Image, number: int, volume: Volume, option
     dataset = Dataset(common)
     dataset.SOPInstanceUID = _uid(common.SeriesInstanceUID, image.note)
     dataset.InstanceNumber = number
+    dataset.AcquisitionNumber = image.acquisition
     dataset.ImagePositionPatient = [_decimal(value) for value in image.position]
     dataset.ImageOrientationPatient = [_decimal(value) for value in (*image.row, *image.column)]
     dataset.SliceLocation = _decimal(float(image.position @ np.cross(image.row, image.column)))

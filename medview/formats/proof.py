@@ -24,6 +24,8 @@ from medview.core.text import Text
 
 _SAME_PLACE_MM = 1e-2
 _OFF_GRID_VOXELS = 0.4
+_HALF = 0.5 + 1e-6
+"""Halves are rounded up, also those that come out a little less."""
 _SAME_COLOR = 3
 """Steps of 0..255 that CIELab in 16 bits and back may cost."""
 
@@ -142,6 +144,8 @@ def _frames(
 ) -> Iterator[Text]:
     """Place every frame by its own position, and compare what comes out with what was meant."""
     found = np.zeros_like(labels)
+    if geometry.slices is not None:
+        labels = _on_slices(labels, geometry)
     shared = dataset.SharedFunctionalGroupsSequence[0]
     rows, columns = int(dataset.Rows), int(dataset.Columns)
     overlaps = 0
@@ -150,7 +154,8 @@ def _frames(
         if not frame.any():
             continue
         number = int(_group(group, shared, "SegmentIdentificationSequence").ReferencedSegmentNumber)
-        plane = _plane(found, _index_affine(group, shared, geometry), (rows, columns))
+        affine = _index_affine(group, shared, geometry)
+        plane = _plane(found, affine if geometry.slices is None else _to_nearest(affine), (rows, columns))
         if plane is None:
             yield Text.of("a frame of segment {number} lies off the grid", number=number)
             continue
@@ -173,6 +178,23 @@ def _frames(
             )
     if not np.isin(labels, [0, *(segment.label for segment in segments)]).all():
         yield Text("labels that belong to no segment are missing")
+
+
+def _to_nearest(affine: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The same with the first pixel moved onto the nearest voxel: slices lie between the voxels of a corrected grid."""
+    moved = affine.copy()
+    moved[0] = np.floor(affine[0] + _HALF)
+    return moved
+
+
+def _on_slices(labels: Labels, geometry: Geometry) -> Labels:
+    """What the slices can hold of labels on a grid that was corrected from them; the rest is background."""
+    held = np.zeros_like(labels)
+    assert geometry.slices is not None
+    rows, columns = geometry.slices.shape
+    for k, j, i in np.floor(geometry.to_index(geometry.slices.positions) + _HALF).astype(int):
+        held[k, j : j + rows, i : i + columns] = labels[k, j : j + rows, i : i + columns]
+    return held
 
 
 def _bits(dataset: Dataset) -> Iterator[NDArray[np.uint8]]:

@@ -198,7 +198,9 @@ def _layers(
         known = {segment.label for segment in segments}
         for placement, pixels in zip(placements, _pixels(dataset, range(len(frames)), progress), strict=True):
             # the background may have any number; what no segment describes is background
-            layers[0][0][placement.indices] = np.where(np.isin(pixels, list(known)), pixels, 0)
+            values = np.where(np.isin(pixels, list(known)), pixels, 0)
+            for at in placement.spread:
+                layers[0][0][at] = values
         layers[0][1].update(known)
         return layers
     of_segment: dict[int, list[int]] = defaultdict(list)
@@ -208,7 +210,7 @@ def _layers(
     for segment in segments:
         indices = of_segment.get(segment.label, [])
         masks = [pixels >= half for pixels in _pixels(dataset, indices, progress)]
-        parts = [(placements[index].indices, mask) for index, mask in zip(indices, masks, strict=True)]
+        parts = [(at, mask) for index, mask in zip(indices, masks, strict=True) for at in placements[index].spread]
         layer = next((one for one in layers if not any(one[0][at][mask].any() for at, mask in parts)), None)
         if layer is None:
             layer = (np.zeros(grid.shape, dtype=kind), set())

@@ -1,7 +1,8 @@
 """The images that a DICOM segmentation was drawn on: which of them lies where on the grid, and what it says of itself.
 
 Instances are matched by where they lie in the patient, never by their order, so that reversed, feet-first and oblique
-series come out right.
+series come out right. On a corrected grid an image lies on the plane next to it, shifted to the nearest pixel, and the
+planes around it that belong to no nearer image are its own.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ from medview.core.errors import GridMismatchError
 from medview.core.geometry import Geometry, Index
 from medview.core.progress import NoProgress, Progress
 from medview.core.text import Text
+from medview.formats import dicom_files, dicom_series
+from medview.formats.slice_resampling import SliceMap
 
 _log = logging.getLogger(__name__)
 
@@ -46,12 +49,29 @@ _MAY_BE_EMPTY = ("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """How the pixels of an image lie on a grid: pixel (r, c) is voxel `origin + r * along_rows + c * along_columns`."""
+    """How the pixels of an image lie on a grid: pixel (r, c) is voxel `origin + r * along_rows + c * along_columns`.
+
+    Attributes:
+        origin: The voxel of the first pixel.
+        along_rows: The step from row to row.
+        along_columns: The step from column to column.
+        shape: Rows and columns.
+        planes: Where the grid is a corrected one, the planes [start, stop) along k that take the image's labels.
+    """
 
     origin: Index
     along_rows: Index
     along_columns: Index
     shape: tuple[int, int]
+    planes: tuple[int, int] | None = None
+
+    @property
+    def spread(self) -> tuple[tuple[Any, Any, Any], ...]:
+        """To put labels of the image into a (k, j, i) array: the indices of every plane that takes them."""
+        if self.planes is None:
+            return (self.indices,)
+        _, j, i = self.indices
+        return tuple((k, j, i) for k in range(*self.planes))
 
     @property
     def indices(self) -> tuple[Any, Any, Any]:
@@ -94,6 +114,8 @@ def place(
     Returns:
         None when its pixels are not voxels of the grid.
     """
+    if geometry.slices is not None:
+        return _place_on_corrected(position, orientation, spacing, shape, geometry)
     first = np.array(position, dtype=np.float64)
     across, down = np.array(orientation, dtype=np.float64).reshape(2, 3)
     rows, columns = shape
@@ -112,6 +134,50 @@ def place(
         return None
     k, j, i = (int(value) for value in whole[0])
     return Placement((k, j, i), along_rows, along_columns, shape)
+
+
+def _place_on_corrected(
+    position: Sequence[float],
+    orientation: Sequence[float],
+    spacing: Sequence[float],
+    shape: tuple[int, int],
+    geometry: Geometry,
+) -> Placement | None:
+    """Where one of the slices of a corrected grid lies on it; None for any other image."""
+    where = SliceMap.of(geometry)
+    if where is None or geometry.slices is None or shape != where.shape:
+        return None
+    across, down = np.array(orientation, dtype=np.float64).reshape(2, 3)
+    steps = np.stack([down * spacing[0], across * spacing[1]])
+    last = (np.asarray(shape) - 1)[:, None]
+    if np.abs((steps - geometry.affine[:3, 1:3].T) * last).max() > _OFF_GRID_VOXELS * min(spacing):
+        return None
+    distance = np.linalg.norm(geometry.slices.positions - np.array(position, dtype=np.float64), axis=1)
+    nearest = int(distance.argmin())
+    if distance[nearest] > _OFF_GRID_VOXELS * min(spacing):
+        return None
+    origin = where.origin_of(nearest)
+    return Placement(origin, (0, 1, 0), (0, 0, 1), shape, where.planes_of(nearest))
+
+
+def with_slices(geometry: Geometry, files: Sequence[Path]) -> Geometry:
+    """The same grid, with the slices that it was corrected from, if the files are a tilted or uneven series.
+
+    Args:
+        geometry: A grid, as it comes back from a store that keeps grids alone.
+        files: The DICOM files of the series.
+    """
+    if geometry.slices is not None:
+        return geometry
+    headers = [header for header in map(_header, files) if header is not None]
+    if all(_placement(header, geometry) is not None for header in headers):
+        return geometry
+    scan = dicom_files.scan([path for path in files if path.is_file()], NoProgress())
+    for series in dicom_series.group(scan.headers):
+        made = series.facts.geometry
+        if made is not None and made.slices is not None and made.same_grid(geometry):
+            return made
+    return geometry
 
 
 def images_on(
