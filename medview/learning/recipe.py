@@ -70,6 +70,9 @@ class Recipe(_Record):
         iterations: Steps of the optimiser in all.
         warm_up: Steps over which the learning rate rises to its full value, before it falls along a cosine.
         learning_rate: The highest learning rate of AdamW.
+        last_learning_rate_share: How much of it is left at the end. A high rate to the end, with a long running mean of
+            the weights, keeps a network that has seen few cases from learning them by heart (Izmailov et al., Averaging
+            Weights Leads to Wider Optima, UAI 2018).
         weight_decay: The weight decay of AdamW.
         gradient_limit: The norm that gradients are clipped to.
         ema_decay: How much of the running mean of the weights stays at each step; the mean is what is kept.
@@ -85,6 +88,7 @@ class Recipe(_Record):
     iterations: int = Field(ge=1)
     warm_up: int = Field(default=0, ge=0)
     learning_rate: float = Field(gt=0.0)
+    last_learning_rate_share: Chance = 0.0
     weight_decay: float = Field(default=0.0, ge=0.0)
     gradient_limit: float = Field(default=1.0, gt=0.0)
     ema_decay: float = Field(default=0.999, ge=0.0, lt=1.0)

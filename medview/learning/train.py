@@ -157,11 +157,12 @@ class Training:
 
 
 def learning_rate(how: Recipe, step: int) -> float:
-    """A linear rise over the warm-up, then a half cosine down to zero."""
+    """A linear rise over the warm-up, then a half cosine down to the last one."""
     if step < how.warm_up:
         return how.learning_rate * (step + 1) / how.warm_up
     done = (step - how.warm_up) / max(1, how.iterations - how.warm_up)
-    return how.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
+    last = how.last_learning_rate_share
+    return how.learning_rate * (last + (1 - last) * 0.5 * (1 + math.cos(math.pi * done)))
 
 
 def train(

@@ -10,6 +10,7 @@ from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from medview.core.errors import MedViewError
+from medview.ui.player_bar import PlayerBar
 from medview.ui.status_bar import Probe
 from medview.ui.translation import translated
 from medview.ui.viewport_grid import Arrangement, ViewportGrid
@@ -44,7 +45,10 @@ class ReadingRoom(QWidget):
         self._grid = ViewportGrid(self._activate, self)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self._grid)
+        layout.setSpacing(0)
+        layout.addWidget(self._grid, 1)
+        self.player = PlayerBar(station)
+        layout.addWidget(self.player)
         self._linked = LinkedViews(station.workspace, station.viewing, station.jobs, station.correction)
         self._slices: dict[ViewName, SliceView] = {}
         self._hands: dict[ViewName, SliceInteraction] = {}
@@ -123,6 +127,7 @@ class ReadingRoom(QWidget):
     def close_gl(self) -> None:
         """Let go of the scenes and of OpenGL."""
         self._quiet.stop()
+        self.player.close_down()
         self._linked.close()
         for viewport in self._grid:
             viewport.gl.on_hover = None

@@ -77,13 +77,19 @@ class ViewportGrid(QWidget):
 
     def _show(self) -> None:
         name = self._only or self._maximised
+        self._place()
         for viewport in self:
             viewport.setVisible(name is None or viewport.name is name)
 
     def _place(self) -> None:
         for viewport in self:
             self._layout.removeWidget(viewport)
-        if self._arrangement is Arrangement.FOUR:
+        alone = self._only or self._maximised
+        if alone is not None:
+            # Rows and columns with a stretch keep their room also when nothing in them is shown.
+            self._layout.addWidget(self._viewports[alone], 0, 0)
+            self._stretch(rows=(1, 0, 0), columns=(1, 0))
+        elif self._arrangement is Arrangement.FOUR:
             for number, name in enumerate(_FOUR):
                 self._layout.addWidget(self._viewports[name], number // 2, number % 2)
             self._stretch(rows=(1, 1, 0), columns=(1, 1))

@@ -28,6 +28,8 @@ from medview.workstation.view_state import Viewing
 from medview.workstation.windowing import initial_window
 from medview.workstation.workspace import CaseClosed, Workspace, WorkspaceChange
 
+_MOST_BYTES_OF_PHASES = 2 * 2**30
+"""How much memory the volumes of a 4D series may take before the oldest are let go."""
 _FIRST_PICTURE_S = 0.5
 """How long the reading of a series waits at most for its first slice to be on screen."""
 
@@ -44,9 +46,10 @@ class _Drop:
 
 @dataclass
 class _Load:
-    """A series that is being read, and what was active before it."""
+    """A volume that is being read, and what was active before it."""
 
     series_uid: str
+    phase: int
     case: Case
     before: tuple[Case | None, Volume | None, Segmentation | None]
     volume: Volume | None = None
@@ -63,7 +66,8 @@ class Importing:
         self._queue = queue
         self._sources: dict[str, Source] = {}
         self._drops: list[_Drop] = []
-        self._loads: dict[str, _Load] = {}
+        self._loads: dict[tuple[str, int], _Load] = {}
+        self._phases: dict[str, int] = {}
         self._seen: dict[VolumeId, tuple[Point, Window]] = {}
         workspace.changed.connect(self._workspace_changed)
         jobs.changed.connect(self._job_changed)
@@ -108,8 +112,12 @@ class Importing:
         drop.job = self._jobs.submit(Text("Looking through files"), look, lane=Lane.DISK)
         return drop.job
 
-    def load(self, series_uid: str) -> Job[Volume] | None:
+    def load(self, series_uid: str, phase: int | None = None) -> Job[Volume] | None:
         """Open a series: read it in the background, and show it as soon as its first slice is in.
+
+        Args:
+            series_uid: The series.
+            phase: Which of its volumes, where it has several; None for the one that was shown last.
 
         Returns:
             The job that reads it; None when it is in memory, or not known: then it is only shown.
@@ -118,16 +126,18 @@ class Importing:
         source = self._sources.get(series_uid)
         if case is None or source is None:
             return None
-        volume = case.volume_of_series(series_uid)
-        load = self._loads.get(series_uid)
+        phase = self._phases.get(series_uid, 0) if phase is None else phase
+        self._phases[series_uid] = phase
+        volume = case.volume_of_series(series_uid, phase)
+        load = self._loads.get((series_uid, phase))
         if volume is not None:
             self._show(case, volume)
             return load.job if load is not None else None
         if load is not None:
             return load.job
         workspace = self._workspace
-        load = _Load(series_uid, case, (workspace.active_case, workspace.active_volume, workspace.active_segmentation))
-        self._loads[series_uid] = load
+        before = (workspace.active_case, workspace.active_volume, workspace.active_segmentation)
+        load = self._loads[series_uid, phase] = _Load(series_uid, phase, case, before)
         series = case.series_with(series_uid)
         title = Text.of("Opening {series}", series=series.description if series is not None else "")
         load.job = self._jobs.submit(
@@ -236,10 +246,12 @@ class Importing:
             if not isinstance(source, Path):
                 from medview.formats import dicom_volume
 
-                first = len(source.frames) // 2
+                geometry = source.facts.geometry
+                first = geometry.shape[0] // 2 if geometry is not None else 0
                 return dicom_volume.read(
                     source,
                     progress,
+                    phase=load.phase,
                     first_slice=first,
                     started=lambda volume: started(volume, slice(first, first + 1)),
                     arrived=arrived,
@@ -255,22 +267,37 @@ class Importing:
         if load.job is not None and load.job.cancel_asked:
             return
         load.volume = volume
-        self._seen[volume.id] = (volume.geometry.center_mm, window)
+        self._make_room(load.case, volume)
+        old, state = self._workspace.active_volume, self._viewing.state
+        same_series = old is not None and old.series_uid == volume.series_uid
+        self._seen[volume.id] = (state.cursor, state.window) if same_series else (volume.geometry.center_mm, window)
         load.case.add_volume(volume, complete=False)
         self._show(load.case, volume)
+
+    def _make_room(self, case: Case, volume: Volume) -> None:
+        """Let go of the oldest phases of a series that nobody has drawn on: a long one must not fill the memory."""
+        phases = [one for one in case.volumes.values() if one.series_uid == volume.series_uid]
+        held = sum(one.voxels.nbytes for one in phases) + volume.voxels.nbytes
+        for one in phases:
+            if held <= _MOST_BYTES_OF_PHASES:
+                return
+            if one is not self._workspace.active_volume and not case.segmentations_on(one.id):
+                held -= one.voxels.nbytes
+                self._seen.pop(one.id, None)
+                case.remove_volume(one.id)
 
     def _arrived(self, load: _Load, start: int, stop: int) -> None:
         if load.volume is not None:
             load.case.slices_arrived(load.volume.id, start, stop)
 
     def _complete(self, load: _Load, volume: Volume) -> None:
-        self._loads.pop(load.series_uid, None)
+        self._loads.pop((load.series_uid, load.phase), None)
         load.case.complete_volume(volume.id)
-        from medview.formats import thumbnails
-
         source = self._sources.get(load.series_uid)
         facts = load.case.series_with(load.series_uid)
         if isinstance(source, Path) and facts is not None:
+            from medview.formats import thumbnails
+
             load.case.put_series(image_files.with_guess(facts, volume))
             load.case.put_thumbnail(facts.uid, thumbnails.of_volume(volume))
 
@@ -285,6 +312,8 @@ class Importing:
             self._seen[old.id] = (state.cursor, state.window)
             if _share_space(old.geometry, volume.geometry) and volume.geometry.voxel_at(state.cursor) is not None:
                 cursor = state.cursor
+            if old.series_uid == volume.series_uid:
+                window = state.window
         segmentation = next(iter(reversed(case.segmentations_on(volume.id))), None)
         self._workspace.activate(case, volume, segmentation)
         self._viewing.update(
@@ -292,7 +321,7 @@ class Importing:
             segmentation_id=segmentation.id if segmentation is not None else None,
             cursor=cursor,
             window=window,
-            inverted=False,
+            inverted=state.inverted if old is not None and old.series_uid == volume.series_uid else False,
         )
 
     def _job_changed(self, job: Job[Any]) -> None:
@@ -305,7 +334,7 @@ class Importing:
         load = next((one for one in self._loads.values() if one.job is job), None)
         if load is None or job.state not in (JobState.FAILED, JobState.CANCELLED):
             return
-        del self._loads[load.series_uid]
+        del self._loads[load.series_uid, load.phase]
         volume = load.volume
         if volume is None:
             return

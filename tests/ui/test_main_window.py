@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +10,13 @@ import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QAction
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QLabel, QToolButton
+from PySide6.QtWidgets import QApplication, QLabel, QToolButton
 
 from medview.core.volume import Window
+from medview.formats.dicom_writer import SeriesOptions, write_series
+from medview.phantom.chest import Phantom
 from medview.ui.banner import Banner
+from medview.ui.player_bar import PlayerBar
 from medview.ui.reading_room import ReadingRoom
 from medview.workstation.jobs import JobState
 from medview.workstation.view_state import Mode, ViewName
@@ -108,11 +112,46 @@ def test_a_click_moves_the_crosshair_of_all_views(screen: Screen, small_series_f
 def test_double_click_makes_a_view_large(screen: Screen, small_series_folder: Path) -> None:
     screen.open(small_series_folder)
     view = screen.view(ViewName.CORONAL)
+    small = view.size()
     QTest.mouseDClick(view, LEFT)
     assert screen.station.viewing.state.maximised is ViewName.CORONAL
     assert not screen.view(ViewName.AXIAL).isVisible()
+    QApplication.processEvents()
+    assert view.width() > 1.9 * small.width()
+    assert view.height() > 1.9 * small.height()
     QTest.mouseDClick(view, LEFT)
     assert screen.view(ViewName.AXIAL).isVisible()
+    QApplication.processEvents()
+    assert view.size() == small
+
+
+def test_phases_are_played_and_stepped_through(screen: Screen, small_phantom: Phantom, tmp_path: Path) -> None:
+    write_series(small_phantom.volume, tmp_path / "4d", SeriesOptions(phases=3, with_acquisitions=True))
+    first = screen.open(tmp_path / "4d")
+    player = screen.window.findChild(PlayerBar)
+    assert player is not None
+    assert player.isVisible()
+    assert "1 / 3" in player.label.text()
+    window = replace(screen.station.viewing.state.window, width=777.0)
+    screen.station.viewing.update(window=window)
+    screen.key(Qt.Key.Key_BracketRight)
+    screen.wait(lambda: screen.station.workspace.active_volume is not first)
+    volume = screen.station.workspace.active_volume
+    assert volume is not None
+    assert volume.phase == 1
+    assert screen.station.viewing.state.window == window
+    assert "acquisition 2" in player.label.text()
+    seen: set[int] = set()
+
+    def all_seen() -> bool:
+        active = screen.station.workspace.active_volume
+        seen.add(active.phase if active is not None else -1)
+        return seen == {0, 1, 2}
+
+    screen.key(Qt.Key.Key_C)
+    screen.wait(all_seen)
+    screen.key(Qt.Key.Key_C)
+    assert not player.play.isChecked()
 
 
 def test_painting_erasing_and_undo_by_hand(screen: Screen, small_series_folder: Path) -> None:
