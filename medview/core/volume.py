@@ -68,7 +68,8 @@ class Volume:
     Attributes:
         id: Unique in the program's lifetime.
         geometry: Where the voxels lie.
-        voxels: (k, j, i) int16, uint16, int32 or float32, C-contiguous, read-only, in `unit`; rescaled once, at load.
+        voxels: (k, j, i) uint8, int16, uint16, int32 or float32, C-contiguous, read-only, in `unit`; rescaled once, at
+            load.
         modality: What made it.
         unit: "HU", "SUVbw", or "" where the values are arbitrary.
         series_uid: DICOM (0020,000E), or a stable name made from the file.
@@ -100,7 +101,7 @@ class Volume:
             raise ValueError(f"The voxels {self.voxels.shape} do not fill the grid {self.geometry.shape}.")
         if not self.voxels.flags.c_contiguous:
             raise ValueError("Voxels must be C-contiguous.")
-        if self.voxels.dtype not in (np.int16, np.uint16, np.int32, np.float32):
+        if self.voxels.dtype not in (np.uint8, np.int16, np.uint16, np.int32, np.float32):
             raise ValueError(f"Voxels of type {self.voxels.dtype} are not used.")
         if self.colors is not None:
             if self.colors.shape != (*self.voxels.shape, 3) or self.colors.dtype != np.uint8:

@@ -46,20 +46,41 @@ class Frame:
 
 def frames_of(header: Header) -> tuple[Frame, ...]:
     """The images that a file holds."""
-    return (
-        Frame(
-            header,
-            0,
-            (0, 0),
-            header.rows,
-            header.columns,
-            header.position,
-            header.orientation,
-            header.pixel_spacing,
-            header.slope,
-            header.intercept,
-            header.rescale_type,
-            header.windows,
-            header.separators,
-        ),
+    if header.frame_facts:
+        return tuple(
+            Frame(
+                header,
+                one.index,
+                one.corner,
+                *one.shape,
+                one.position,
+                one.orientation,
+                one.pixel_spacing,
+                one.slope,
+                one.intercept,
+                one.rescale_type,
+                one.windows or header.windows,
+                one.separators,
+            )
+            for one in header.frame_facts
+        )
+    return tuple(_frame(header, index) for index in range(header.frames))
+
+
+def _frame(header: Header, index: int) -> Frame:
+    """A frame of which nothing is told that its file does not tell."""
+    return Frame(
+        header,
+        index,
+        (0, 0),
+        header.rows,
+        header.columns,
+        header.position if header.frames == 1 else (),
+        header.orientation if header.frames == 1 else (),
+        header.pixel_spacing,
+        header.slope,
+        header.intercept,
+        header.rescale_type,
+        header.windows,
+        header.separators,
     )

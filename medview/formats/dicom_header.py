@@ -16,7 +16,10 @@ from pydicom.uid import UID
 
 from medview.core.case import Patient, Study
 from medview.core.volume import Window
+from medview.formats import functional_groups, mosaic, picture_scale
 from medview.formats.dicom_text import iso_date, iso_time, written_name
+from medview.formats.frame_facts import FrameFacts
+from medview.formats.picture_scale import PictureScale
 from medview.formats.raw_elements import PixelPlace, RawElements, read_elements
 from medview.formats.separators import Separators
 
@@ -70,6 +73,11 @@ def _tag(keyword: str) -> int:
 _TAGS = {name: _tag(name) for name in (*_STUDY_TEXTS, *_STUDY_CODES, *(tag for _, tag in _FACTS), *_OTHERS)}
 _PRIVATE = (_MOSAIC_COUNT, *_B_VALUES.values(), *(tag for tags in _DIRECTIONS.values() for tag in tags))
 _WANTED = [BaseTag(tag) for tag in (*_TAGS.values(), *_PRIVATE)]
+_ENHANCED = frozenset(
+    f"1.2.840.10008.5.1.4.1.1.{end}"
+    for end in ("2.1", "2.2", "4.1", "4.3", "4.4", "6.2", "128.1", "130", "12.1.1", "12.2.1", "13.1.1", "13.1.2")
+)
+"""Multi-frame objects with functional groups: CT, MR, ultrasound volume, PET, angiography, and their legacy twins."""
 _NAME_DELIMITERS = {ord("^")}
 _TEXT_DELIMITERS = {ord(letter) for letter in "\t\n\f\r\\"}
 """After these, an ISO 2022 text is back in its first character set."""
@@ -118,6 +126,8 @@ class Header:
     windows: tuple[Window, ...]
     mosaic_images: int
     separators: Separators
+    frame_facts: tuple[FrameFacts, ...]
+    scale: PictureScale
     pixels: PixelPlace | None
     facts: tuple[tuple[str, str], ...]
 
@@ -168,7 +178,20 @@ class HeaderReader:
         slope, intercept = values.decimals("RescaleSlope"), values.decimals("RescaleIntercept")
         high = values.number("HighBit")
         signed = values.number("PixelRepresentation") == 1
-        mosaic = values.raw(_MOSAIC_COUNT)
+        frames = max(1, values.whole("NumberOfFrames") or 1)
+        image_type = _image_type(values)
+        tiles = values.raw(_MOSAIC_COUNT)
+        count = struct.unpack("<H", tiles)[0] if len(tiles) == 2 else 0
+        windows = _windows(values.decimals("WindowCenter"), values.decimals("WindowWidth"))
+        separators = _separators(values)
+        frame_facts: tuple[FrameFacts, ...] = ()
+        if frames > 1 or values.code("SOPClassUID") in _ENHANCED:
+            frame_facts = functional_groups.read(file)[:frames]
+        elif "MOSAIC" in image_type or count > 1:
+            rescale = (_first(slope) or 1.0, _first(intercept) or 0.0, values.code("RescaleType").upper())
+            frame_facts = mosaic.read(file, rescale, windows, separators)
+        placed = any(one.position for one in frame_facts) or (frames == 1 and values.has("ImagePositionPatient"))
+        scale = PictureScale() if placed or place is None else picture_scale.read_scale(file)
         return Header(
             path=path,
             study=study,
@@ -181,7 +204,7 @@ class HeaderReader:
             series_number=values.whole("SeriesNumber"),
             instance_number=values.whole("InstanceNumber"),
             body_part=values.code("BodyPartExamined").upper(),
-            image_type=_image_type(values),
+            image_type=image_type,
             frame_of_reference_uid=values.code("FrameOfReferenceUID") or None,
             position=values.decimals("ImagePositionPatient"),
             orientation=values.decimals("ImageOrientationPatient"),
@@ -190,7 +213,7 @@ class HeaderReader:
             slice_thickness=_first(values.decimals("SliceThickness")),
             rows=values.number("Rows") or 0,
             columns=values.number("Columns") or 0,
-            frames=values.whole("NumberOfFrames") or 1,
+            frames=frames,
             samples_per_pixel=values.number("SamplesPerPixel") or 1,
             photometric=values.code("PhotometricInterpretation").upper(),
             bits_allocated=allocated,
@@ -204,9 +227,11 @@ class HeaderReader:
             rescale_type=values.code("RescaleType").upper(),
             has_modality_lut=values.has("ModalityLUTSequence"),
             units=values.code("Units").upper(),
-            windows=_windows(values.decimals("WindowCenter"), values.decimals("WindowWidth")),
-            mosaic_images=struct.unpack("<H", mosaic)[0] if len(mosaic) == 2 else 0,
-            separators=_separators(values),
+            windows=windows,
+            mosaic_images=count,
+            separators=separators,
+            frame_facts=frame_facts,
+            scale=scale,
             pixels=place,
             facts=self._facts_of(values),
         )

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import dcmread
+from pydicom.dataset import Dataset
+from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
 from pydicom.pixels.utils import pixel_array
 from pydicom.uid import UID, ExplicitVRBigEndian, JPEGExtended12Bit
 
@@ -15,6 +19,8 @@ from medview.core.text import Text
 from medview.formats.dicom_frames import Frame
 from medview.formats.dicom_header import Header
 from medview.formats.raw_elements import Storage
+
+_LARGEST_IN_A_TABLE = (1 << 16) - 1
 
 
 def is_hounsfield(frame: Frame) -> bool:
@@ -29,6 +35,8 @@ def is_inverted(frame: Frame) -> bool:
 
 def stored_range(header: Header) -> tuple[int, int]:
     """The smallest and the largest value that the pixels can hold."""
+    if header.has_modality_lut:
+        return 0, _LARGEST_IN_A_TABLE
     if header.is_signed:
         return -(1 << (header.bits_stored - 1)), (1 << (header.bits_stored - 1)) - 1
     return 0, (1 << header.bits_stored) - 1
@@ -40,11 +48,21 @@ def values_range(frame: Frame) -> tuple[float, float]:
     return min(low, high), max(low, high)
 
 
+def is_color(header: Header) -> bool:
+    """Whether pixels are colours, and no values."""
+    return header.samples_per_pixel > 1 or header.photometric == "PALETTE COLOR"
+
+
+def is_float(header: Header) -> bool:
+    """Whether pixels are stored as floating-point numbers."""
+    return header.pixels is not None and header.pixels.is_float
+
+
 def read_slice(frame: Frame, out: NDArray[Any]) -> None:
-    """Read one image.
+    """Read one grey image.
 
     Args:
-        frame: The image; grey, alone in its file.
+        frame: The image: a file, a frame of a file, or a tile of a mosaic.
         out: (j, i), C-contiguous; gets the values: rescaled, and turned round where `is_inverted`.
 
     Raises:
@@ -52,6 +70,40 @@ def read_slice(frame: Frame, out: NDArray[Any]) -> None:
     """
     if not _read_in_place(frame, out):
         _put(frame, _stored(frame), out)
+
+
+def read_colors(frame: Frame, out: NDArray[np.uint8]) -> None:
+    """Read one picture in colour.
+
+    Args:
+        frame: The picture; in any colour space of DICOM, or coloured by a palette.
+        out: (j, i, 3) uint8, sRGB.
+
+    Raises:
+        UnreadableFileError: The pixels are damaged or missing.
+    """
+    header = frame.header
+    try:
+        dataset = _dataset(frame)
+        if header.photometric == "PALETTE COLOR":
+            colors = apply_color_lut(pixel_array(dataset, index=frame.index, raw=True), dataset)
+            deepest = 8 * colors.dtype.itemsize
+        else:
+            colors, deepest = pixel_array(dataset, index=frame.index), header.bits_stored
+        if deepest > 8:
+            colors = colors >> (deepest - 8)
+        if colors.shape != out.shape:
+            raise _cut_off(header)
+    except UnreadableFileError:
+        raise
+    except Exception as error:  # decoders raise anything on damaged pixels
+        raise _undecodable(header) from error
+    out[...] = colors
+
+
+def forget() -> None:
+    """Let go of the files that were kept open for their next frame."""
+    _kept.cache_clear()
 
 
 def _read_in_place(frame: Frame, out: NDArray[Any]) -> bool:
@@ -62,12 +114,15 @@ def _read_in_place(frame: Frame, out: NDArray[Any]) -> bool:
         and header.bits_allocated == 16
         and header.transfer_syntax != ExplicitVRBigEndian
         and frame.slope == 1
+        and frame.intercept.is_integer()
+        and not header.has_modality_lut
+        and (frame.rows, frame.columns) == (header.rows, header.columns)
         and not is_inverted(frame)
         and out.dtype in (np.int16, np.uint16)
     ):
         return False
     pixels = out.view(np.int16 if header.is_signed else np.uint16)
-    _read_bytes(header, pixels)
+    _read_bytes(header, pixels, frame.index)
     _strip(header, pixels)
     intercept = int(frame.intercept)
     if not intercept and pixels.dtype == out.dtype:
@@ -81,45 +136,69 @@ def _read_in_place(frame: Frame, out: NDArray[Any]) -> bool:
 
 
 def _stored(frame: Frame) -> NDArray[Any]:
-    """(j, i) stored values of any image that MedView opens."""
+    """(j, i) stored values of any grey image, through its table of values where it has one."""
     header = frame.header
-    if _is_native(header) and header.bits_allocated in (8, 16):
-        is_big = header.transfer_syntax == ExplicitVRBigEndian
-        if not (is_big and header.bits_allocated == 8):
-            kind = f"{'>' if is_big else '<'}{'i' if header.is_signed else 'u'}{header.bits_allocated // 8}"
-            pixels = np.empty((header.rows, header.columns), dtype=kind)
-            _read_bytes(header, pixels)
-            pixels = pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
+    kind = _kind(header)
+    if _is_native(header) and kind is not None:
+        pixels = np.empty((header.rows, header.columns), dtype=kind)
+        _read_bytes(header, pixels, frame.index)
+        pixels = pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
+        if not is_float(header):
             _strip(header, pixels)
-            return pixels
-    try:
-        decoded = _decoded(frame)
-    except Exception as error:  # decoders raise anything on damaged pixels
-        raise UnreadableFileError(
-            Text.of(
-                "The pixels of {file} cannot be decoded ({syntax}).",
-                file=header.path.name,
-                syntax=UID(header.transfer_syntax).name,
-            ),
-            Text("Copy the series again from where it came from."),
-        ) from error
-    if decoded.shape != (header.rows, header.columns):
-        raise _cut_off(header)
-    return decoded
+    else:
+        try:
+            pixels = _decoded(frame)
+        except Exception as error:  # decoders raise anything on damaged pixels
+            raise _undecodable(header) from error
+        if pixels.shape != (header.rows, header.columns):
+            raise _cut_off(header)
+    row, column = frame.corner
+    pixels = pixels[row : row + frame.rows, column : column + frame.columns]
+    if header.has_modality_lut:
+        try:
+            return apply_modality_lut(pixels, _dataset(frame))
+        except Exception as error:  # tables may be damaged in any way
+            raise _undecodable(header) from error
+    return pixels
+
+
+def _kind(header: Header) -> str | None:
+    """Numpy's name for the pixels as they lie in the file; None for those that pydicom has to unpack."""
+    is_big = header.transfer_syntax == ExplicitVRBigEndian
+    if is_float(header):
+        letter = "f"
+    elif header.bits_allocated in (16, 32) or (header.bits_allocated == 8 and not is_big):
+        letter = "i" if header.is_signed else "u"
+    else:
+        return None
+    return f"{'>' if is_big else '<'}{letter}{header.bits_allocated // 8}"
 
 
 def _decoded(frame: Frame) -> NDArray[Any]:
     """(j, i) stored values, through pydicom's decoders; of 12-bit JPEG, which none of them has, through ITK's."""
     header = frame.header
-    if header.transfer_syntax == JPEGExtended12Bit and header.bits_stored > 8 and not is_inverted(frame):
+    single = header.frames == 1
+    if header.transfer_syntax == JPEGExtended12Bit and header.bits_stored > 8 and single and not is_inverted(frame):
         import SimpleITK
 
         values = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(header.path))).reshape(header.rows, header.columns)
         stored: NDArray[Any] = np.rint((values.astype(np.float64) - frame.intercept) / frame.slope).astype(np.int32)
         return stored
-    dataset = dcmread(header.path, force=True)
-    dataset.file_meta.TransferSyntaxUID = UID(header.transfer_syntax)
-    return pixel_array(dataset, raw=True)
+    return pixel_array(_dataset(frame), index=None if single else frame.index, raw=True)
+
+
+def _dataset(frame: Frame) -> Dataset:
+    """The file of a frame, with its pixels; one with many frames is kept for the next."""
+    header = frame.header
+    read = _kept if header.frames > 1 else _kept.__wrapped__
+    return read(header.path, header.transfer_syntax)
+
+
+@lru_cache(maxsize=1)
+def _kept(path: Path, transfer_syntax: str) -> Dataset:
+    dataset = dcmread(path, force=True)
+    dataset.file_meta.TransferSyntaxUID = UID(transfer_syntax)
+    return dataset
 
 
 def _put(frame: Frame, stored: NDArray[Any], out: NDArray[Any]) -> None:
@@ -140,15 +219,15 @@ def _is_native(header: Header) -> bool:
     return header.pixels is not None and header.pixels.storage is Storage.NATIVE
 
 
-def _read_bytes(header: Header, pixels: NDArray[Any]) -> None:
-    """Fill `pixels` from the place that the header remembers."""
+def _read_bytes(header: Header, pixels: NDArray[Any], index: int) -> None:
+    """Fill `pixels` with a frame from the place that the header remembers."""
     place = header.pixels
     target = memoryview(pixels.data).cast("B")
     read = 0
     if place is not None:
         try:
             with header.path.open("rb", buffering=0) as file:
-                file.seek(place.offset)
+                file.seek(place.offset + index * len(target))
                 while read < len(target):
                     count = file.readinto(target[read:])
                     if not count:
@@ -179,5 +258,16 @@ def _strip(header: Header, pixels: NDArray[Any]) -> None:
 def _cut_off(header: Header) -> UnreadableFileError:
     return UnreadableFileError(
         Text.of("{file} is cut off: its pixels are not all there.", file=header.path.name),
+        Text("Copy the series again from where it came from."),
+    )
+
+
+def _undecodable(header: Header) -> UnreadableFileError:
+    return UnreadableFileError(
+        Text.of(
+            "The pixels of {file} cannot be decoded ({syntax}).",
+            file=header.path.name,
+            syntax=UID(header.transfer_syntax).name,
+        ),
         Text("Copy the series again from where it came from."),
     )

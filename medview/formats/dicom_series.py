@@ -15,16 +15,18 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from medview.core.case import Remark, Series, Severity
+from medview.core.case import Remark, Series, SeriesKind, Severity, Use
 from medview.core.text import Text
 from medview.core.volume import Modality
-from medview.formats import phases, slice_stack, stack_split
+from medview.formats import phases, pictures, slice_stack, stack_split
 from medview.formats.dicom_frames import Frame, frames_of
 from medview.formats.dicom_header import Header
+from medview.formats.dicom_pixels import is_color, is_float
 from medview.formats.slice_stack import Layout, Slices
 
-_GREY = frozenset({"MONOCHROME1", "MONOCHROME2"})
-_PROJECTIONS = frozenset({"CR", "DX", "MG", "IO", "PX", "RG", "XA", "RF", "US", "ES", "XC", "OP", "SM", "GM"})
+_SECTIONS = frozenset({"CT", "MR", "PT", "NM"})
+"""What cuts slices through a patient: images of these that do not say where are a surprise."""
+_DEPTHS = frozenset({1, 8, 16, 32})
 _OBJECTS = {
     "1.2.840.10008.5.1.4.1.1.66.4": Text("a segmentation"),
     "1.2.840.10008.5.1.4.1.1.66.7": Text("a segmentation"),
@@ -48,8 +50,8 @@ _MOST_STACKS = 6
 _LEAST_IN_A_STACK = 3
 """More stacks than this, with fewer images each than that, are no acquisitions: slices that turn around an axis."""
 
-_Part = tuple[list[Frame], tuple[Text, ...], Layout]
-"""Images, the names of their phases, and what they make."""
+_Part = tuple[list[Frame], tuple[Text, ...], Layout, SeriesKind]
+"""Images, the names of their phases, the grid that they make, and what it shows."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,23 +100,29 @@ def _series(members: list[Header]) -> list[DicomSeries]:
     frames = [frame for header in unique for frame in frames_of(header)]
     if refusals:
         return [_made(frames, Layout(None, tuple(refusals)), remarks)]
-    placed = [frame for frame in frames if len(frame.position) == 3 and len(frame.orientation) == 6]
-    if not placed:
-        return [_made(frames, Layout(None, tuple(_placeless(frames, len(frames)))), remarks)]
-    refusals = _place_refusals(placed)
-    if refusals:
-        return [_made(frames, Layout(None, tuple(refusals)), remarks)]
-    stacks = stack_split.split(placed)
-    if len(stacks) > _MOST_STACKS and len(stacks) > len(placed) / _LEAST_IN_A_STACK:
-        return [_made(frames, Layout(None, (_refused("mixed-orientations", _orientations_text(stacks)),)), remarks)]
-    parts = [part for stack in stacks for part in _volumes(stack)]
-    others = [frame for frame in frames if len(frame.position) != 3 or len(frame.orientation) != 6]
-    if others:
-        parts.append((others, (), Layout(None, tuple(_placeless(others, len(frames))))))
+    placed = [frame for frame in frames if _is_placed(frame)]
+    loose = [frame for frame in frames if not _is_placed(frame)]
+    doubt = next((doubt for frame in placed if (doubt := _doubt(frame)) is not None), None)
+    parts: list[_Part] = []
+    if doubt is not None:
+        parts += _pictures(placed, len(frames), [doubt])
+    elif placed:
+        stacks = stack_split.split(placed)
+        if len(stacks) > _MOST_STACKS and len(stacks) > len(placed) / _LEAST_IN_A_STACK:
+            turning = Remark(Severity.NOTE, "mixed-orientations", _orientations_text(stacks))
+            parts += _pictures(placed, len(frames), [turning])
+        else:
+            parts += [part for stack in stacks for part in _volumes(stack)]
+    parts += _pictures(loose, len(frames), [])
     return [
-        _made(of_part, layout, [*remarks, *_part_remarks(parts, number)], names=names, number=number)
-        for number, (of_part, names, layout) in enumerate(parts)
+        _made(of_part, layout, [*remarks, *_part_remarks(parts, number)], names=names, number=number, kind=kind)
+        for number, (of_part, names, layout, kind) in enumerate(parts)
     ]
+
+
+def _is_placed(frame: Frame) -> bool:
+    """Whether an image is a slice: values at a place in the patient."""
+    return len(frame.position) == 3 and len(frame.orientation) == 6 and not is_color(frame.header)
 
 
 def _volumes(stack: list[Frame]) -> list[_Part]:
@@ -133,9 +141,10 @@ def _volumes(stack: list[Frame]) -> list[_Part]:
     header = first[0].header
     layout = slice_stack.lay_out(one, header.spacing_between_slices or header.slice_thickness or 1.0)
     if layout.geometry is None:
-        return [(frames, (), layout)]
+        return [(frames, (), layout, SeriesKind.VOLUME)]
     together = [frame for phase in separation.phases for frame in phase]
-    return [(together, separation.names, replace(layout, remarks=(*layout.remarks, *separation.remarks)))]
+    layout = replace(layout, remarks=(*layout.remarks, *separation.remarks))
+    return [(together, separation.names, layout, SeriesKind.VOLUME)]
 
 
 def _in_order(frames: Sequence[Frame]) -> tuple[Slices, list[Frame]]:
@@ -168,7 +177,7 @@ def _part_remarks(parts: Sequence[_Part], number: int) -> list[Remark]:
         text = Text.of(
             "Images of another direction, size or acquisition came under the same series UID: {n}. They are listed as "
             "series of their own.",
-            n=sum(len(frames) for frames, _, _ in parts[1:]),
+            n=sum(len(part[0]) for part in parts[1:]),
         )
     return [Remark(Severity.NOTE, "split", text)]
 
@@ -180,6 +189,7 @@ def _made(
     *,
     names: tuple[Text, ...] = (),
     number: int = 0,
+    kind: SeriesKind = SeriesKind.VOLUME,
 ) -> DicomSeries:
     first = frames[0].header
     facts = Series(
@@ -195,6 +205,8 @@ def _made(
         remarks=(*layout.remarks, *remarks),
         acquisition=frames[len(frames) // 2].header.facts,
         phases=names,
+        kind=kind,
+        frame_ms=first.scale.frame_ms,
     )
     return DicomSeries(facts, tuple(frames), layout.caution)
 
@@ -230,58 +242,46 @@ _Kind = tuple[str, Callable[[Header], bool], Text]
 _KINDS: tuple[_Kind, ...] = (
     (
         "mosaic",
-        lambda one: "MOSAIC" in one.image_type or one.mosaic_images > 1,
-        Text("Each of its images is a Siemens mosaic of many slices; MedView cannot unfold mosaics yet."),
-    ),
-    (
-        "multi-frame",
-        lambda one: one.frames > 1,
-        Text("Its slices lie in one multi-frame file (enhanced DICOM or cine); MedView cannot open these yet."),
-    ),
-    (
-        "palette",
-        lambda one: one.photometric == "PALETTE COLOR",
-        Text("Its images are coloured by a palette; MedView opens grey images only."),
-    ),
-    (
-        "colour",
-        lambda one: one.samples_per_pixel != 1 or one.photometric not in _GREY,
-        Text("Its images are in colour; MedView opens grey images only."),
-    ),
-    (
-        "float-pixels",
-        lambda one: one.pixels is not None and one.pixels.is_float,
-        Text("Its pixels are floating-point numbers, which MedView cannot read from DICOM yet."),
+        lambda one: ("MOSAIC" in one.image_type or one.mosaic_images > 1) and not one.frame_facts,
+        Text("Each of its images is a Siemens mosaic of many slices, and does not say how it was put together."),
     ),
     (
         "pixel-depth",
-        lambda one: one.bits_allocated not in (8, 16) or not 1 <= one.bits_stored <= one.bits_allocated,
-        Text("Its pixels have a depth that MedView cannot read (8 and 16 bits can be read)."),
-    ),
-    (
-        "value-table",
-        lambda one: one.has_modality_lut,
-        Text("Its values go through a table (Modality LUT), which MedView cannot apply yet."),
+        lambda one: not is_float(one) and (one.bits_allocated not in _DEPTHS or not 1 <= one.bits_stored <= 32),
+        Text("Its pixels have a depth that MedView cannot read (1, 8, 16 and 32 bits can be read)."),
     ),
 )
 """What one image can be that is refused: code, test, sentence."""
 
 
-def _placeless(frames: Sequence[Frame], all_frames: int) -> list[Remark]:
-    if frames[0].header.modality in _PROJECTIONS or all_frames == 1:
-        text = Text("It is a single picture without a place in the patient; MedView opens volumes only for now.")
-        return [_refused("projection", text)]
-    text = Text.of("{n} of its {all} images do not say where they lie in the patient.", n=len(frames), all=all_frames)
-    return [_refused("no-position", text)]
+def _pictures(frames: list[Frame], all_frames: int, doubts: Sequence[Remark]) -> list[_Part]:
+    """Frames that are shown one by one: they have no place in the patient, or colours in place of values."""
+    if not frames:
+        return []
+    remarks = [*doubts]
+    first = frames[0].header
+    if not doubts and first.modality in _SECTIONS and not is_color(first):
+        text = Text.of(
+            "{n} of its {all} images do not say where they lie in the patient: they are shown as single pictures.",
+            n=len(frames),
+            all=all_frames,
+        )
+        remarks = [Remark(Severity.WARNING, "no-position", text, frozenset(Use) - {Use.EXPORT})]
+    return [
+        (members, (), replace(layout, remarks=(*remarks, *layout.remarks)), SeriesKind.PICTURES)
+        for members, layout in pictures.lay_out(frames)
+    ]
 
 
-def _place_refusals(members: Sequence[Frame]) -> list[Remark]:
-    if not all(_has_right_angle(one.orientation) for one in members):
-        text = Text("The row and column directions of its images are not at right angles.")
-        return [_refused("bad-orientation", text)]
-    if any(len(one.pixel_spacing) != 2 or min(one.pixel_spacing) <= 0 for one in members):
-        return [_refused("no-spacing", Text("Its images do not say how large their pixels are."))]
-    return []
+def _doubt(frame: Frame) -> Remark | None:
+    """Why an image that says where it lies cannot be laid there."""
+    if not _has_right_angle(frame.orientation):
+        text = Text("The row and column directions of its images are not at right angles; they are shown as pictures.")
+        return Remark(Severity.WARNING, "bad-orientation", text, frozenset(Use) - {Use.EXPORT})
+    if len(frame.pixel_spacing) != 2 or min(frame.pixel_spacing) <= 0:
+        text = Text("Its images do not say how large their pixels are; they are shown as pictures.")
+        return Remark(Severity.WARNING, "no-spacing", text, frozenset(Use) - {Use.EXPORT})
+    return None
 
 
 def _orientations_text(stacks: Sequence[Sequence[Frame]]) -> Text:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from medview.core.case import SeriesKind
 from medview.core.errors import UnsupportedSeriesError
 from medview.core.geometry import Geometry
 from medview.core.progress import Progress
@@ -23,13 +24,24 @@ from medview.core.text import Text
 from medview.core.volume import Volume, VolumeId, Window
 from medview.formats.dicom_frames import Frame
 from medview.formats.dicom_header import quiet_pydicom
-from medview.formats.dicom_pixels import is_hounsfield, is_inverted, read_slice, values_range
+from medview.formats.dicom_pixels import (
+    forget,
+    is_color,
+    is_float,
+    is_hounsfield,
+    is_inverted,
+    read_colors,
+    read_slice,
+    values_range,
+)
 from medview.formats.dicom_series import DicomSeries
 from medview.formats.slice_resampling import SliceMap, laid
 
 _SLICES_AT_ONCE = 16
 _MOST_THREADS = 4
 _AIR = -1024
+_BRIGHTNESS = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+"""Of red, green and blue (ITU-R BT.601)."""
 
 
 def read(
@@ -69,6 +81,7 @@ def read(
     frames, unit = series.phase(phase), _unit(series)
     outside = _AIR if unit == "HU" else 0
     voxels: NDArray[Any] = np.full(geometry.shape, outside, dtype=_voxel_type(series))
+    colors = np.zeros((*geometry.shape, 3), dtype=np.uint8) if is_color(frames[0].header) else None
     volume = Volume(
         VolumeId(uuid.uuid4().hex),
         geometry,
@@ -79,18 +92,23 @@ def read(
         series.facts.description,
         _windows(frames),
         phase=phase,
+        colors=colors,
+        is_spatial=series.facts.kind is not SeriesKind.PICTURES,
         caution=series.caution,
     )
-    planes = _Planes(frames, geometry, outside, voxels)
+    planes = _Planes(frames, geometry, outside, voxels, colors)
     count = geometry.shape[0]
     first = count // 2 if first_slice is None else min(max(first_slice, 0), count - 1)
     quiet_pydicom()
-    planes.read(first, first + 1, progress)
-    if started is not None:
-        started(volume)
-    if arrived is not None:
-        arrived(first, first + 1)
-    _read_others(planes, first, progress, arrived)
+    try:
+        planes.read(first, first + 1, progress)
+        if started is not None:
+            started(volume)
+        if arrived is not None:
+            arrived(first, first + 1)
+        _read_others(planes, first, progress, arrived)
+    finally:
+        forget()
     return volume
 
 
@@ -102,25 +120,42 @@ class _Planes:
         geometry: The grid.
         outside: The value where no slice reaches.
         voxels: (k, j, i); gets the values.
+        colors: (k, j, i, 3) uint8; gets the colours, of pictures that have them, and `voxels` their brightness.
     """
 
-    def __init__(self, frames: tuple[Frame, ...], geometry: Geometry, outside: float, voxels: NDArray[Any]) -> None:
+    def __init__(
+        self,
+        frames: tuple[Frame, ...],
+        geometry: Geometry,
+        outside: float,
+        voxels: NDArray[Any],
+        colors: NDArray[np.uint8] | None,
+    ) -> None:
         self.voxels = voxels
+        self._colors = colors
         self._frames = frames
         self._map = SliceMap.of(geometry)
         self._outside = outside
 
     def read(self, start: int, stop: int, progress: Progress) -> None:
         """Fill the planes from `start` up to but not including `stop`."""
-        if self._map is None:
+        if self._colors is not None:
+            for plane in range(start, stop):
+                progress.raise_if_cancelled()
+                read_colors(self._frames[plane], self._colors[plane])
+                self.voxels[plane] = self._colors[plane] @ _BRIGHTNESS
+        elif self._map is None:
             for plane in range(start, stop):
                 progress.raise_if_cancelled()
                 read_slice(self._frames[plane], self.voxels[plane])
-            return
+        else:
+            self._read_between(start, stop, progress, self._map)
+
+    def _read_between(self, start: int, stop: int, progress: Progress, where: SliceMap) -> None:
         held: dict[int, NDArray[np.float32]] = {}
         for plane in range(start, stop):
             progress.raise_if_cancelled()
-            lower, upper, share = self._map.neighbours(plane)
+            lower, upper, share = where.neighbours(plane)
             held = {index: held[index] if index in held else self._laid(index) for index in (lower, upper)}
             values = (
                 held[lower] if share == 0 else (1 - np.float32(share)) * held[lower] + np.float32(share) * held[upper]
@@ -198,7 +233,9 @@ def _voxel_type(series: DicomSeries) -> type[np.number[Any]]:
     or padding does; what lies beyond is cut to the limits of int16 (see `dicom_pixels.read_slice`).
     """
     frames = series.frames
-    if any(not one.slope.is_integer() or not one.intercept.is_integer() for one in frames):
+    if is_color(frames[0].header):
+        return np.uint8
+    if any(is_float(one.header) or not one.slope.is_integer() or not one.intercept.is_integer() for one in frames):
         return np.float32
     if all(is_hounsfield(one) and one.slope == 1 for one in frames):
         return np.int16

@@ -56,7 +56,17 @@ def split(frames: Sequence[Frame]) -> list[list[Frame]]:
             stacks.append((axes, [frame]))
         else:
             stack.append(frame)
-    return sorted((members for _, members in stacks), key=_pixels, reverse=True)
+    return sorted((part for _, members in stacks for part in _by_space(members)), key=_pixels, reverse=True)
+
+
+def _by_space(stack: list[Frame]) -> list[list[Frame]]:
+    """Parts of a stack in different patient spaces; some removers of names give every image a space of its own."""
+    spaces: dict[str | None, list[Frame]] = {}
+    for frame in stack:
+        spaces.setdefault(frame.header.frame_of_reference_uid, []).append(frame)
+    if min(len(part) for part in spaces.values()) < _LEAST_SLICES:
+        return [stack]
+    return list(spaces.values())
 
 
 def split_by_acquisition(
@@ -103,7 +113,6 @@ def _belongs(frame: Frame, axes: Floats, other: Frame, other_axes: Floats) -> bo
     spacing, known = np.array(frame.pixel_spacing), np.array(other.pixel_spacing)
     return bool(
         (frame.rows, frame.columns) == (other.rows, other.columns)
-        and frame.header.frame_of_reference_uid == other.header.frame_of_reference_uid
         and np.abs(axes - other_axes).max() <= _SAME_DIRECTION
         and np.abs(spacing / known - 1).max() <= _SAME_SPACING
     )

@@ -11,34 +11,39 @@ from medview.core.errors import MedViewError
 from medview.core.volume import Volume, Window
 from medview.formats.dicom_frames import Frame
 from medview.formats.dicom_header import quiet_pydicom
-from medview.formats.dicom_pixels import is_hounsfield, is_inverted, read_slice, values_range
+from medview.formats.dicom_pixels import is_color, is_hounsfield, is_inverted, read_colors, read_slice, values_range
 from medview.formats.dicom_series import DicomSeries
 
 SIZE = 96
 """Longer side, pixels."""
 _SOFT_TISSUE = Window(40.0, 400.0)
-_GREY = ("MONOCHROME1", "MONOCHROME2")
+_ALL_OF_A_BYTE = Window(127.5, 255.0)
 
 
 def of_series(series: DicomSeries) -> NDArray[np.uint8] | None:
     """The middle image of a series: (row, column) uint8, square pixels; None when it has no image that can be drawn.
 
+    A picture in colour is (row, column, 3).
+
     Never raises for damaged pixels: the list shows the series without a picture.
     """
     frame = series.frames[len(series.frames) // 2]
     header = frame.header
-    if header.pixels is None or header.pixels.is_float or header.frames != 1:
+    if header.pixels is None:
         return None
-    if header.samples_per_pixel != 1 or header.photometric not in _GREY or header.bits_allocated not in (8, 16):
-        return None
-    values = np.empty((frame.rows, frame.columns), dtype=np.float32)
+    spacing = frame.pixel_spacing if len(frame.pixel_spacing) == 2 and min(frame.pixel_spacing) > 0 else (1.0, 1.0)
+    size_mm = (spacing[0], spacing[1])
     quiet_pydicom()
     try:
+        if is_color(header):
+            colors = np.empty((frame.rows, frame.columns, 3), dtype=np.uint8)
+            read_colors(frame, colors)
+            return np.stack([_picture(colors[..., one], size_mm, _ALL_OF_A_BYTE) for one in range(3)], axis=-1)
+        values = np.empty((frame.rows, frame.columns), dtype=np.float32)
         read_slice(frame, values)
     except MedViewError:
         return None
-    spacing = frame.pixel_spacing if len(frame.pixel_spacing) == 2 and min(frame.pixel_spacing) > 0 else (1.0, 1.0)
-    return _picture(values, (spacing[0], spacing[1]), _window(frame))
+    return _picture(values, size_mm, _window(frame))
 
 
 def of_volume(volume: Volume) -> NDArray[np.uint8]:

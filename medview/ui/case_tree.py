@@ -152,9 +152,10 @@ class CaseTree(QTreeWidget):
 
 
 def pixmap(picture: NDArray[np.uint8]) -> QPixmap:
-    """A thumbnail as Qt paints it. `picture`: (row, column) uint8."""
-    rows, columns = picture.shape
-    image = QImage(picture.tobytes(), columns, rows, columns, QImage.Format.Format_Grayscale8)
+    """A thumbnail as Qt paints it. `picture`: (row, column) or (row, column, 3) uint8."""
+    rows, columns = picture.shape[:2]
+    kind = QImage.Format.Format_RGB888 if picture.ndim == 3 else QImage.Format.Format_Grayscale8
+    image = QImage(picture.tobytes(), columns, rows, picture.nbytes // rows, kind)
     return QPixmap.fromImage(image).scaled(
         THUMBNAIL_PX,
         THUMBNAIL_PX,

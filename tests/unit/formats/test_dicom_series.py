@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydicom import dcmread
 
-from medview.core.case import Use
+from medview.core.case import SeriesKind, Use
 from medview.core.geometry import Geometry
 from medview.core.progress import NoProgress
 from medview.core.volume import Modality, Volume, VolumeId
@@ -73,20 +74,31 @@ def test_names_and_numbers_of_files_do_not_matter(small_phantom: Phantom, tmp_pa
 @pytest.mark.parametrize(
     ("options", "code", "words"),
     [
-        (SeriesOptions(multi_frame=True), "multi-frame", ("multi-frame",)),
+        (SeriesOptions(multi_frame=True), "no-position", ("40 of its 40",)),
         (SeriesOptions(left_out=("ImagePositionPatient",)), "no-position", ("40 of its 40",)),
         (SeriesOptions(left_out=("PixelSpacing",)), "no-spacing", ("pixels",)),
     ],
 )
-def test_what_makes_no_grid_is_refused_with_its_reason(
+def test_slices_without_a_place_are_shown_as_pictures(
     options: SeriesOptions, code: str, words: tuple[str, ...], small_phantom: Phantom, tmp_path: Path
 ) -> None:
     write_series(small_phantom.volume, tmp_path, options)
-    facts = series_in(tmp_path).facts
-    assert facts.geometry is None
-    assert facts.refusal is not None
-    assert facts.refusal.code == code
-    assert all(word in str(facts.refusal.text) for word in words)
+    series = series_in(tmp_path)
+    assert series.facts.kind is SeriesKind.PICTURES
+    assert series.facts.remarks[0].code == code
+    assert all(word in str(series.facts.remarks[0].text) for word in words)
+    assert all(series.facts.unsafe_for(use) for use in (Use.MEASURE, Use.VOLUME, Use.ANALYSE))
+    volume = dicom_volume.read(series, NoProgress())
+    assert not volume.is_spatial
+    assert np.array_equal(volume.voxels, small_phantom.volume.voxels)
+
+
+def test_every_image_in_a_space_of_its_own_is_still_one_stack(small_phantom: Phantom, tmp_path: Path) -> None:
+    for number, path in enumerate(write_series(small_phantom.volume, tmp_path)):
+        dataset = dcmread(path)
+        dataset.FrameOfReferenceUID = f"1.2.3.{number + 1}"
+        dataset.save_as(path)
+    assert np.array_equal(dicom_volume.read(series_in(tmp_path), NoProgress()).voxels, small_phantom.volume.voxels)
 
 
 @pytest.mark.parametrize(
@@ -198,19 +210,11 @@ def test_facts_of_a_series(small_series_folder: Path) -> None:
     assert facts.slices == 40
 
 
-@pytest.mark.parametrize(
-    ("name", "codes"),
-    [
-        ("mr-siemens-mosaic", {"mosaic"}),
-        ("enhanced-multiframe", {"multi-frame"}),
-        ("cine-multiframe-us-mr-xa", {"multi-frame"}),
-        ("mammography", {"projection"}),
-    ],
-)
-def test_real_series_that_are_no_volume(name: str, codes: set[str], real_data: Path) -> None:
-    found = dicom_series.group(dicom_files.scan([real_data / name], NoProgress()).headers)
-    assert {one.facts.refusal.code if one.facts.refusal else "" for one in found} == codes
-    assert all(one.facts.geometry is None for one in found)
+def test_what_is_no_image_is_named(real_data: Path) -> None:
+    found = dicom_series.group(
+        dicom_files.scan([real_data / "mr-dwi-4d-with-presentation-state"], NoProgress()).headers
+    )
+    assert {one.facts.refusal.code for one in found if one.facts.refusal} == {"no-image", "no-pixels"}
 
 
 def test_the_real_head_ct_names_its_tilt(real_data: Path) -> None:

@@ -120,7 +120,7 @@ def test_a_single_file_opens_its_series(desk: Desk, small_series_folder: Path) -
 def test_the_largest_volume_opens_and_the_others_on_demand(desk: Desk, small_phantom: Phantom, tmp_path: Path) -> None:
     write_series(small_phantom.volume, tmp_path / "a", SeriesOptions(series_uid="1.2.3"))
     write_series(small_phantom.volume, tmp_path / "b", SeriesOptions(series_uid="1.2.4", missing=(0, 1)))
-    write_series(small_phantom.volume, tmp_path / "c", SeriesOptions(series_uid="1.2.5", left_out=("PixelSpacing",)))
+    write_series(small_phantom.volume, tmp_path / "c", SeriesOptions(series_uid="1.2.5", tilt_degrees=80))
     desk.open(tmp_path)
     (case,) = desk.workspace.cases
     assert len(case.series) == 3
@@ -137,7 +137,7 @@ def test_the_largest_volume_opens_and_the_others_on_demand(desk: Desk, small_pha
     assert refused is not None
     desk.wait()
     assert refused.state is JobState.FAILED
-    assert "how large" in str(refused.error)
+    assert "too far" in str(refused.error)
     assert desk.workspace.active_volume is first
     assert desk.importing.load("unknown") is None
 
@@ -187,10 +187,10 @@ def test_what_cannot_be_opened_is_said_in_one_sentence(desk: Desk, small_phantom
     for name in ("empty", "text", "refused"):
         (tmp_path / name).mkdir()
     (tmp_path / "text" / "a.txt").write_text("only words")
-    write_series(small_phantom.volume, tmp_path / "refused", SeriesOptions(left_out=("PixelSpacing",)))
+    write_series(small_phantom.volume, tmp_path / "refused", SeriesOptions(tilt_degrees=80))
     assert "no files" in str(desk.open(tmp_path / "empty").error)
     assert "a.txt" in str(desk.open(tmp_path / "text").error)
-    assert "how large" in str(desk.open(tmp_path / "refused").error)
+    assert "too far" in str(desk.open(tmp_path / "refused").error)
     assert [reject.path.name for reject in desk.workspace.rejects] == ["a.txt"]
     (case,) = desk.workspace.cases
     (series,) = case.series
