@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from medview.core.volume import Window
 from medview.formats.dicom_header import Header
+from medview.formats.frame_facts import FrameFacts
 from medview.formats.separators import Separators
 
 
@@ -45,38 +46,37 @@ class Frame:
 
 
 def frames_of(header: Header) -> tuple[Frame, ...]:
-    """The images that a file holds."""
-    if header.frame_facts:
-        return tuple(
-            Frame(
-                header,
-                one.index,
-                one.corner,
-                *one.shape,
-                one.position,
-                one.orientation,
-                one.pixel_spacing,
-                one.slope,
-                one.intercept,
-                one.rescale_type,
-                one.windows or header.windows,
-                one.separators,
-            )
-            for one in header.frame_facts
+    """The images that a file holds. Values of PET are rescaled to uptake values where the file says how."""
+    facts = header.frame_facts or tuple(_facts(header, index) for index in range(header.frames))
+    factor = header.suv.factor or 1.0
+    return tuple(
+        Frame(
+            header,
+            one.index,
+            one.corner,
+            *one.shape,
+            one.position,
+            one.orientation,
+            one.pixel_spacing,
+            one.slope * factor,
+            one.intercept * factor,
+            one.rescale_type,
+            tuple(Window(window.center * factor, window.width * factor) for window in one.windows or header.windows),
+            one.separators,
         )
-    return tuple(_frame(header, index) for index in range(header.frames))
+        for one in facts
+    )
 
 
-def _frame(header: Header, index: int) -> Frame:
+def _facts(header: Header, index: int) -> FrameFacts:
     """A frame of which nothing is told that its file does not tell."""
-    return Frame(
-        header,
+    single = header.frames == 1
+    return FrameFacts(
         index,
         (0, 0),
-        header.rows,
-        header.columns,
-        header.position if header.frames == 1 else (),
-        header.orientation if header.frames == 1 else (),
+        (header.rows, header.columns),
+        header.position if single else (),
+        header.orientation if single else (),
         header.pixel_spacing,
         header.slope,
         header.intercept,

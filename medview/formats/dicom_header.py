@@ -16,12 +16,13 @@ from pydicom.uid import UID
 
 from medview.core.case import Patient, Study
 from medview.core.volume import Window
-from medview.formats import functional_groups, mosaic, picture_scale
+from medview.formats import functional_groups, mosaic, picture_scale, suv
 from medview.formats.dicom_text import iso_date, iso_time, written_name
 from medview.formats.frame_facts import FrameFacts
 from medview.formats.picture_scale import PictureScale
 from medview.formats.raw_elements import PixelPlace, RawElements, read_elements
 from medview.formats.separators import Separators
+from medview.formats.suv import SuvScale
 
 _STUDY_TEXTS = ("PatientName", "PatientID", "StudyDescription", "InstitutionName", "AccessionNumber")
 _STUDY_CODES = ("PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyInstanceUID")
@@ -128,6 +129,7 @@ class Header:
     separators: Separators
     frame_facts: tuple[FrameFacts, ...]
     scale: PictureScale
+    suv: SuvScale
     pixels: PixelPlace | None
     facts: tuple[tuple[str, str], ...]
 
@@ -232,6 +234,7 @@ class HeaderReader:
             separators=separators,
             frame_facts=frame_facts,
             scale=scale,
+            suv=suv.read_scale(file) if values.code("Modality").upper() == "PT" and place is not None else SuvScale(),
             pixels=place,
             facts=self._facts_of(values),
         )

@@ -168,6 +168,15 @@ def _slices(ordered: Sequence[Frame]) -> Slices:
     )
 
 
+def _of_values(frames: Sequence[Frame]) -> list[Remark]:
+    """What is to be said of the values of PET."""
+    lacks = next((frame.header.suv.lacks for frame in frames if frame.header.suv.lacks is not None), None)
+    if lacks is None:
+        return []
+    text = Text.of("Its values are no uptake values (SUV): it lacks {what}.", what=lacks)
+    return [Remark(Severity.NOTE, "no-suv", text)]
+
+
 def _part_remarks(parts: Sequence[_Part], number: int) -> list[Remark]:
     if len(parts) == 1:
         return []
@@ -202,7 +211,7 @@ def _made(
         files=tuple(dict.fromkeys(frame.header.path for frame in frames)),
         slices=max(len(frames), sum(one.frames for one in {id(one.header): one.header for one in frames}.values())),
         geometry=layout.geometry,
-        remarks=(*layout.remarks, *remarks),
+        remarks=(*layout.remarks, *remarks, *_of_values(frames)),
         acquisition=frames[len(frames) // 2].header.facts,
         phases=names,
         kind=kind,

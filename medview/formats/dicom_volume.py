@@ -251,6 +251,8 @@ def _voxel_type(series: DicomSeries) -> type[np.number[Any]]:
 def _unit(series: DicomSeries) -> str:
     if all(is_hounsfield(one) for one in series.frames):
         return "HU"
+    if all(one.header.suv.factor for one in series.frames):
+        return "SUVbw"
     units = {one.header.units for one in series.frames}
     return "Bq/ml" if units == {"BQML"} else ""
 

@@ -59,7 +59,7 @@ class _Level(StrEnum):
 
 def _count(series: Series) -> Text:
     if series.kind is SeriesKind.PICTURES:
-        return Text.of("{count} pictures", count=series.slices)
+        return Text("1 picture") if series.slices == 1 else Text.of("{count} pictures", count=series.slices)
     if series.phases:
         phases = len(series.phases)
         return Text.of("{phases} x {count} slices", phases=phases, count=series.slices // phases)

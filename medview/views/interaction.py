@@ -205,10 +205,11 @@ class SliceInteraction:
         self.show_brush(pointer)
 
     def scroll(self, slices: int) -> None:
-        """Go some slices further: positive towards the feet, the front or the right."""
+        """Go some slices further: positive towards the feet, the front or the right; of pictures, to later ones."""
         volume = self._view.volume
         if volume is None:
             return
+        slices = slices if volume.is_spatial else -slices
         geometry, cursor = volume.geometry, self._viewing.state.cursor
         index = geometry.to_index(cursor)
         voxel = geometry.nearest_voxel(cursor)

@@ -332,7 +332,8 @@ class SliceView:
     def _place(self, volume: Volume) -> SlicePlace:
         geometry = volume.geometry
         count = geometry.shape[self._cut.axis]
-        number = count - self._index if self._cut.towards_head > 0 else self._index + 1
+        from_the_end = self._cut.towards_head > 0 and volume.is_spatial
+        number = count - self._index if from_the_end else self._index + 1
         x, y, z = (float(value) for value in self._slice_center())
         zoom = geometry.spacing_mm[self._cut.right_axis] / self._camera.mm_per_pixel
         return SlicePlace(self.plane, number, count, (x, y, z), geometry.spacing_mm[self._cut.axis], zoom)

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from medview.core.volume import Volume, Window
 
 SOFT_TISSUE = Window(40.0, 400.0)
+COLORS = Window(127.5, 255.0)
+"""Colours are shown as they are."""
 _SAMPLES = 200_000
 _LOW_PERCENT, _HIGH_PERCENT = 0.5, 99.5
 _BODY_SHARE = 0.05
@@ -29,6 +31,8 @@ def initial_window(volume: Volume, slices: slice = slice(None)) -> Window:
         volume: The volume.
         slices: The slices along k that hold their values; all by default.
     """
+    if volume.colors is not None:
+        return COLORS
     sample = _sample(volume.voxels[slices])
     stored = next((window for window in volume.windows if _shows(window, sample, volume.unit)), None)
     if stored is not None:
