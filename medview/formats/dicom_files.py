@@ -81,6 +81,16 @@ def scan(paths: Sequence[Path], progress: Progress, found: Callable[[tuple[Heade
     return Scan(tuple(findings.headers), tuple(findings.image_files), tuple(findings.rejects))
 
 
+def read_header(path: Path) -> Header | None:
+    """The header of one file; None when it is not a DICOM image."""
+    quiet_pydicom()
+    try:
+        header = _header(path, HeaderReader())
+    except OSError:
+        return None
+    return header if isinstance(header, Header) else None
+
+
 def _scan_one(path: Path, progress: Progress, findings: _Findings) -> None:
     reader = HeaderReader()
     _look_at(path, reader, findings)

@@ -7,13 +7,14 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from pydicom.charset import convert_encodings
 from pydicom.dataset import Dataset
-from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+from pydicom.uid import ExplicitVRLittleEndian, RLELossless, generate_uid
 
 import medview
 from medview.catalog import terminology
@@ -25,6 +26,7 @@ from medview.core.proof import Proof
 from medview.core.segmentation import Code, Labels, Provenance, Segment, Segmentation
 from medview.core.text import Text
 from medview.core.volume import Volume
+from medview.formats import source_references
 from medview.formats.proof import prove_segmentation
 from medview.formats.seg_reader import read, read_layers
 from medview.formats.seg_source import SourceImage, completed, images_on, outside, with_slices
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     from highdicom.seg import SegmentDescription
     from highdicom.sr import CodedConcept
 
-__all__ = ["described_segments", "read", "read_layers", "write", "write_labels"]
+__all__ = ["SegKind", "described_segments", "read", "read_layers", "write", "write_labels"]
 _log = logging.getLogger(__name__)
 _MAKER = "MedView"
 _LONG_STRING = 64
@@ -42,8 +44,21 @@ _SHORT_STRING = 16
 """Characters that a DICOM SH may have."""
 _PERSON_PART = 64
 """Characters that a component group of a DICOM PN may have."""
+_MOST_MASKS = 32
 _SERIES_NUMBER_OFFSET = 1000
 """Added to the number of the source, so that a segmentation stands behind the images of its study."""
+
+
+class SegKind(StrEnum):
+    """How structures are stored: a mask for each, which every program reads, or one map of labels for all."""
+
+    BINARY = "binary"
+    LABELMAP = "labelmap"
+
+    @classmethod
+    def fit_for(cls, segments: int) -> SegKind:
+        """Label maps for many structures: a mask for each would be a hundred times larger, and slow everywhere."""
+        return cls.BINARY if segments <= _MOST_MASKS else cls.LABELMAP
 
 
 def write(
@@ -52,6 +67,8 @@ def write(
     source_files: Sequence[Path],
     path: Path,
     progress: Progress | None = None,
+    *,
+    kind: SegKind | None = None,
 ) -> Proof:
     """Write a segmentation as DICOM SEG beside the study of its series, and prove it.
 
@@ -67,6 +84,7 @@ def write(
         title=str(segmentation.title),
         series_uid=volume.series_uid,
         progress=progress,
+        kind=kind,
     )
 
 
@@ -81,8 +99,9 @@ def write_labels(
     title: str = "",
     series_uid: str = "",
     progress: Progress | None = None,
+    kind: SegKind | None = None,
 ) -> Proof:
-    """Write labels as a BINARY DICOM SEG of the study, patient and frame of reference of its images, and prove it.
+    """Write labels as a DICOM SEG of the study, patient and frame of reference of its images, and prove it.
 
     Segments are numbered 1, 2, ... in the order of their labels, as the standard wants. Every segment gets codes: its
     own, or those of its name, or the generic ones. Frames without a voxel are left out.
@@ -97,6 +116,7 @@ def write_labels(
         title: The series description.
         series_uid: The series; used where the files lack one.
         progress: Reported to and asked for cancellation.
+        kind: How structures are stored; None: as fits their number.
 
     Raises:
         InputError: There is no segment.
@@ -119,7 +139,8 @@ def write_labels(
         # highdicom and pydicom warn of values of the source that are not ours to change
         warnings.simplefilter("ignore")
         try:
-            dataset = _dataset(frames, headers, described, provenance, title)
+            stored = kind or SegKind.fit_for(len(described))
+            dataset = _dataset(frames, headers, described, provenance, title, stored)
             with whole_file(path) as temporary:
                 dataset.save_as(temporary, enforce_file_format=True)
                 progress.report(0.7, Text("Reading it back"))
@@ -189,15 +210,17 @@ def _dataset(
     segments: Sequence[Segment],
     provenance: Provenance,
     title: str,
+    kind: SegKind,
 ) -> Dataset:
     import highdicom
 
     description = _long_string(title) or "Segmentation"
     creator = _person(provenance.reviewer)
+    sources = source_references.apart(headers)
     dataset: Dataset = highdicom.seg.Segmentation(
-        source_images=headers,
+        source_images=sources,
         pixel_array=frames,
-        segmentation_type=highdicom.seg.SegmentationTypeValues.BINARY,
+        segmentation_type=highdicom.seg.SegmentationTypeValues(kind.value.upper()),
         segment_descriptions=[
             _description(number, segment, provenance) for number, segment in enumerate(segments, start=1)
         ],
@@ -213,10 +236,11 @@ def _dataset(
         content_label="SEGMENTATION",
         content_description=description,
         content_creator_name=creator,
-        transfer_syntax_uid=ExplicitVRLittleEndian,
+        transfer_syntax_uid=ExplicitVRLittleEndian if kind is SegKind.BINARY else RLELossless,
         omit_empty_frames=bool(frames.any()),
         specific_character_set=None,
     )
+    source_references.put_back(dataset, sources, headers)
     now = datetime.now(UTC).astimezone()
     dataset.SeriesDate, dataset.SeriesTime = now.strftime("%Y%m%d"), now.strftime("%H%M%S")
     character_set = _character_set(headers[0], [description, creator or "", *(segment.name for segment in segments)])

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom import dcmread
 from pydicom.dataset import Dataset
+from pydicom.pixels.utils import iter_pixels
 
 from medview.core.geometry import Geometry
 from medview.core.progress import NoProgress, Progress
@@ -22,6 +23,7 @@ from medview.core.proof import Proof
 from medview.core.segmentation import Code, Labels, Segment
 from medview.core.text import Text
 
+_LABEL_MAP = "1.2.840.10008.5.1.4.1.1.66.7"
 _SAME_PLACE_MM = 1e-2
 _OFF_GRID_VOXELS = 0.4
 _HALF = 0.5 + 1e-6
@@ -115,7 +117,8 @@ def _identity(dataset: Dataset, source: Dataset) -> Iterator[Text]:
 
 
 def _descriptions(dataset: Dataset, segments: Sequence[Segment]) -> Iterator[Text]:
-    items = list(dataset.SegmentSequence)
+    # a label map also describes its background, as number 0
+    items = [item for item in dataset.SegmentSequence if int(item.SegmentNumber) != 0]
     if [int(item.SegmentNumber) for item in items] != list(range(1, len(segments) + 1)):
         yield Text.of("it has {found} segments, not {meant}", found=len(items), meant=len(segments))
         return
@@ -149,11 +152,14 @@ def _frames(
     shared = dataset.SharedFunctionalGroupsSequence[0]
     rows, columns = int(dataset.Rows), int(dataset.Columns)
     overlaps = 0
-    for group, frame in zip(dataset.PerFrameFunctionalGroupsSequence, _bits(dataset), strict=True):
+    by_number = np.array([0, *(segment.label for segment in segments)], dtype=labels.dtype)
+    is_map = dataset.SOPClassUID == _LABEL_MAP
+    pixels = iter_pixels(dataset) if is_map else _bits(dataset)
+    for group, frame in zip(dataset.PerFrameFunctionalGroupsSequence, pixels, strict=True):
         progress.raise_if_cancelled()
         if not frame.any():
             continue
-        number = int(_group(group, shared, "SegmentIdentificationSequence").ReferencedSegmentNumber)
+        number = 0 if is_map else int(_group(group, shared, "SegmentIdentificationSequence").ReferencedSegmentNumber)
         affine = _index_affine(group, shared, geometry)
         plane = _plane(found, affine if geometry.slices is None else _to_nearest(affine), (rows, columns))
         if plane is None:
@@ -161,7 +167,7 @@ def _frames(
             continue
         drawn = frame.astype(bool)
         overlaps += int(np.count_nonzero(plane[drawn]))
-        plane[drawn] = segments[number - 1].label
+        plane[drawn] = by_number[frame[drawn]] if is_map else by_number[number]
     if overlaps:
         yield Text.of("{count} voxels belong to more than one segment", count=overlaps)
     if np.array_equal(found, labels):
@@ -256,26 +262,28 @@ def _plane(found: Labels, affine: NDArray[np.float64], shape: tuple[int, int]) -
 
 
 def _references(dataset: Dataset, sources: Sequence[Dataset]) -> Iterator[Text]:
-    positions = {
-        str(source.SOPInstanceUID): np.array(source.ImagePositionPatient, dtype=np.float64) for source in sources
-    }
+    positions: dict[tuple[str, int], list[NDArray[np.float64]]] = {}
+    for source in sources:
+        key = str(source.SOPInstanceUID), int(source.get("ReferencedFrameNumber", 0))
+        positions.setdefault(key, []).append(np.array(source.ImagePositionPatient, dtype=np.float64))
     listed = {
         str(item.ReferencedSOPInstanceUID)
         for series in dataset.get("ReferencedSeriesSequence", [])
         for item in series.ReferencedInstanceSequence
     }
-    if listed != set(positions):
-        yield Text.of("it refers to {found} images, not {meant}", found=len(listed), meant=len(positions))
+    meant = {uid for uid, _ in positions}
+    if listed != meant:
+        yield Text.of("it refers to {found} images, not {meant}", found=len(listed), meant=len(meant))
     shared = dataset.SharedFunctionalGroupsSequence[0]
     wrong = 0
     for group in dataset.PerFrameFunctionalGroupsSequence:
         here = np.array(_group(group, shared, "PlanePositionSequence").ImagePositionPatient, dtype=np.float64)
         named = [
-            str(item.ReferencedSOPInstanceUID)
+            (str(item.ReferencedSOPInstanceUID), int(item.get("ReferencedFrameNumber", 0)))
             for derivation in group.get("DerivationImageSequence", [])
             for item in derivation.SourceImageSequence
         ]
-        wrong += len(named) != 1 or named[0] not in positions or np.abs(positions[named[0]] - here).max() > 1e-3
+        wrong += len(named) != 1 or all(np.abs(one - here).max() > 1e-3 for one in positions.get(named[0], []))
     if wrong:
         yield Text.of("{count} frames refer to another image than the one they lie on", count=wrong)
 

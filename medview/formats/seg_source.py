@@ -9,26 +9,27 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom import dcmread
+from pydicom import config, dcmread
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_data_element
 from pydicom.uid import generate_uid
-from pydicom.valuerep import DA, TM
+from pydicom.valuerep import DA, TM, validate_value
 
 from medview.core.errors import GridMismatchError
 from medview.core.geometry import Geometry, Index
 from medview.core.progress import NoProgress, Progress
 from medview.core.text import Text
 from medview.formats import dicom_files, dicom_series
+from medview.formats.dicom_frames import frames_of
 from medview.formats.slice_resampling import SliceMap
 
 _log = logging.getLogger(__name__)
@@ -43,6 +44,8 @@ _OF_THE_SERIES = ("StudyInstanceUID", "SeriesInstanceUID", "Modality", "FrameOfR
                   "LossyImageCompressionMethod")  # fmt: skip
 _OF_THE_STUDY = ("StudyDate", "StudyTime", "AccessionNumber", "ReferringPhysicianName", "StudyDescription", "StudyID",
                  "SpecificCharacterSet", "TimezoneOffsetFromUTC")  # fmt: skip
+_STRICT = frozenset({"AS", "CS", "DA", "DT", "IS", "TM", "UI"})
+"""Kinds of values whose form the standard fixes: one that breaks it says nothing, and would break the new object."""
 _MAY_BE_EMPTY = ("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime",
                  "AccessionNumber", "ReferringPhysicianName", "StudyID")  # fmt: skip
 
@@ -89,10 +92,17 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class SourceImage:
-    """One instance of the series, and where it lies."""
+    """One image of the series, and where it lies.
+
+    Attributes:
+        header: Of its instance, with the place of this image.
+        placement: Where it lies on the grid.
+        frame: Its number in the instance, from 1; None where the instance has one frame.
+    """
 
     header: Dataset
     placement: Placement
+    frame: int | None = None
 
 
 def place(
@@ -199,10 +209,11 @@ def images_on(
         if header is None:
             lost.append(path)
             continue
-        placement = _placement(header, geometry)
-        if placement is not None:
-            key = (placement.origin, placement.along_rows, placement.along_columns)
-            found.setdefault(key, SourceImage(header, placement))
+        for image, frame in _images(header, path):
+            placement = _placement(image, geometry)
+            if placement is not None:
+                key = (placement.origin, placement.along_rows, placement.along_columns)
+                found.setdefault(key, SourceImage(image, placement, frame))
     if not found:
         if lost and all(path.is_file() for path in lost):
             raise GridMismatchError(
@@ -241,6 +252,7 @@ def completed(images: Sequence[SourceImage], geometry: Geometry, series_uid: str
     frame_uid = geometry.frame_of_reference_uid or generate_uid(entropy_srcs=[seed, "frame of reference"])
     _default(series, "FrameOfReferenceUID", frame_uid)
     _default(series, "Modality", "OT")
+    thickness = f"{geometry.spacing_mm[0]:.6g}"
     _repair(series)
     headers = []
     for image in images:
@@ -248,6 +260,9 @@ def completed(images: Sequence[SourceImage], geometry: Geometry, series_uid: str
         header.update(series)
         for keyword in _OF_AN_INSTANCE:
             _copy(image.header, header, keyword)
+        _default(header, "SliceThickness", thickness)
+        if image.frame is not None:
+            header.ReferencedFrameNumber = image.frame
         headers.append(header)
     return headers
 
@@ -265,6 +280,25 @@ def _header(path: Path) -> Dataset | None:
         _log.warning("%s is no longer readable: %r", path, error)
         return None
     return header
+
+
+def _images(header: Dataset, path: Path) -> Iterator[tuple[Dataset, int | None]]:
+    """The images of an instance, each as if it were one of its own, and their frame numbers; tiles have none."""
+    if "ImagePositionPatient" in header and "MOSAIC" not in header.get("ImageType", []):
+        yield header, None
+        return
+    one = dicom_files.read_header(path)
+    for frame in frames_of(one) if one is not None and one.frame_facts else ():
+        image = Dataset()
+        for keyword in ("SOPClassUID", "SOPInstanceUID", *_OF_THE_SERIES, *_OF_THE_STUDY):
+            _copy(header, image, keyword)
+        for element in header.group_dataset(0x0010):
+            image.add(element)
+        image.ImagePositionPatient = [f"{value:.9g}" for value in frame.position]
+        image.ImageOrientationPatient = [f"{value:.9g}" for value in frame.orientation]
+        image.PixelSpacing = [f"{value:.9g}" for value in frame.pixel_spacing]
+        image.Rows, image.Columns = frame.rows, frame.columns
+        yield image, frame.index + 1 if frame.header.frames > 1 else None
 
 
 def _placement(header: Dataset, geometry: Geometry) -> Placement | None:
@@ -301,6 +335,9 @@ def _copy(source: Dataset, target: Dataset, keyword: str) -> None:
             if keyword not in source:
                 return
             element = source[keyword]
+            if element.VR in _STRICT:
+                for value in element.value if element.VM > 1 else [element.value]:
+                    validate_value(element.VR, str(value), config.RAISE)
             buffer = DicomBytesIO()
             buffer.is_little_endian, buffer.is_implicit_VR = True, False
             write_data_element(buffer, element, ["utf_8"])

@@ -1,8 +1,8 @@
 """Standardised uptake values by body weight, of PET.
 
 After the vendor-neutral pseudo-code of the Quantitative Imaging Biomarkers Alliance (QIBA FDG-PET/CT profile,
-appendix): the activity in a voxel over the injected activity, decayed to the time to which the images are corrected, per
-gram of body weight.
+appendix): the activity in a voxel over the injected activity, decayed to the time to which the images are corrected,
+per gram of body weight.
 """
 
 from __future__ import annotations
