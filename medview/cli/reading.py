@@ -61,9 +61,14 @@ def convert(
     reference: Annotated[
         Path | None, typer.Option(help="IN is a mask, and this is the series that it was drawn on.")
     ] = None,
+    form: Annotated[
+        str, typer.Option("--as", help="What a .dcm mask becomes: seg, labelmap or rtstruct.", metavar="FORM")
+    ] = "",
 ) -> None:
-    """Convert a series to NIfTI, NRRD or MetaImage; with --reference, a mask between these and DICOM SEG."""
+    """Convert a series to NIfTI, NRRD or MetaImage; with --reference, a mask between these, DICOM SEG and RTSTRUCT."""
     existing(source)
+    if form not in ("", "seg", "labelmap", "rtstruct"):
+        raise console.CommandError(f"There is no form {form}; choose seg, labelmap or rtstruct.")
     if not target.parent.is_dir():
         raise console.CommandError(f"There is no folder {target.parent}.")
     with workstation(home()) as station:
@@ -76,7 +81,8 @@ def convert(
             case, volume = open_series(station, existing(reference), series)
             mask = masks.read_mask(source, volume, NoProgress())
             facts = case.series_with(volume.series_uid)
-            masks.write_mask(mask, volume, dicom_files_of(facts), target, NoProgress())
+            dicom = masks.DicomMask(form) if form else None
+            masks.write_mask(mask, volume, dicom_files_of(facts), target, NoProgress(), dicom=dicom)
     console.say(f"{target}: written, read back, identical.")
 
 
@@ -156,6 +162,9 @@ def _series(series: Series) -> dict[str, Any]:
         "spacing_mm_kji": None if grid is None else grid.spacing_mm,
         "affine_lps": None if grid is None else grid.affine.tolist(),
         "readable": grid is not None and series.refusal is None,
+        "kind": series.kind.value,
+        "phases": [str(name) for name in series.phases],
+        "unsafe_for": sorted({use.value for remark in series.remarks for use in remark.unsafe_for}),
         "remarks": [console.plain(remark) for remark in series.remarks],
     }
 

@@ -56,10 +56,11 @@ class Remark:
 
 
 class SeriesKind(StrEnum):
-    """What a series shows: slices of one grid in the patient, pictures without a place in it, or words."""
+    """What a series shows: slices of one grid in the patient, pictures without a place in it, masks, or words."""
 
     VOLUME = "volume"
     PICTURES = "pictures"
+    MASK = "mask"
     DOCUMENT = "document"
 
 

@@ -22,17 +22,15 @@ from medview.formats import phases, pictures, slice_stack, stack_split
 from medview.formats.dicom_frames import Frame, frames_of
 from medview.formats.dicom_header import Header
 from medview.formats.dicom_pixels import is_color, is_float
+from medview.formats.mask_references import MASKS
 from medview.formats.slice_stack import Layout, Slices
 
 _SECTIONS = frozenset({"CT", "MR", "PT", "NM"})
 """What cuts slices through a patient: images of these that do not say where are a surprise."""
 _DEPTHS = frozenset({1, 8, 16, 32})
 _OBJECTS = {
-    "1.2.840.10008.5.1.4.1.1.66.4": Text("a segmentation"),
-    "1.2.840.10008.5.1.4.1.1.66.7": Text("a segmentation"),
     "1.2.840.10008.5.1.4.1.1.66.5": Text("a surface segmentation"),
     "1.2.840.10008.5.1.4.1.1.481.2": Text("a radiotherapy dose"),
-    "1.2.840.10008.5.1.4.1.1.481.3": Text("a radiotherapy structure set"),
     "1.2.840.10008.5.1.4.1.1.481.5": Text("a radiotherapy plan"),
     "1.2.840.10008.5.1.4.1.1.30": Text("a parametric map"),
     "1.2.840.10008.5.1.4.1.1.67": Text("a real world value mapping"),
@@ -96,6 +94,8 @@ def _by_number(header: Header) -> tuple[bool, int, str]:
 
 def _series(members: list[Header]) -> list[DicomSeries]:
     unique, remarks = _without_copies(members)
+    if all(one.sop_class_uid in MASKS for one in unique):
+        return [_masks(header, number) for number, header in enumerate(unique)]
     refusals = _kind_refusals(unique)
     frames = [frame for header in unique for frame in frames_of(header)]
     if refusals:
@@ -118,6 +118,13 @@ def _series(members: list[Header]) -> list[DicomSeries]:
         _made(of_part, layout, [*remarks, *_part_remarks(parts, number)], names=names, number=number, kind=kind)
         for number, (of_part, names, layout, kind) in enumerate(parts)
     ]
+
+
+def _masks(header: Header, number: int) -> DicomSeries:
+    """One file of masks; several of them often come as one series."""
+    text = Text("It holds masks: choose it to draw them on the images that they belong to.")
+    layout = Layout(None, (Remark(Severity.NOTE, "masks", text),))
+    return _made([frames_of(header)[0]], layout, [], number=number, kind=SeriesKind.MASK)
 
 
 def _is_placed(frame: Frame) -> bool:

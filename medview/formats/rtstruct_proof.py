@@ -1,4 +1,4 @@
-"""Proof of a structure set: read back with pydicom, every contour filled column by column on the image that it names."""
+"""Proof of a structure set: read back with pydicom, every contour filled by columns on the image that it names."""
 
 from __future__ import annotations
 

@@ -58,6 +58,8 @@ class _Level(StrEnum):
 
 
 def _count(series: Series) -> Text:
+    if series.kind is SeriesKind.MASK:
+        return Text("masks")
     if series.kind is SeriesKind.PICTURES:
         return Text("1 picture") if series.slices == 1 else Text.of("{count} pictures", count=series.slices)
     if series.phases:
@@ -207,7 +209,9 @@ class CasePanel(QWidget):
             self.open_segmentation(SegmentationId(key.id))
         elif key.level is _Level.SERIES:
             series = self._series(key.id)
-            if series is None or series.geometry is None:
+            if series is not None and series.kind is SeriesKind.MASK:
+                self._opening = self._station.attaching.open(key.id)
+            elif series is None or series.geometry is None:
                 self._show_health(key.id)
             else:
                 self.open_series(key.id)

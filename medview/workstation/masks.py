@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import StrEnum
 from pathlib import Path
 
 import numpy as np
@@ -21,33 +22,58 @@ _SAME_VOXEL = 0.05
 """How far, in voxels, the centres of two grids may be apart and still count as the same voxels."""
 
 
+class DicomMask(StrEnum):
+    """The forms in which DICOM keeps masks."""
+
+    SEG = "seg"
+    LABELMAP = "labelmap"
+    RTSTRUCT = "rtstruct"
+
+
 def is_dicom_name(path: Path) -> bool:
-    """Whether a mask of this name is, or becomes, a DICOM SEG."""
+    """Whether a mask of this name is, or becomes, a DICOM object."""
     return not image_files.is_image_file(path)
 
 
 def read_mask(path: Path, volume: Volume, progress: Progress) -> Segmentation:
-    """Read a mask onto a volume's grid.
+    """Read a mask onto a volume's grid, as `read_layers` does.
+
+    Raises:
+        InputError: It is damaged, no mask, or lies on another grid, or its structures overlap.
+    """
+    layers = read_layers(path, volume.geometry, progress)
+    if len(layers) > 1:
+        raise InputError(
+            Text.of("Segments of {name} overlap.", name=path.name),
+            "Open it in the window, where overlapping segments become separate segmentations.",
+        )
+    return layers[0]
+
+
+def read_layers(path: Path, grid: Geometry, progress: Progress) -> tuple[Segmentation, ...]:
+    """Read masks onto a grid; structures that overlap others are put into further segmentations.
 
     Args:
-        path: DICOM SEG, NIfTI, NRRD or MetaImage. The axes of an image file may run in another order or direction than
-            those of the volume, as other programs write them, and it may cover a part of it.
-        volume: What the mask was drawn on.
+        path: DICOM SEG, RTSTRUCT, NIfTI, NRRD or MetaImage. The axes of an image file may run in another order or
+            direction than those of the volume, as other programs write them, and it may cover a part of it.
+        grid: Of the volume that the masks were drawn on.
         progress: Reported to and asked for cancellation.
 
     Raises:
         InputError: It is damaged, no mask, or lies on another grid.
     """
     if is_dicom_name(path):
-        from medview.formats import dicom_seg
+        from medview.formats import dicom_seg, mask_references, rtstruct_reader
 
-        return dicom_seg.read(path, volume.geometry, progress)
-    onto = labels_on(path, volume.geometry)
+        if mask_references.is_mask(path) and mask_references.read(path).is_structure_set:
+            return rtstruct_reader.read_layers(path, grid, progress)
+        return dicom_seg.read_layers(path, grid, progress)
+    onto = labels_on(path, grid)
     known = terminology.load()
     segments = tuple(
         Segment(int(label), f"Segment {label}", known.color(int(label))) for label in np.unique(onto) if label
     )
-    return Segmentation(volume.geometry, onto, segments, title=path.name)
+    return (Segmentation(grid, onto, segments, title=path.name),)
 
 
 def labels_on(path: Path, grid: Geometry) -> Labels:
@@ -71,7 +97,13 @@ def labels_on(path: Path, grid: Geometry) -> Labels:
 
 
 def write_mask(
-    segmentation: Segmentation, volume: Volume, sources: Sequence[Path], path: Path, progress: Progress
+    segmentation: Segmentation,
+    volume: Volume,
+    sources: Sequence[Path],
+    path: Path,
+    progress: Progress,
+    *,
+    dicom: DicomMask | None = None,
 ) -> Proof:
     """Write a mask in the format that the file's name asks for, and prove it by reading it back.
 
@@ -81,20 +113,25 @@ def write_mask(
         sources: The DICOM files of the volume; empty when it does not come from DICOM.
         path: Ends in .dcm, .nii.gz, .nii, .nrrd or .mha.
         progress: Reported to and asked for cancellation.
+        dicom: The form of a .dcm file; None: a SEG, with a mask for each structure or one map as fits their number.
 
     Raises:
-        InputError: A DICOM SEG is wanted and the series is not DICOM.
+        InputError: A DICOM object is wanted and the series is not DICOM.
         StorageError: It could not be written, or did not read back as meant.
     """
-    from medview.formats import dicom_seg, proof
+    from medview.formats import dicom_seg, proof, rtstruct_writer
 
     if is_dicom_name(path):
         if not sources:
             raise InputError(
-                Text("A DICOM SEG refers to DICOM images, and this series has none."),
+                Text("DICOM masks refer to DICOM images, and this series has none."),
                 Text("Save it as NIfTI, or name the DICOM series."),
             )
-        return dicom_seg.write(segmentation, volume, sources, path, progress)
+        if dicom is DicomMask.RTSTRUCT:
+            return rtstruct_writer.write(segmentation, volume, sources, path, progress)
+        kinds = {DicomMask.SEG: dicom_seg.SegKind.BINARY, DicomMask.LABELMAP: dicom_seg.SegKind.LABELMAP}
+        kind = kinds.get(dicom) if dicom is not None else None
+        return dicom_seg.write(segmentation, volume, sources, path, progress, kind=kind)
     image_files.write_labels(segmentation.labels, segmentation.geometry, path)
     return proof.prove_labels(path, segmentation.labels, segmentation.geometry).require()
 

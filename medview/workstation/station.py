@@ -7,6 +7,7 @@ from pathlib import Path
 from medview.core.folders import shipped_plugins_folder
 from medview.learning.examples import Saved
 from medview.workstation.analysis import Analysis
+from medview.workstation.attaching import Attaching
 from medview.workstation.correction import Correction
 from medview.workstation.importing import Importing
 from medview.workstation.jobs import Job, JobQueue
@@ -46,6 +47,7 @@ class Workstation:
             self.correction,
             (shipped_plugins_folder(), home / "plugins"),
         )
+        self.attaching = Attaching(self.workspace, self.viewing, self.jobs, self.importing, self.correction)
         chosen = self.settings.current.examples_folder
         self.teaching = Teaching(
             self.workspace,

@@ -114,8 +114,9 @@ def test_index_says_what_is_wrong_with_each(medview: Run, small_series_folder: P
     (folder / "notes.txt").write_text("not an image")
     report = _json(medview("index", folder, "--json"))
     (series,) = report["studies"][0]["series"]
-    assert not series["readable"]
-    assert [remark["severity"] for remark in series["remarks"]] == ["refused"]
+    assert series["readable"]
+    assert [(remark["severity"], remark["code"]) for remark in series["remarks"]] == [("warning", "missing-slices")]
+    assert series["unsafe_for"] == ["analyse", "measure"]
     assert [Path(reject["path"]).name for reject in report["rejects"]] == ["notes.txt"]
 
 
