@@ -31,6 +31,9 @@ _MARGIN_PX = 9
 _GAP_PX = 14
 _LEAST_WIDTH_FOR_TEXT_PX = 240
 _LEAST_LINES = 3
+_BAR_SHARE = 0.28
+_WIDTH_BESIDE_BAR = 0.5 * (1 - _BAR_SHARE) + 0.04
+"""The letters of a text are narrower than it is reckoned with, as a rule."""
 _TEXT_SHARE = 0.15
 """How much of the height a block of text may take up; its last lines are the least important ones."""
 _FRAME_OPACITY = 0.6
@@ -107,9 +110,11 @@ class SliceDecoration:
             (width - margin, margin),
         )
         most = max(_LEAST_LINES, int(_TEXT_SHARE * height / size)) if width >= _LEAST_WIDTH_FOR_TEXT_PX * scale else 0
-        for actor, block, place in zip(self._corners, blocks, places, strict=True):
+        # below, the scale bar stands between the two blocks
+        widths = (width / 2, width / 2, _WIDTH_BESIDE_BAR * width, _WIDTH_BESIDE_BAR * width)
+        for actor, block, place, room in zip(self._corners, blocks, places, widths, strict=True):
             lines = [line.render(translate) for line in block[:most]]
-            actor.draw(lines, place, size, width / 2 - 2.5 * margin)
+            actor.draw(lines, place, size, room - 2.5 * margin)
 
     def draw_letters(self, camera: SliceCamera | None, scale: float) -> None:
         """The patient's directions at the edges; None for a picture that has none."""
@@ -132,7 +137,9 @@ class SliceDecoration:
 
     def draw_scale_bar(self, camera: SliceCamera | None, scale: float, translate: Callable[[str], str]) -> None:
         """A bar of a round length above the bottom letter; None where nobody knows how large things are."""
-        bar = scale_bar(camera.mm_per_pixel, min(0.28 * camera.width, 260 * scale)) if camera is not None else None
+        bar = (
+            scale_bar(camera.mm_per_pixel, min(_BAR_SHARE * camera.width, 260 * scale)) if camera is not None else None
+        )
         if camera is None or bar is None:
             self._bar_ground.hide()
             self._bar.hide()

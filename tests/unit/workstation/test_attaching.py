@@ -60,6 +60,8 @@ def test_masks_open_on_the_series_that_they_name(
     assert station.workspace.active_volume is case.volume_of_series("1.2.3")
     assert np.array_equal(active.labels, labels)
     assert active.segments[0].name == "Block"
+    assert station.attaching.open(facts.uid) is None
+    assert len(case.segmentations) == 1
 
 
 def test_masks_without_their_images_say_so(station: Workstation, small_phantom: Phantom, tmp_path: Path) -> None:
