@@ -18,7 +18,7 @@ import numpy as np
 from medview.core.case import Remark, Series, SeriesKind, Severity, Use
 from medview.core.text import Text
 from medview.core.volume import Modality
-from medview.formats import phases, pictures, slice_stack, stack_split
+from medview.formats import documents, phases, pictures, slice_stack, stack_split
 from medview.formats.dicom_frames import Frame, frames_of
 from medview.formats.dicom_header import Header
 from medview.formats.dicom_pixels import is_color, is_float
@@ -35,13 +35,8 @@ _OBJECTS = {
     "1.2.840.10008.5.1.4.1.1.30": Text("a parametric map"),
     "1.2.840.10008.5.1.4.1.1.67": Text("a real world value mapping"),
     "1.2.840.10008.5.1.4.1.1.66.1": Text("a spatial registration"),
-    "1.2.840.10008.5.1.4.1.1.104.1": Text("a PDF document"),
 }
-_OBJECT_FAMILIES = (
-    ("1.2.840.10008.5.1.4.1.1.88.", Text("a report")),
-    ("1.2.840.10008.5.1.4.1.1.11.", Text("a presentation state")),
-    ("1.2.840.10008.5.1.4.1.1.9.", Text("a waveform")),
-)
+_OBJECT_FAMILIES = (("1.2.840.10008.5.1.4.1.1.9.", Text("a waveform")),)
 _COSINE_TOLERANCE = 0.01
 """How far direction cosines may be from unit length and right angles before they are taken for wrong."""
 _MOST_STACKS = 6
@@ -96,6 +91,8 @@ def _series(members: list[Header]) -> list[DicomSeries]:
     unique, remarks = _without_copies(members)
     if all(one.sop_class_uid in MASKS for one in unique):
         return [_masks(header, number) for number, header in enumerate(unique)]
+    if all(documents.kind_of(one.sop_class_uid) is not None for one in unique):
+        return [_document(header, number) for number, header in enumerate(unique)]
     refusals = _kind_refusals(unique)
     frames = [frame for header in unique for frame in frames_of(header)]
     if refusals:
@@ -125,6 +122,13 @@ def _masks(header: Header, number: int) -> DicomSeries:
     text = Text("It holds masks: choose it to draw them on the images that they belong to.")
     layout = Layout(None, (Remark(Severity.NOTE, "masks", text),))
     return _made([frames_of(header)[0]], layout, [], number=number, kind=SeriesKind.MASK)
+
+
+def _document(header: Header, number: int) -> DicomSeries:
+    """One document; several of them often come as one series."""
+    text = Text.of("This is {thing}: choose it to read it.", thing=documents.kind_of(header.sop_class_uid))
+    layout = Layout(None, (Remark(Severity.NOTE, "document", text),))
+    return _made([frames_of(header)[0]], layout, [], number=number, kind=SeriesKind.DOCUMENT)
 
 
 def _is_placed(frame: Frame) -> bool:

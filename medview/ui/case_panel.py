@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QEvent, QPoint, QTimer
+from PySide6.QtCore import QEvent, QPoint, Qt, QTimer
 from PySide6.QtGui import QIcon, QPixmap
 from PySide6.QtWidgets import (
     QLabel,
@@ -33,12 +33,14 @@ from medview.core.case import (
     Severity,
     SlicesArrived,
 )
+from medview.core.document import Document
 from medview.core.errors import MedViewError
 from medview.core.segmentation import LabelsChanged, Segmentation, SegmentationId, SegmentsChanged
 from medview.core.text import Text
 from medview.core.volume import Modality
 from medview.ui.banner import Banner
 from medview.ui.case_tree import KEY_ROLE, ROW_ROLE, CaseTree, Row, pixmap
+from medview.ui.document_view import DocumentView
 from medview.ui.folding import Folding
 from medview.ui.health_card import HealthCard, mark_icon, worst
 from medview.ui.theme import STEP_PX, current_theme, icon, set_role
@@ -60,6 +62,8 @@ class _Level(StrEnum):
 def _count(series: Series) -> Text:
     if series.kind is SeriesKind.MASK:
         return Text("masks")
+    if series.kind is SeriesKind.DOCUMENT:
+        return Text("document")
     if series.kind is SeriesKind.PICTURES:
         return Text("1 picture") if series.slices == 1 else Text.of("{count} pictures", count=series.slices)
     if series.phases:
@@ -211,10 +215,17 @@ class CasePanel(QWidget):
             series = self._series(key.id)
             if series is not None and series.kind is SeriesKind.MASK:
                 self._opening = self._station.attaching.open(key.id)
+            elif series is not None and series.kind is SeriesKind.DOCUMENT:
+                self._opening = self._station.importing.read_document(key.id, self._show_document)
             elif series is None or series.geometry is None:
                 self._show_health(key.id)
             else:
                 self.open_series(key.id)
+
+    def _show_document(self, document: Document) -> None:
+        view = DocumentView(document, self.window())
+        view.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        view.show()
 
     def _show_menu(self, place: QPoint) -> None:
         item = self.tree.itemAt(place)

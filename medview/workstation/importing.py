@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medview.core.case import Case, CaseId, Remark, Series, Severity
+from medview.core.document import Document
 from medview.core.errors import MedViewError
 from medview.core.geometry import Geometry, Point
 from medview.core.progress import Progress
@@ -144,6 +145,30 @@ class Importing:
             title, self._reading(load, source), lane=Lane.DISK, then=lambda read: self._complete(load, read)
         )
         return load.job
+
+    def read_document(self, series_uid: str, then: Callable[[Document], None]) -> Job[Document] | None:
+        """Read a document that came with a study, in the background.
+
+        Args:
+            series_uid: The series that it is.
+            then: Called with it, on the main thread.
+
+        Returns:
+            The job; None when the series is not known.
+        """
+        case = self._workspace.case_with_series(series_uid)
+        series = case.series_with(series_uid) if case is not None else None
+        if series is None:
+            return None
+        path = series.files[0]
+
+        def work(_: Progress) -> Document:
+            from medview.formats import documents
+
+            return documents.read(path)
+
+        title = Text.of("Opening {series}", series=series.description or path.name)
+        return self._jobs.submit(title, work, lane=Lane.DISK, then=then)
 
     def source(self, series_uid: str) -> Source | None:
         """What a series is read from."""

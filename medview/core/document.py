@@ -1,0 +1,43 @@
+"""Reports and other words that come with a study, as something to read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from medview.core.text import Text
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a document.
+
+    Attributes:
+        level: How deep it lies in the document's tree; 0 for what stands at its top.
+        name: What it is about, as "Volume"; empty for plain text.
+        value: What is said, as "12.3 ml"; empty for a heading.
+    """
+
+    level: int
+    name: str
+    value: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A document of a study.
+
+    Attributes:
+        kind: What it is, as "a report".
+        title: Its own title.
+        about: Facts of the document as a whole: name and value.
+        lines: What it says, from top to bottom.
+        attachment: A whole file inside it, as a PDF; empty where there is none.
+        suffix: How the name of such a file ends, as ".pdf".
+    """
+
+    kind: Text
+    title: str
+    about: tuple[tuple[Text, str], ...] = ()
+    lines: tuple[Line, ...] = ()
+    attachment: bytes = b""
+    suffix: str = ""

@@ -1,0 +1,83 @@
+"""A window in which a document of a study is read."""
+
+from __future__ import annotations
+
+import html
+import tempfile
+from pathlib import Path
+
+from PySide6.QtCore import QUrl
+from PySide6.QtGui import QDesktopServices
+from PySide6.QtWidgets import QDialog, QDialogButtonBox, QLabel, QPushButton, QTextBrowser, QVBoxLayout, QWidget
+
+from medview.core.document import Document
+from medview.ui.theme import STEP_PX, current_theme, set_role
+from medview.ui.translation import render
+
+_WIDTH_PX, _HEIGHT_PX = 720, 640
+_INDENT_PX = 18
+
+
+class DocumentView(QDialog):
+    """Shows one document; its text can be chosen and copied.
+
+    Args:
+        document: What to show.
+        parent: The window that it belongs to.
+    """
+
+    def __init__(self, document: Document, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._document = document
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self.setWindowTitle(document.title or render(document.kind))
+        self.resize(_WIDTH_PX, _HEIGHT_PX)
+        title = QLabel(document.title or render(document.kind))
+        title.setWordWrap(True)
+        set_role(title, "title")
+        self.text = QTextBrowser()
+        self.text.setOpenLinks(False)
+        self.text.setHtml(as_html(document))
+        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
+        buttons.rejected.connect(self.close)
+        close = buttons.button(QDialogButtonBox.StandardButton.Close)
+        close.setText(self.tr("Close"))
+        layout = QVBoxLayout(self)
+        layout.setSpacing(2 * STEP_PX)
+        layout.addWidget(title)
+        layout.addWidget(self.text, 1)
+        self.open_button = QPushButton(self.tr("Open in another program"))
+        self.open_button.setVisible(bool(document.attachment))
+        self.open_button.clicked.connect(self._open_attachment)
+        layout.addWidget(self.open_button)
+        layout.addWidget(buttons)
+
+    def _open_attachment(self) -> None:
+        if self._folder is None:
+            # gone with the window: patient data does not stay behind
+            self._folder = tempfile.TemporaryDirectory(prefix="medview-")
+        path = Path(self._folder.name) / f"document{self._document.suffix}"
+        path.write_bytes(self._document.attachment)
+        QDesktopServices.openUrl(QUrl.fromLocalFile(str(path)))
+
+
+def as_html(document: Document) -> str:
+    """The document as rich text."""
+    theme = current_theme()
+    parts = ["<table cellspacing='0' cellpadding='2'>"]
+    for name, value in document.about:
+        label = html.escape(render(name))
+        parts.append(f"<tr><td style='color:{theme.quiet}'>{label}&nbsp;&nbsp;</td><td>{_escaped(value)}</td></tr>")
+    parts.append("</table><hr/>")
+    for line in document.lines:
+        heading, value = _escaped(line.name), _escaped(line.value)
+        if heading and value:
+            words = f"<span style='color:{theme.quiet}'>{heading}:</span> {value}"
+        else:
+            words = value or f"<b>{heading}</b>"
+        parts.append(f"<p style='margin:2px 0 2px {_INDENT_PX * min(line.level, 12)}px'>{words}</p>")
+    return "".join(parts)
+
+
+def _escaped(text: str) -> str:
+    return html.escape(text).replace("\n", "<br/>")
