@@ -39,6 +39,7 @@ _OBJECTS = {
 _OBJECT_FAMILIES = (("1.2.840.10008.5.1.4.1.1.9.", Text("a waveform")),)
 _COSINE_TOLERANCE = 0.01
 """How far direction cosines may be from unit length and right angles before they are taken for wrong."""
+_MASKS_TEXT = Text("It holds masks: choose it to draw them on the images that they belong to.")
 _MOST_STACKS = 6
 _LEAST_IN_A_STACK = 3
 """More stacks than this, with fewer images each than that, are no acquisitions: slices that turn around an axis."""
@@ -88,15 +89,31 @@ def _by_number(header: Header) -> tuple[bool, int, str]:
 
 
 def _series(members: list[Header]) -> list[DicomSeries]:
+    """What came under one UID: images first, then masks, documents, and what is none of these."""
     unique, remarks = _without_copies(members)
-    if all(one.sop_class_uid in MASKS for one in unique):
-        return [_masks(header, number) for number, header in enumerate(unique)]
-    if all(documents.kind_of(one.sop_class_uid) is not None for one in unique):
-        return [_document(header, number) for number, header in enumerate(unique)]
-    refusals = _kind_refusals(unique)
-    frames = [frame for header in unique for frame in frames_of(header)]
-    if refusals:
-        return [_made(frames, Layout(None, tuple(refusals)), remarks)]
+    unusable = [(header, refusal) for header in unique if (refusal := _refusal(header)) is not None]
+    refused = {id(header) for header, _ in unusable}
+    masks = [one for one in unique if one.sop_class_uid in MASKS]
+    words = [one for one in unique if documents.kind_of(one.sop_class_uid) is not None]
+    aside = refused | {id(one) for one in (*masks, *words)}
+    parts = _images([one for one in unique if id(one) not in aside])
+    parts += [_object(header, Remark(Severity.NOTE, "masks", _MASKS_TEXT), SeriesKind.MASK) for header in masks]
+    for header in words:
+        text = Text.of("This is {thing}: choose it to read it.", thing=documents.kind_of(header.sop_class_uid))
+        parts.append(_object(header, Remark(Severity.NOTE, "document", text), SeriesKind.DOCUMENT))
+    reasons: dict[Remark, list[Frame]] = {}
+    for header, refusal in unusable:
+        reasons.setdefault(refusal, []).append(frames_of(header)[0])
+    parts += [(frames, (), Layout(None, (reason,)), SeriesKind.VOLUME) for reason, frames in reasons.items()]
+    return [
+        _made(of_part, layout, [*remarks, *_part_remarks(parts, number)], names=names, number=number, kind=kind)
+        for number, (of_part, names, layout, kind) in enumerate(parts)
+    ]
+
+
+def _images(headers: Sequence[Header]) -> list[_Part]:
+    """Volumes and pictures."""
+    frames = [frame for header in headers for frame in frames_of(header)]
     placed = [frame for frame in frames if _is_placed(frame)]
     loose = [frame for frame in frames if not _is_placed(frame)]
     doubt = next((doubt for frame in placed if (doubt := _doubt(frame)) is not None), None)
@@ -110,25 +127,12 @@ def _series(members: list[Header]) -> list[DicomSeries]:
             parts += _pictures(placed, len(frames), [turning])
         else:
             parts += [part for stack in stacks for part in _volumes(stack)]
-    parts += _pictures(loose, len(frames), [])
-    return [
-        _made(of_part, layout, [*remarks, *_part_remarks(parts, number)], names=names, number=number, kind=kind)
-        for number, (of_part, names, layout, kind) in enumerate(parts)
-    ]
+    return parts + _pictures(loose, len(frames), [])
 
 
-def _masks(header: Header, number: int) -> DicomSeries:
-    """One file of masks; several of them often come as one series."""
-    text = Text("It holds masks: choose it to draw them on the images that they belong to.")
-    layout = Layout(None, (Remark(Severity.NOTE, "masks", text),))
-    return _made([frames_of(header)[0]], layout, [], number=number, kind=SeriesKind.MASK)
-
-
-def _document(header: Header, number: int) -> DicomSeries:
-    """One document; several of them often come as one series."""
-    text = Text.of("This is {thing}: choose it to read it.", thing=documents.kind_of(header.sop_class_uid))
-    layout = Layout(None, (Remark(Severity.NOTE, "document", text),))
-    return _made([frames_of(header)[0]], layout, [], number=number, kind=SeriesKind.DOCUMENT)
+def _object(header: Header, remark: Remark, kind: SeriesKind) -> _Part:
+    """One object that is no image; several of them often come as one series."""
+    return [frames_of(header)[0]], (), Layout(None, (remark,)), kind
 
 
 def _is_placed(frame: Frame) -> bool:
@@ -189,7 +193,8 @@ def _of_values(frames: Sequence[Frame]) -> list[Remark]:
 
 
 def _part_remarks(parts: Sequence[_Part], number: int) -> list[Remark]:
-    if len(parts) == 1:
+    images = [part for part in parts if part[3] in (SeriesKind.VOLUME, SeriesKind.PICTURES)]
+    if len(images) < 2 or parts[number][3] in (SeriesKind.MASK, SeriesKind.DOCUMENT):
         return []
     if number:
         text = Text.of("It came under the same series UID as {n} other images.", n=len(parts[0][0]))
@@ -197,7 +202,7 @@ def _part_remarks(parts: Sequence[_Part], number: int) -> list[Remark]:
         text = Text.of(
             "Images of another direction, size or acquisition came under the same series UID: {n}. They are listed as "
             "series of their own.",
-            n=sum(len(part[0]) for part in parts[1:]),
+            n=sum(len(part[0]) for part in images[1:]),
         )
     return [Remark(Severity.NOTE, "split", text)]
 
@@ -242,20 +247,18 @@ def _without_copies(members: list[Header]) -> tuple[list[Header], list[Remark]]:
     return kept, [Remark(Severity.NOTE, "copies", text)]
 
 
-def _kind_refusals(members: Sequence[Header]) -> list[Remark]:
-    """Why these are no grey slices with a place in the patient, one image to a file; at most one reason."""
-    first = members[0]
-    thing = next((name for one in members if (name := _object_name(one)) is not None), None)
+def _refusal(header: Header) -> Remark | None:
+    """Why a file is nothing that can be shown; None when it is an image, or masks, or words."""
+    if header.sop_class_uid in MASKS or documents.kind_of(header.sop_class_uid) is not None:
+        return None
+    thing = _object_name(header)
     if thing is not None:
-        return [
-            _refused("no-image", Text.of("This is {thing}, not an image series; MedView lists it only.", thing=thing))
-        ]
-    if any(one.pixels is None for one in members):
-        return [_refused("no-pixels", Text.of("It holds no image ({kind}).", kind=first.sop_class_name))]
-    for code, applies, text in _KINDS:
-        if any(applies(one) for one in members):
-            return [_refused(code, text)]
-    return []
+        return _refused(
+            "no-image", Text.of("This is {thing}, not an image series; MedView lists it only.", thing=thing)
+        )
+    if header.pixels is None:
+        return _refused("no-pixels", Text.of("It holds no image ({kind}).", kind=header.sop_class_name))
+    return next((_refused(code, text) for code, applies, text in _KINDS if applies(header)), None)
 
 
 _Kind = tuple[str, Callable[[Header], bool], Text]
