@@ -9,8 +9,9 @@ import numpy as np
 import pydicom
 import pytest
 
+from medview.core.segmentation import Segment, Segmentation
 from medview.core.volume import Modality
-from medview.formats import thumbnails
+from medview.formats import rtstruct_writer, thumbnails
 from medview.formats.dicom_writer import SeriesOptions, write_series
 from medview.phantom.chest import Phantom
 from tests.support.phantom_study import series_in
@@ -62,6 +63,23 @@ def test_a_thumbnail_keeps_the_shape_of_the_patient(small_phantom: Phantom, tmp_
     assert picture.shape == (48, 96)
 
 
+def test_the_thumbnail_of_a_file_with_many_frames_shows_its_middle(small_phantom: Phantom, tmp_path: Path) -> None:
+    write_series(small_phantom.volume, tmp_path / "one", SeriesOptions(multi_frame=True))
+    write_series(small_phantom.volume, tmp_path / "many")
+    many = thumbnails.of_series(series_in(tmp_path / "many"))
+    assert many is not None
+    assert np.ptp(many) > 100
+    one = thumbnails.of_series(series_in(tmp_path / "one"))
+    assert one is not None
+    assert np.array_equal(one, many)
+
+
 def test_a_series_that_is_no_image_has_no_thumbnail(small_phantom: Phantom, tmp_path: Path) -> None:
-    write_series(small_phantom.volume, tmp_path, SeriesOptions(multi_frame=True))
-    assert thumbnails.of_series(series_in(tmp_path)) is None
+    volume = small_phantom.volume
+    sources = write_series(volume, tmp_path / "images")
+    labels = np.zeros(volume.geometry.shape, dtype=np.uint8)
+    labels[10:12, 20:30, 20:30] = 1
+    mask = Segmentation(volume.geometry, labels, (Segment(1, "Block", (200, 10, 10)),))
+    (tmp_path / "contours").mkdir()
+    rtstruct_writer.write(mask, volume, sources, tmp_path / "contours" / "rs.dcm")
+    assert thumbnails.of_series(series_in(tmp_path / "contours")) is None
