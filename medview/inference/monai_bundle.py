@@ -6,27 +6,32 @@ host reads and writes, carries the result back to the grid that the image came o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
 import torch
 from monai.data import MetaTensor
 from monai.inferers import Inferer
-from monai.transforms import AsDiscrete, AsDiscreted, Compose, Invertd
+from monai.transforms import Compose
 from numpy.typing import NDArray
 from torch import nn
 
 from medview.catalog import bundle_config
 from medview.catalog.manifest import BundleEngine
-from medview.core.errors import PluginFailedError, PluginUnavailableError
+from medview.core.errors import PluginUnavailableError
 from medview.core.text import Text
 from medview.core.volume import Volume
-from medview.inference import sliding, tensors
+from medview.inference import bundle_ending, sliding, tensors
+from medview.inference.bundle_ending import Prepared
 from medview.inference.bundle_parts import Parts
+from medview.inference.bundle_steps import ending_of, rules_of, way_back
+from medview.inference.forward import Forward
+from medview.inference.grid_map import GridMap
+from medview.inference.labelling import Labelling
 from medview.inference.plugin import Case, Context
+from medview.inference.windows import Lattice, WindowRules, central_window
 
-_PREDICTION = "pred"
 _WRAPPINGS = ("model", "state_dict", "net", "network")
 """Keys under which a checkpoint may hold its state dict."""
 
@@ -47,19 +52,45 @@ def run(folder: Path, engine: BundleEngine, case: Case, context: Context) -> NDA
     weights = bundle_config.weights_file(bundle, engine.weights)
     parts = Parts(config, context.device)
     context.progress(0.0, Text("Loading the model"))
-    network = _network(parts, weights, context.device)
+    network = _network(parts, weights)
     preprocessing = chain(parts.build("preprocessing"))
     after = chain(parts.build("postprocessing")) if "postprocessing" in config.entries else Compose([])
     inferer = parts.build("inferer")
     if not isinstance(inferer, Inferer):
         raise PluginUnavailableError(Text("The bundle's inferer is not one of MONAI's."), Text("Tell its author."))
     context.progress(0.02, Text("Preparing the image"))
-    prepared = preprocessing(item(next(iter(case.values())), config.loader))
-    image = prepared[config.loader.key]
-    values = sliding.infer(inferer, _plain(image)[None].to(context.device), network, context.part(0.1, 0.9))
-    context.progress(0.9, Text("Carrying the result back to the image"))
-    prepared[_PREDICTION] = MetaTensor(values[0].cpu())
-    return tensors.to_labels(_finish(prepared, preprocessing, after, config.loader.key, context))
+    volume = next(iter(case.values()))
+    items = preprocessing(item(volume, config.loader))
+    context.check()
+    prepared = Prepared(items, config.loader.key, preprocessing, tuple(after.transforms), volume)
+    rules = rules_of(inferer)
+    if rules is None:
+        network.to(context.device).eval()
+        values = sliding.by_inferer(inferer, prepared.tensor, network, context.part(0.1, 0.9), device=context.device)
+        return bundle_ending.as_written(prepared, values, context)
+    windows, slice_axis = rules
+    return _in_windows(prepared, Forward(network, context.device, slice_axis), windows, context)
+
+
+def _in_windows(prepared: Prepared, forward: Forward, rules: WindowRules, context: Context) -> NDArray[Any]:
+    """Run the network in windows; label while it runs where the bundle's ending allows it."""
+    image = prepared.tensor
+    forward.choose_precision(central_window(image, rules))
+    context.check()
+    ending = ending_of(prepared.after)
+    geometry = prepared.volume.geometry
+    back = way_back(prepared.image, tensors.ras_affine(geometry), geometry.shape[::-1])
+    if ending is None or (ending.on_source and back is None):
+        values = sliding.whole(image, forward, rules, context.part(0.1, 0.9), device=context.device)
+        return bundle_ending.as_written(prepared, values, context)
+    x, y, z = image.shape[1:]
+    grid, before = GridMap.same((x, y, z)), (0, 0, 0)
+    if ending.on_source and back is not None:
+        grid, before = back
+    filled = Lattice.over((x, y, z), rules).before
+    labelling = Labelling(grid, (before[0] + filled[0], before[1] + filled[1], before[2] + filled[2]), ending.decision)
+    sliding.slide(image, forward, rules, labelling.take, context.part(0.1, 0.95), device=context.device)
+    return bundle_ending.from_labels(prepared, ending, labelling, context)
 
 
 def item(volume: Volume, loader: bundle_config.LoaderSettings) -> dict[str, Any]:
@@ -85,7 +116,7 @@ def chain(part: Any) -> Compose:
     )
 
 
-def _network(parts: Parts, weights: Path, device: str) -> nn.Module:
+def _network(parts: Parts, weights: Path) -> nn.Module:
     network = parts.build("network_def")
     if not isinstance(network, nn.Module):
         raise PluginUnavailableError(Text("The bundle's network is not one of MONAI's."), Text("Tell its author."))
@@ -97,7 +128,7 @@ def _network(parts: Parts, weights: Path, device: str) -> nn.Module:
             Text.of("The weights {file} do not fit the bundle's network.", file=weights.name),
             Text("Install the plugin again, with the weights that belong to it."),
         ) from error
-    return network.to(device).eval()
+    return network
 
 
 def load_weights(path: Path) -> Mapping[str, Any]:
@@ -121,51 +152,3 @@ def load_weights(path: Path) -> Mapping[str, Any]:
         if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):
             return cast("Mapping[str, Any]", state[key])
     return cast("Mapping[str, Any]", state)
-
-
-def _finish(
-    prepared: dict[str, Any], preprocessing: Compose, after: Compose, image_key: str, context: Context
-) -> torch.Tensor:
-    """The bundle's own last steps, with the inversion done by the host.
-
-    It is done where the bundle has one, or else before the values become labels, so that borders stay smooth.
-    """
-    steps = cast("Sequence[Callable[..., Any]]", after.transforms)
-    written = next((one for one in steps if isinstance(one, Invertd)), None)
-    place = next((n for n, one in enumerate(steps) if isinstance(one, (Invertd, AsDiscreted, AsDiscrete))), len(steps))
-    nearest = bool(written.nearest_interp[0]) if written is not None else False
-    invert = Invertd(
-        keys=_PREDICTION, transform=preprocessing, orig_keys=image_key, nearest_interp=nearest, to_tensor=True
-    )
-    rest = [one for one in steps[place:] if not isinstance(one, Invertd)]
-    ordered: list[Callable[..., Any]] = [*steps[:place], invert, *rest]
-    for step in ordered:
-        context.check()
-        prepared = step(prepared)
-    return _one_label_map(prepared[_PREDICTION])
-
-
-def _one_label_map(values: torch.Tensor) -> torch.Tensor:
-    """(channel, x, y, z) values or labels -> (1, x, y, z) labels."""
-    whole = bool((values == values.round()).all())
-    if values.shape[0] == 1:
-        if whole:
-            return values
-        raise PluginFailedError(
-            Text("The bundle returns values and does not say from which value on they are a structure."),
-            Text("Its author can add AsDiscreted to its postprocessing."),
-        )
-    covered = values.sum(dim=0, keepdim=True)
-    if whole and bool((covered > 1).any()):
-        raise PluginFailedError(
-            Text("The bundle's structures overlap, and one label map cannot hold them."),
-            Text("Use a bundle whose structures do not overlap."),
-        )
-    winner = values.argmax(dim=0, keepdim=True)
-    if whole and bool((covered == 0).any()):
-        return torch.where(covered > 0, winner + 1, 0)
-    return winner
-
-
-def _plain(tensor: torch.Tensor) -> torch.Tensor:
-    return tensor.as_tensor() if isinstance(tensor, MetaTensor) else tensor

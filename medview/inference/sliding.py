@@ -1,67 +1,148 @@
-"""Windows over a volume, one after the other, watched: progress after each, and a way out between them."""
+"""Windows over an image, one batch after the other, with what is finished handed on while the others still run."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Protocol
 
 import torch
-from monai.data.utils import dense_patch_slices
-from monai.inferers import Inferer, SlidingWindowInferer
-from monai.utils import ensure_tuple_rep, fall_back_tuple
+from monai.inferers import Inferer
 
+from medview.core.errors import PluginFailedError
 from medview.core.progress import Progress
 from medview.core.text import Text
+from medview.inference.front import Front
+from medview.inference.windows import Lattice, Size, WindowRules, fill_up, importance
+
+Network = Callable[..., torch.Tensor]
+"""Takes (window, channel, x, y, z) float32 and gives as many windows of values, of the same size."""
 
 
-def infer(
-    inferer: Inferer, image: torch.Tensor, network: Callable[..., torch.Tensor], progress: Progress
-) -> torch.Tensor:
-    """Run a network over an image as an inferer prescribes.
+class Finished(Protocol):
+    """Whoever takes finished slices."""
+
+    def __call__(self, front: Front, start: int, stop: int) -> object:
+        """Slices [start, stop) of the filled-up image hold their final sums; the one before is still held as well."""
+
+
+def slide(
+    image: torch.Tensor,
+    network: Network,
+    rules: WindowRules,
+    finished: Finished,
+    progress: Progress,
+    *,
+    device: torch.device | str = "cpu",
+) -> None:
+    """Run a network in windows over an image.
 
     Args:
-        inferer: A MONAI inferer; its roi_size, overlap, mode and sw_batch_size are honoured.
-        image: (1, channel, x, y, z) float32.
-        network: Takes and returns (window, channel, x, y, z).
-        progress: Is told of every batch of windows; may end the run between two.
+        image: (channel, x, y, z) float32, as the model wants it.
+        network: What gives the values; on `device`.
+        rules: Size, overlap and blending of the windows.
+        finished: Called with slices in order, as soon as no window to come touches them.
+        progress: Told of every batch, and asked before each whether to go on.
+        device: Where the network computes, and sums are kept.
 
-    Returns:
-        (1, channel, x, y, z), the network's values.
+    Raises:
+        PluginFailedError: The network gives something else than values of its windows.
+        Cancelled: The progress says so.
     """
-    watched = _Watched(network, _batch_count(inferer, image), progress)
-    with torch.no_grad():
-        result = inferer(image, watched)
-    if not isinstance(result, torch.Tensor):
-        raise TypeError("The network returns more than one value.")
-    return result
+    x, y, z = image.shape[1:]
+    lattice = Lattice.over((x, y, z), rules)
+    padded = fill_up(image, lattice, rules)
+    weights = importance(lattice.roi, rules).to(device)
+    axis = lattice.front_axis
+    front: Front | None = None
+    base, done = 0, 0
+    for start, places in lattice.along(axis):
+        if front is not None:
+            finished(front, base, start)
+            front.release(max(0, base - 1), start - 1)
+            base = start
+        for first in range(0, len(places), rules.batch):
+            batch = places[first : first + rules.batch]
+            progress.raise_if_cancelled()
+            progress.report(done / lattice.count, Text("Running the network"))
+            values = _values(network, padded, batch, lattice.roi, device)
+            front = front or _front(values.shape[1], lattice, axis, device)
+            for one, place in zip(values, batch, strict=True):
+                front.add(one, weights, place)
+            done += len(batch)
+    assert front is not None
+    finished(front, base, lattice.padded[axis])
 
 
-class _Watched:
-    """A network that reports and can be stopped."""
+def whole(
+    image: torch.Tensor,
+    network: Network,
+    rules: WindowRules,
+    progress: Progress,
+    *,
+    device: torch.device | str = "cpu",
+) -> torch.Tensor:
+    """All values of an image at once, for models whose next steps ask for them: (channel, x, y, z) float32."""
+    x, y, z = image.shape[1:]
+    lattice = Lattice.over((x, y, z), rules)
+    inner = [slice(b, b + n) for b, n in zip(lattice.before, lattice.image, strict=True)]
+    found: list[torch.Tensor] = []
 
-    def __init__(self, network: Callable[..., torch.Tensor], batches: int, progress: Progress) -> None:
-        self._network = network
-        self._batches = batches
-        self._progress = progress
-        self._done = 0
+    def finished(front: Front, start: int, stop: int) -> None:
+        if not found:
+            found.append(torch.empty((front.values.shape[0], *lattice.padded)))
+        into = found[0].movedim(front.axis + 1, 1)
+        for run, slices in front.runs(start, stop):
+            into[:, slices] = (front.values[:, run] / front.weights[run]).cpu()
 
-    def __call__(self, windows: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
-        self._progress.raise_if_cancelled()
-        self._progress.report(min(1.0, self._done / self._batches), Text("Running the network"))
-        values = self._network(windows, *args, **kwargs)
-        self._done += 1
-        self._progress.raise_if_cancelled()
-        return values
+    slide(image, network, rules, finished, progress, device=device)
+    return found[0][(slice(None), *inner)]
 
 
-def _batch_count(inferer: Inferer, image: torch.Tensor) -> int:
-    """How many times the inferer will call its network."""
-    if not isinstance(inferer, SlidingWindowInferer):
-        return 1
-    size = tuple(int(n) for n in image.shape[2:])
-    roi = fall_back_tuple(inferer.roi_size, size)
-    padded = tuple(max(a, b) for a, b in zip(size, roi, strict=True))
-    overlap = ensure_tuple_rep(inferer.overlap, len(size))
-    steps = [max(1, int(r * (1 - o))) if r < n else r for r, n, o in zip(roi, padded, overlap, strict=True)]
-    windows = len(dense_patch_slices(padded, roi, steps))
-    return max(1, -(-windows // int(inferer.sw_batch_size)))
+def by_inferer(
+    inferer: Inferer,
+    image: torch.Tensor,
+    network: Network,
+    progress: Progress,
+    *,
+    device: torch.device | str = "cpu",
+) -> torch.Tensor:
+    """All values of an image, (channel, x, y, z), by an inferer that cuts no windows that MedView knows."""
+
+    def watched(*inputs: torch.Tensor, **further: torch.Tensor) -> torch.Tensor:
+        progress.raise_if_cancelled()
+        return network(*inputs, **further)
+
+    progress.report(0.0, Text("Running the network"))
+    with torch.inference_mode():
+        found = inferer(image[None].to(device), watched)
+    if not isinstance(found, torch.Tensor):
+        raise _several_values()
+    progress.report(1.0, Text("Running the network"))
+    return found[0].cpu()
+
+
+def _several_values() -> PluginFailedError:
+    return PluginFailedError(Text("The network returns more than one value."), Text("Tell the plugin's author."))
+
+
+def _front(channels: int, lattice: Lattice, axis: int, device: torch.device | str) -> Front:
+    a, b = (lattice.padded[one] for one in range(3) if one != axis)
+    return Front(channels, lattice.roi[axis], (a, b), axis, device)
+
+
+def _values(
+    network: Network, image: torch.Tensor, places: tuple[Size, ...], roi: Size, device: torch.device | str
+) -> torch.Tensor:
+    cut = [
+        image[(slice(None), *(slice(at, at + size) for at, size in zip(place, roi, strict=True)))] for place in places
+    ]
+    with torch.inference_mode():
+        values = network(torch.stack(cut).to(device))
+    if not isinstance(values, torch.Tensor):
+        raise _several_values()
+    if values.ndim != 5 or values.shape[0] != len(places) or tuple(values.shape[2:]) != roi:
+        raise PluginFailedError(
+            Text.of("The network returns {found} for windows of {roi}.", found=tuple(values.shape), roi=roi),
+            Text("Tell the plugin's author."),
+        )
+    return values

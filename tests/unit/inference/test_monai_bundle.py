@@ -202,7 +202,7 @@ def test_a_run_ends_between_two_windows_when_cancelled(tmp_path: Path, image: Vo
     assert len(everything.fractions) > 4
     assert everything.fractions == sorted(everything.fractions)
     assert everything.fractions[0] == pytest.approx(0.1)
-    assert everything.fractions[-1] == pytest.approx(0.9 - 0.8 / len(everything.fractions))
+    assert everything.fractions[-1] == pytest.approx(0.95 - 0.85 / len(everything.fractions))
     stopped = _StopsAfter(2)
     with pytest.raises(Cancelled):
         runner.run(record, image, stopped, device="cpu")

@@ -1,0 +1,126 @@
+"""Calls a network as fast as this machine does it without changing what it says."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from medview.core.errors import PluginFailedError
+from medview.core.text import Text
+
+_SAME_VOXELS = 0.9995
+_SAME_STRUCTURE = 0.995
+"""Overlap (Dice) of each structure of more than a few voxels that a shorter type of number must reach."""
+_SMALLEST_STRUCTURE = 64
+_FASTER = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class Precision:
+    """In what numbers a network computes.
+
+    Attributes:
+        type: Of the products; sums and results stay float32.
+    """
+
+    type: torch.dtype = torch.float32
+
+    @property
+    def is_short(self) -> bool:
+        """Whether it is shorter than float32."""
+        return self.type is not torch.float32
+
+
+class Forward:
+    """A network, ready to be called.
+
+    Args:
+        network: In evaluation mode, with its weights.
+        device: Where it computes.
+        slice_axis: For a network of two dimensions, the axis of the window along which it takes single slices.
+    """
+
+    def __init__(self, network: nn.Module, device: str, slice_axis: int | None = None) -> None:
+        self._device = torch.device(device)
+        self._axis = slice_axis
+        self._memory = torch.channels_last_3d if slice_axis is None else torch.channels_last
+        self.precision = Precision()
+        self._network = network.to(self._device).eval()
+        if slice_axis is None:
+            nn.utils.convert_conv3d_weight_memory_format(self._network, torch.channels_last_3d)
+        else:
+            nn.utils.convert_conv2d_weight_memory_format(self._network, torch.channels_last)
+
+    def __call__(self, windows: torch.Tensor) -> torch.Tensor:
+        """(window, channel, x, y, z) float32 -> values of the same windows, float32."""
+        flat = windows if self._axis is None else windows.squeeze(self._axis + 2)
+        with self._autocast():
+            values = self._network(flat.contiguous(memory_format=self._memory))
+        if not isinstance(values, torch.Tensor):
+            raise PluginFailedError(Text("The network returns more than one value."), Text("Tell the plugin's author."))
+        return (values if self._axis is None else values.unsqueeze(self._axis + 2)).float()
+
+    def choose_precision(self, windows: torch.Tensor) -> Precision:
+        """Compute in shorter numbers from now on, where that is faster here and says the same of these windows.
+
+        Args:
+            windows: (window, channel, x, y, z) float32, of the image itself.
+
+        Returns:
+            What was chosen.
+        """
+        candidate = self._shorter()
+        if candidate is None:
+            return self.precision
+        with torch.inference_mode():
+            self(windows)
+            exact, slow = self._timed(windows)
+            self.precision = candidate
+            self(windows)
+            short, fast = self._timed(windows)
+        if fast > _FASTER * slow or not agrees(exact, short):
+            self.precision = Precision()
+        return self.precision
+
+    def _timed(self, windows: torch.Tensor) -> tuple[torch.Tensor, float]:
+        started = time.perf_counter()
+        values = self(windows)
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
+        return values, time.perf_counter() - started
+
+    def _shorter(self) -> Precision | None:
+        if self._device.type == "cuda":
+            known = torch.cuda.is_bf16_supported(including_emulation=False)
+            return Precision(torch.bfloat16 if known else torch.float16)
+        found = torch.cpu.get_capabilities()
+        fast = bool(found.get("avx512_bf16") or found.get("amx_bf16"))
+        return Precision(torch.bfloat16) if fast else None
+
+    def _autocast(self) -> AbstractContextManager[object]:
+        if not self.precision.is_short:
+            return contextlib.nullcontext()
+        return torch.autocast(self._device.type, self.precision.type)
+
+
+def agrees(exact: torch.Tensor, short: torch.Tensor) -> bool:
+    """Whether two answers, (window, channel, x, y, z), say the same of every structure."""
+    if not bool(torch.isfinite(short).all()):
+        return False
+    if exact.shape[1] == 1:
+        first, second = (exact > 0).long(), (short > 0).long()
+    else:
+        first, second = exact.argmax(1), short.argmax(1)
+    same = first == second
+    if float(same.float().mean()) < _SAME_VOXELS:
+        return False
+    count = max(2, exact.shape[1])
+    both = torch.bincount(first[same].flatten(), minlength=count)
+    sizes = torch.bincount(first.flatten(), minlength=count) + torch.bincount(second.flatten(), minlength=count)
+    large = sizes > 2 * _SMALLEST_STRUCTURE
+    return bool((2 * both[large] >= _SAME_STRUCTURE * sizes[large]).all())

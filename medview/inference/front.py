@@ -1,0 +1,71 @@
+"""The part of a sliding-window result that is still open: what windows to come may change, and one slice more.
+
+Windows come in order along one axis. As soon as none of the coming ones touches a slice any more it is finished; so
+only as many slices are held as a window is deep, and one more, whatever the length of the image. Slices lie in a ring:
+nothing is moved when the front advances.
+"""
+
+from __future__ import annotations
+
+import torch
+
+
+class Front:
+    """Sums of weighted values, (channel, slice, a, b), of the slices that are open.
+
+    Slices are counted along the axis of the front; `a` and `b` are the other two axes of the image, in their order.
+
+    Args:
+        channels: How many values a voxel has.
+        depth: How many slices a window has along the front's axis.
+        section: How large a slice is.
+        axis: Of the image, along which the front moves.
+        device: Where the sums are kept.
+    """
+
+    def __init__(
+        self, channels: int, depth: int, section: tuple[int, int], axis: int, device: torch.device | str = "cpu"
+    ) -> None:
+        self.axis = axis
+        self.slots = depth + 1
+        self.values = torch.zeros((channels, self.slots, *section), dtype=torch.float32, device=device)
+        self.weights = torch.zeros((self.slots, *section), dtype=torch.float32, device=device)
+
+    def add(self, values: torch.Tensor, weights: torch.Tensor, start: tuple[int, int, int]) -> None:
+        """Add a window.
+
+        Args:
+            values: (channel, x, y, z), any float type.
+            weights: (x, y, z) float32.
+            start: Of the window, in the image.
+        """
+        values = values.movedim(self.axis + 1, 1)
+        weights = weights.movedim(self.axis, 0)
+        first = start[self.axis]
+        a, b = (start[one] for one in range(3) if one != self.axis)
+        depth, height, width = weights.shape
+        done = 0
+        while done < depth:
+            slot = (first + done) % self.slots
+            count = min(depth - done, self.slots - slot)
+            where = (slice(slot, slot + count), slice(a, a + height), slice(b, b + width))
+            part = weights[done : done + count]
+            self.values[(slice(None), *where)].addcmul_(values[:, done : done + count].to(self.values.dtype), part)
+            self.weights[where].add_(part)
+            done += count
+
+    def release(self, start: int, stop: int) -> None:
+        """Let slices [start, stop) go; their room is taken by others."""
+        for slice_ in range(start, stop):
+            self.values[:, slice_ % self.slots].zero_()
+            self.weights[slice_ % self.slots].zero_()
+
+    def runs(self, start: int, stop: int) -> list[tuple[slice, slice]]:
+        """Slices [start, stop) as they lie in the ring: pieces of it, each with the slices that it holds."""
+        found = []
+        while start < stop:
+            slot = start % self.slots
+            count = min(stop - start, self.slots - slot)
+            found.append((slice(slot, slot + count), slice(start, start + count)))
+            start += count
+        return found

@@ -1,0 +1,313 @@
+"""Labels on the grid that the image came on, decided slab by slab from a network's values on its own grid.
+
+Interpolating all values and then taking the largest asks for a volume of floats for every class. The same labels come
+out when only the cells are interpolated whose corners disagree: where all corners of a cell prefer the same class, any
+mean of them does. In the other cells all classes compete, for the winner may be one that wins at no corner.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import product
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from medview.core.errors import PluginFailedError
+from medview.core.text import Text
+from medview.inference.front import Front
+from medview.inference.grid_map import AxisMap, GridMap, index
+
+_MOST_AT_ONCE = 1 << 20
+"""Voxels that are interpolated in one go."""
+_MOST_LAYERS = 31
+
+
+class Activation(StrEnum):
+    """What is done with a network's values before they are interpolated."""
+
+    NONE = "none"
+    SOFTMAX = "softmax"
+    SIGMOID = "sigmoid"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """How values become labels.
+
+    Attributes:
+        activation: Of the values.
+        threshold: From which value on a channel is there, each for itself; None: the largest channel wins.
+        nearest: Whether labels are carried over from the nearest voxel, instead of deciding between voxels.
+    """
+
+    activation: Activation = Activation.SOFTMAX
+    threshold: float | None = None
+    nearest: bool = False
+
+
+class Labelling:
+    """Takes finished slices of values and fills in the labels of the source grid.
+
+    Args:
+        grid: The way from the model's grid to the source's.
+        before: How many filled-up voxels lie before the model's grid, along each axis.
+        decision: How values become labels.
+    """
+
+    def __init__(self, grid: GridMap, before: tuple[int, int, int], decision: Decision) -> None:
+        self._grid = grid
+        self._before = before
+        self._decision = decision
+        size = grid.source_size
+        self._labels = np.zeros(size[::-1], dtype=np.uint8)
+        self._last: torch.Tensor | None = None
+        self.channels = 0
+
+    @property
+    def labels(self) -> NDArray[np.uint8] | NDArray[np.int32]:
+        """(k, j, i), as far as it is decided: the winning channel; with a threshold, a bit for every channel."""
+        return self._labels
+
+    def take(self, front: Front, start: int, stop: int) -> tuple[int, int] | None:
+        """Decide what can be decided with slices [start, stop), counted in the filled-up image.
+
+        The slice before `start` must still be held.
+
+        Returns:
+            The slices of the source, along the axis that follows the front, that have their labels now; None when there
+            are none.
+
+        Raises:
+            PluginFailedError: The network's values are not numbers, or too many structures overlap.
+        """
+        if not self.channels:
+            self._begin(front)
+        axis = self._grid.axes[front.axis]
+        offset = self._before[front.axis]
+        low, high = max(start - offset, 0), min(stop - offset, axis.length)
+        if high <= low:
+            return None
+        nodes = self._node_labels(front, low + offset, high + offset)
+        first = low
+        if self._last is not None:
+            nodes = torch.cat([self._last, nodes])
+            first = low - 1
+        self._last = nodes[-1:].clone()
+        ready = _Lines.of(axis, self._decision.nearest, nodes.device).ready(first, low, high)
+        if ready is None:
+            return None
+        self._decide(front, nodes, first, ready)
+        return ready
+
+    def _begin(self, front: Front) -> None:
+        self.channels = front.values.shape[0]
+        threshold = self._decision.threshold is not None
+        if threshold and self.channels > _MOST_LAYERS:
+            raise PluginFailedError(
+                Text.of("The model finds {count} structures that may overlap.", count=self.channels),
+                Text.of("MedView can hold {count}.", count=_MOST_LAYERS),
+            )
+        if self.channels > (8 if threshold else 256):
+            self._labels = np.zeros(self._labels.shape, dtype=np.int32)
+
+    def _node_labels(self, front: Front, start: int, stop: int) -> torch.Tensor:
+        """(slice, a, b): the decision at the voxels of the model's grid."""
+        section = self._section(front)
+        kind = torch.uint8 if self._labels.dtype == np.uint8 else torch.int32
+        a, b = section[0].stop - section[0].start, section[1].stop - section[1].start
+        found = torch.zeros((stop - start, a, b), dtype=kind, device=front.values.device)
+        place = 0
+        for run, _ in front.runs(start, stop):
+            for slot in range(run.start, run.stop):
+                values, weights = front.values[:, slot, *section], front.weights[slot, *section]
+                self._decide_slice(values, weights, found[place])
+                place += 1
+        return found
+
+    def _decide_slice(self, values: torch.Tensor, weights: torch.Tensor, into: torch.Tensor) -> None:
+        best = values[0].clone()
+        threshold = self._decision.threshold
+        if threshold is None:
+            for channel in range(1, self.channels):
+                into.masked_fill_(values[channel] > best, channel)
+                torch.maximum(best, values[channel], out=best)
+        else:
+            limit = weights * _before_activation(threshold, self._decision.activation)
+            for channel in range(self.channels):
+                into |= ((values[channel] >= limit) & (weights > 0)).to(into.dtype) << channel
+                torch.maximum(best, values[channel], out=best)
+        if not bool(torch.isfinite(best).all()):
+            raise PluginFailedError(
+                Text("The network's values are not numbers."), Text("Nothing was changed. Tell the plugin's author.")
+            )
+
+    def _section(self, front: Front) -> tuple[slice, slice]:
+        a, b = (
+            slice(self._before[one], self._before[one] + self._grid.axes[one].length)
+            for one in range(3)
+            if one != front.axis
+        )
+        return a, b
+
+    def _decide(self, front: Front, nodes: torch.Tensor, first: int, ready: tuple[int, int]) -> None:
+        order = (front.axis, *(one for one in range(3) if one != front.axis))
+        lines = [_Lines.of(self._grid.axes[one], self._decision.nearest, nodes.device) for one in order]
+        lines[0] = lines[0].part(ready, first)
+        smallest, largest = nodes, nodes
+        for place, line in enumerate(lines):
+            if line.distance is not None:
+                smallest = torch.minimum(*_neighbours(smallest, place))
+                largest = torch.maximum(*_neighbours(largest, place))
+        decided = _spread(smallest, lines)
+        mixed = smallest != largest
+        if bool(mixed.any()):
+            self._interpolate(front, mixed, decided, lines, first)
+        for place, line in enumerate(lines):
+            decided.index_fill_(place, line.outside, 0)
+        self._write(decided, order, ready)
+
+    def _interpolate(
+        self, front: Front, mixed: torch.Tensor, decided: torch.Tensor, lines: list[_Lines], first: int
+    ) -> None:
+        """Decide again, by all channels, the voxels that lie in cells whose corners disagree."""
+        table, corners, place_of_cell = self._table(front, mixed, lines, first)
+        where = _spread(mixed, lines).view(-1).nonzero()[:, 0]
+        flat, flat_places = decided.view(-1), place_of_cell.view(-1)
+        height, width = decided.shape[1:]
+        for chunk in torch.split(where, _MOST_AT_ONCE):
+            row = chunk // width
+            at = (row // height, row % height, chunk % width)
+            shares = torch.ones((len(chunk), 1), device=chunk.device)
+            for line, one in zip(lines, at, strict=True):
+                if line.distance is not None:
+                    distance = line.distance[one]
+                    pair = torch.stack((1 - distance, distance), 1)
+                    shares = (shares[:, :, None] * pair[:, None, :]).flatten(1)
+            slice_, a, b = (line.lower[one] for line, one in zip(lines, at, strict=True))
+            nodes = corners[flat_places[(slice_ * mixed.shape[1] + a) * mixed.shape[2] + b].long()]
+            values = torch.nn.functional.embedding_bag(nodes, table, per_sample_weights=shares, mode="sum")
+            flat[chunk] = self._winners(values).to(flat.dtype)
+
+    def _winners(self, values: torch.Tensor) -> torch.Tensor:
+        """(voxel, channel) values -> (voxel,) labels, or bits."""
+        threshold = self._decision.threshold
+        if threshold is None:
+            return values.argmax(1)
+        bits = torch.zeros(len(values), dtype=torch.int32, device=values.device)
+        for channel in range(self.channels):
+            bits |= (values[:, channel] >= threshold).to(torch.int32) << channel
+        return bits
+
+    def _table(
+        self, front: Front, mixed: torch.Tensor, lines: list[_Lines], first: int
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """What is known of mixed cells.
+
+        Returns:
+            The activated values of all their corners, (node, channel); which nodes are the corners of each cell,
+            (cell, corner) int32; and where each cell stands there, (slice, a, b) int32.
+        """
+        ends = list(product(*(line.ends for line in lines)))
+        cells = mixed.nonzero(as_tuple=True)
+        place_of_cell = torch.zeros(mixed.shape, dtype=torch.int32, device=mixed.device)
+        place_of_cell[cells] = torch.arange(len(cells[0]), dtype=torch.int32, device=mixed.device)
+        grown = [size + len(line.ends) - 1 for size, line in zip(mixed.shape, lines, strict=True)]
+        wanted = torch.zeros(grown, dtype=torch.bool, device=mixed.device)
+        for end in ends:
+            part = wanted[tuple(slice(one, one + size) for one, size in zip(end, mixed.shape, strict=True))]
+            part |= mixed
+        slices, a, b = wanted.nonzero(as_tuple=True)
+        place_of_node = torch.zeros(wanted.numel(), dtype=torch.int32, device=mixed.device)
+        place_of_node[wanted.view(-1)] = torch.arange(len(slices), dtype=torch.int32, device=mixed.device)
+        base = (cells[0] * grown[1] + cells[1]) * grown[2] + cells[2]
+        steps = [(end[0] * grown[1] + end[1]) * grown[2] + end[2] for end in ends]
+        corners = torch.stack([place_of_node[base + step] for step in steps], 1)
+        section = self._section(front)
+        slots = (slices + (first + self._before[front.axis])) % front.slots
+        a, b = a + section[0].start, b + section[1].start
+        table = front.values[:, slots, a, b] / front.weights[slots, a, b].clamp(min=torch.finfo(torch.float32).tiny)
+        if self._decision.activation is Activation.SOFTMAX:
+            table = table.softmax(0)
+        elif self._decision.activation is Activation.SIGMOID:
+            table = table.sigmoid()
+        return table.T.contiguous(), corners, place_of_cell
+
+    def _write(self, decided: torch.Tensor, order: tuple[int, ...], ready: tuple[int, int]) -> None:
+        source = [self._grid.axes[one].source_axis for one in order]
+        turned = decided.permute([source.index(axis) for axis in range(3)]).cpu()
+        into = torch.from_numpy(self._labels).permute(2, 1, 0)
+        into.narrow(source[0], ready[0], ready[1] - ready[0]).copy_(turned)
+
+
+@dataclass(frozen=True, slots=True)
+class _Lines:
+    """How source voxels along one axis lie between the model's.
+
+    Attributes:
+        lower: Their lower neighbours; or the voxel that they lie on.
+        distance: How far they are from it, 0..1; None where all lie on voxels, or are carried over from the nearest.
+        outside: Which of them the model's grid does not reach.
+    """
+
+    lower: torch.Tensor
+    distance: torch.Tensor | None
+    outside: torch.Tensor
+
+    @classmethod
+    def of(cls, axis: AxisMap, nearest: bool, device: torch.device) -> _Lines:
+        outside = index(np.flatnonzero(~axis.inside())).to(device)
+        if nearest or axis.is_exact:
+            return cls(index(axis.nearest()).to(device), None, outside)
+        lower, distance = axis.cells()
+        return cls(index(lower).to(device), torch.from_numpy(distance).to(device), outside)
+
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """The neighbours that count, from the lower one on."""
+        return (0,) if self.distance is None else (0, 1)
+
+    def ready(self, first: int, low: int, high: int) -> tuple[int, int] | None:
+        """Which source slices can be decided with the model's slices [first, high), and could not before `low`."""
+        if self.distance is None:
+            now = (self.lower >= low) & (self.lower < high)
+        else:
+            now = (self.lower >= first) & (self.lower + 1 < high)
+        places = now.nonzero()[:, 0]
+        return (int(places[0]), int(places[-1]) + 1) if len(places) else None
+
+    def part(self, ready: tuple[int, int], first: int) -> _Lines:
+        """The source slices of a range alone, with the model's slices counted from `first`."""
+        chosen = slice(*ready)
+        outside = self.outside[(self.outside >= ready[0]) & (self.outside < ready[1])] - ready[0]
+        return _Lines(self.lower[chosen] - first, self.distance[chosen] if self.distance is not None else None, outside)
+
+
+def _spread(cells: torch.Tensor, lines: list[_Lines]) -> torch.Tensor:
+    """What holds for cells, (slice, a, b), at the source voxels in them."""
+    # the innermost axis first: the most work is then done in whole rows
+    for place in (2, 1, 0):
+        lower = lines[place].lower
+        if cells.device.type == "cpu":
+            # numpy copies whole rows where torch goes from element to element
+            cells = torch.from_numpy(np.take(cells.numpy(), lower.numpy(), place))
+        else:
+            cells = cells.index_select(place, lower)
+    return cells
+
+
+def _neighbours(nodes: torch.Tensor, axis: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Along an axis, all but the last and all but the first."""
+    count = nodes.shape[axis] - 1
+    return nodes.narrow(axis, 0, count), nodes.narrow(axis, 1, count)
+
+
+def _before_activation(threshold: float, activation: Activation) -> float:
+    """The value that the activation takes to a threshold."""
+    if activation is not Activation.SIGMOID:
+        return threshold
+    if not 0.0 < threshold < 1.0:
+        return -np.inf if threshold <= 0.0 else np.inf
+    return float(np.log(threshold / (1.0 - threshold)))
