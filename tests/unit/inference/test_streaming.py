@@ -182,10 +182,10 @@ CASES: dict[str, tuple[list[Any], list[Any], Any, int]] = {
         SlidingWindowInferer((70, 20, 70), 4, 0.25, "gaussian"),
         4,
     ),
-    "windows filled up by reflection": (
+    "windows filled up by repetition": (
         [RAS, spacing(1.5, 1.5, 2)],
         [SOFTMAX, SMOOTH, ARGMAX],
-        SlidingWindowInferer((32, 28, 56), 4, 0.25, padding_mode="reflect"),
+        SlidingWindowInferer((32, 28, 56), 4, 0.25, padding_mode="replicate"),
         4,
     ),
     "to a fixed size": ([RAS, Resized("image", (48, 40, 56), mode="trilinear")], [SOFTMAX, SMOOTH, ARGMAX],
