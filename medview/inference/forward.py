@@ -49,6 +49,7 @@ class Forward:
         self._device = torch.device(device)
         self._axis = slice_axis
         self._memory = torch.channels_last_3d if slice_axis is None else torch.channels_last
+        self._retreated = False
         self.precision = Precision()
         self._network = network.to(self._device).eval()
         if slice_axis is None:
@@ -58,12 +59,28 @@ class Forward:
 
     def __call__(self, windows: torch.Tensor) -> torch.Tensor:
         """(window, channel, x, y, z) float32 -> values of the same windows, float32."""
+        windows = windows.to(self._device)
         flat = windows if self._axis is None else windows.squeeze(self._axis + 2)
         with self._autocast():
             values = self._network(flat.contiguous(memory_format=self._memory))
         if not isinstance(values, torch.Tensor):
             raise PluginFailedError(Text("The network returns more than one value."), Text("Tell the plugin's author."))
         return (values if self._axis is None else values.unsqueeze(self._axis + 2)).float()
+
+    @property
+    def has_retreated(self) -> bool:
+        """Whether the network computes on the processor because the graphics card had no room for it."""
+        return self._retreated
+
+    def retreat(self) -> bool:
+        """Compute on the processor from now on, in float32; False when that is where it computes already."""
+        if self._device.type == "cpu":
+            return False
+        self._device = torch.device("cpu")
+        self._network.to(self._device)
+        self.precision = Precision()
+        self._retreated = True
+        return True
 
     def choose_precision(self, windows: torch.Tensor) -> Precision:
         """Compute in shorter numbers from now on, where that is faster here and says the same of these windows.
@@ -78,7 +95,7 @@ class Forward:
         if candidate is None:
             return self.precision
         with torch.inference_mode():
-            self(windows)
+            self(windows)  # the first call of a shape is slower than the others
             exact, slow = self._timed(windows)
             self.precision = candidate
             self(windows)

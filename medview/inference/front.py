@@ -31,6 +31,13 @@ class Front:
         self.values = torch.zeros((channels, self.slots, *section), dtype=torch.float32, device=device)
         self.weights = torch.zeros((self.slots, *section), dtype=torch.float32, device=device)
 
+    def to_processor(self) -> bool:
+        """Keep the sums in the machine's memory from now on; False when they are there already."""
+        if self.values.device.type == "cpu":
+            return False
+        self.values, self.weights = self.values.cpu(), self.weights.cpu()
+        return True
+
     def add(self, values: torch.Tensor, weights: torch.Tensor, start: tuple[int, int, int]) -> None:
         """Add a window.
 
@@ -39,7 +46,7 @@ class Front:
             weights: (x, y, z) float32.
             start: Of the window, in the image.
         """
-        values = values.movedim(self.axis + 1, 1)
+        values = values.to(self.values.device).movedim(self.axis + 1, 1)
         weights = weights.movedim(self.axis, 0)
         first = start[self.axis]
         a, b = (start[one] for one in range(3) if one != self.axis)

@@ -85,6 +85,8 @@ class Labelling:
         """
         if not self.channels:
             self._begin(front)
+        if self._last is not None:
+            self._last = self._last.to(front.values.device)
         axis = self._grid.axes[front.axis]
         offset = self._before[front.axis]
         low, high = max(start - offset, 0), min(stop - offset, axis.length)

@@ -30,6 +30,7 @@ from medview.inference.forward import Forward
 from medview.inference.grid_map import GridMap
 from medview.inference.labelling import Labelling
 from medview.inference.plugin import Case, Context
+from medview.inference.resampling import prepare
 from medview.inference.windows import Lattice, WindowRules, central_window
 
 _WRAPPINGS = ("model", "state_dict", "net", "network")
@@ -60,7 +61,7 @@ def run(folder: Path, engine: BundleEngine, case: Case, context: Context) -> NDA
         raise PluginUnavailableError(Text("The bundle's inferer is not one of MONAI's."), Text("Tell its author."))
     context.progress(0.02, Text("Preparing the image"))
     volume = next(iter(case.values()))
-    items = preprocessing(item(volume, config.loader))
+    items = prepare(preprocessing, item(volume, config.loader), config.loader.key)
     context.check()
     prepared = Prepared(items, config.loader.key, preprocessing, tuple(after.transforms), volume)
     rules = rules_of(inferer)
@@ -81,7 +82,9 @@ def _in_windows(prepared: Prepared, forward: Forward, rules: WindowRules, contex
     geometry = prepared.volume.geometry
     back = way_back(prepared.image, tensors.ras_affine(geometry), geometry.shape[::-1])
     if ending is None or (ending.on_source and back is None):
-        values = sliding.whole(image, forward, rules, context.part(0.1, 0.9), device=context.device)
+        values = sliding.whole(
+            image, forward, rules, context.part(0.1, 0.9), device=context.device, retreat=forward.retreat
+        )
         return bundle_ending.as_written(prepared, values, context)
     x, y, z = image.shape[1:]
     grid, before = GridMap.same((x, y, z)), (0, 0, 0)
@@ -89,7 +92,11 @@ def _in_windows(prepared: Prepared, forward: Forward, rules: WindowRules, contex
         grid, before = back
     filled = Lattice.over((x, y, z), rules).before
     labelling = Labelling(grid, (before[0] + filled[0], before[1] + filled[1], before[2] + filled[2]), ending.decision)
-    sliding.slide(image, forward, rules, labelling.take, context.part(0.1, 0.95), device=context.device)
+    sliding.slide(
+        image, forward, rules, labelling.take, context.part(0.1, 0.95), device=context.device, retreat=forward.retreat
+    )
+    if forward.has_retreated:
+        context.note(Text("The graphics card had too little memory for this image; the processor took over."))
     return bundle_ending.from_labels(prepared, ending, labelling, context)
 
 

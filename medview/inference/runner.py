@@ -21,10 +21,10 @@ from medview.core.text import Text
 from medview.core.volume import Volume
 from medview.inference import device as devices
 from medview.inference import python_engine
+from medview.inference.memory import is_out_of_memory
 from medview.inference.plugin import Context, SegmentationResult
 
 _log = logging.getLogger(__name__)
-_OUT_OF_MEMORY = ("out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory")
 
 
 def run(record: PluginRecord, volume: Volume, progress: Progress, *, device: str = "auto") -> SegmentationResult:
@@ -144,10 +144,8 @@ def _guarded(work: Callable[[], Any], manifest: PluginManifest) -> Any:
         return work()
     except (Cancelled, MedViewError):
         raise
-    except MemoryError as error:
-        raise _memory(manifest) from error
     except (Exception, SystemExit) as error:
-        if any(words in str(error).lower() for words in _OUT_OF_MEMORY):
+        if is_out_of_memory(error):
             raise _memory(manifest) from error
         _log.exception("%s failed", manifest.id)
         raise PluginFailedError(

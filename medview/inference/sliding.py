@@ -12,6 +12,7 @@ from medview.core.errors import PluginFailedError
 from medview.core.progress import Progress
 from medview.core.text import Text
 from medview.inference.front import Front
+from medview.inference.memory import is_out_of_memory
 from medview.inference.windows import Lattice, Size, WindowRules, fill_up, importance
 
 Network = Callable[..., torch.Tensor]
@@ -33,44 +34,120 @@ def slide(
     progress: Progress,
     *,
     device: torch.device | str = "cpu",
+    retreat: Callable[[], bool] = lambda: False,
 ) -> None:
     """Run a network in windows over an image.
 
+    Where memory runs out the batch is halved, then the sums go to the machine's memory, then the network retreats; each
+    time the run goes on with the window at which it stopped.
+
     Args:
         image: (channel, x, y, z) float32, as the model wants it.
-        network: What gives the values; on `device`.
+        network: What gives the values.
         rules: Size, overlap and blending of the windows.
         finished: Called with slices in order, as soon as no window to come touches them.
         progress: Told of every batch, and asked before each whether to go on.
-        device: Where the network computes, and sums are kept.
+        device: Where sums are kept.
+        retreat: Takes the network to where there is more memory; False when there is no such place.
 
     Raises:
         PluginFailedError: The network gives something else than values of its windows.
         Cancelled: The progress says so.
+        MemoryError: There is not enough memory even for one window on the processor.
     """
     x, y, z = image.shape[1:]
     lattice = Lattice.over((x, y, z), rules)
-    padded = fill_up(image, lattice, rules)
-    weights = importance(lattice.roi, rules).to(device)
-    axis = lattice.front_axis
-    front: Front | None = None
+    run = _Run(fill_up(image, lattice, rules), network, lattice, rules, torch.device(device), retreat)
     base, done = 0, 0
-    for start, places in lattice.along(axis):
-        if front is not None:
-            finished(front, base, start)
-            front.release(max(0, base - 1), start - 1)
+    for start, places in lattice.along(lattice.front_axis):
+        if run.front is not None and start > base:
+            finished(run.front, base, start)
+            run.front.release(max(0, base - 1), start - 1)
             base = start
-        for first in range(0, len(places), rules.batch):
-            batch = places[first : first + rules.batch]
+        first = 0
+        while first < len(places):
             progress.raise_if_cancelled()
             progress.report(done / lattice.count, Text("Running the network"))
-            values = _values(network, padded, batch, lattice.roi, device)
-            front = front or _front(values.shape[1], lattice, axis, device)
-            for one, place in zip(values, batch, strict=True):
-                front.add(one, weights, place)
-            done += len(batch)
-    assert front is not None
-    finished(front, base, lattice.padded[axis])
+            count = run.take(places[first:])
+            first, done = first + count, done + count
+    if run.front is not None:
+        finished(run.front, base, lattice.padded[lattice.front_axis])
+
+
+class _Run:
+    """One run over an image: what is open of it, and how much is done at once."""
+
+    def __init__(
+        self,
+        image: torch.Tensor,
+        network: Network,
+        lattice: Lattice,
+        rules: WindowRules,
+        device: torch.device,
+        retreat: Callable[[], bool],
+    ) -> None:
+        self.front: Front | None = None
+        self._image = image
+        self._network = network
+        self._lattice = lattice
+        self._batch = rules.batch
+        self._device = device
+        self._retreat = retreat
+        self._weights = importance(lattice.roi, rules).to(device)
+
+    def take(self, places: tuple[Size, ...]) -> int:
+        """Run the first of some windows; says how many they were, 0 when memory ran out and another try is due."""
+        batch = places[: self._batch]
+        try:
+            values = self._values(batch)
+            if self.front is None:
+                self.front = self._new_front(values.shape[1])
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            if not self._spare():
+                raise MemoryError from error
+            return 0
+        for one, place in zip(values, batch, strict=True):
+            self.front.add(one, self._weights, place)
+        return len(batch)
+
+    def _spare(self) -> bool:
+        """Make do with less memory; False when there is nothing left to spare."""
+        if self._batch > 1:
+            self._batch //= 2
+        elif self._device.type != "cpu":
+            self._device = torch.device("cpu")
+            self._weights = self._weights.cpu()
+            if self.front is not None:
+                self.front.to_processor()
+        elif not self._retreat():
+            return False
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        return True
+
+    def _new_front(self, channels: int) -> Front:
+        axis, padded = self._lattice.front_axis, self._lattice.padded
+        a, b = (padded[one] for one in range(3) if one != axis)
+        return Front(channels, self._lattice.roi[axis], (a, b), axis, self._device)
+
+    def _values(self, places: tuple[Size, ...]) -> torch.Tensor:
+        roi = self._lattice.roi
+        cut = [
+            self._image[(slice(None), *(slice(at, at + size) for at, size in zip(place, roi, strict=True)))]
+            for place in places
+        ]
+        with torch.inference_mode():
+            values = self._network(torch.stack(cut))
+        if not isinstance(values, torch.Tensor):
+            raise _several_values()
+        if values.ndim != 5 or values.shape[0] != len(places) or tuple(values.shape[2:]) != roi:
+            raise PluginFailedError(
+                Text.of("The network returns {found} for windows of {roi}.", found=tuple(values.shape), roi=roi),
+                Text("Tell the plugin's author."),
+            )
+        return values
 
 
 def whole(
@@ -80,6 +157,7 @@ def whole(
     progress: Progress,
     *,
     device: torch.device | str = "cpu",
+    retreat: Callable[[], bool] = lambda: False,
 ) -> torch.Tensor:
     """All values of an image at once, for models whose next steps ask for them: (channel, x, y, z) float32."""
     x, y, z = image.shape[1:]
@@ -94,7 +172,7 @@ def whole(
         for run, slices in front.runs(start, stop):
             into[:, slices] = (front.values[:, run] / front.weights[run]).cpu()
 
-    slide(image, network, rules, finished, progress, device=device)
+    slide(image, network, rules, finished, progress, device=device, retreat=retreat)
     return found[0][(slice(None), *inner)]
 
 
@@ -123,26 +201,3 @@ def by_inferer(
 
 def _several_values() -> PluginFailedError:
     return PluginFailedError(Text("The network returns more than one value."), Text("Tell the plugin's author."))
-
-
-def _front(channels: int, lattice: Lattice, axis: int, device: torch.device | str) -> Front:
-    a, b = (lattice.padded[one] for one in range(3) if one != axis)
-    return Front(channels, lattice.roi[axis], (a, b), axis, device)
-
-
-def _values(
-    network: Network, image: torch.Tensor, places: tuple[Size, ...], roi: Size, device: torch.device | str
-) -> torch.Tensor:
-    cut = [
-        image[(slice(None), *(slice(at, at + size) for at, size in zip(place, roi, strict=True)))] for place in places
-    ]
-    with torch.inference_mode():
-        values = network(torch.stack(cut).to(device))
-    if not isinstance(values, torch.Tensor):
-        raise _several_values()
-    if values.ndim != 5 or values.shape[0] != len(places) or tuple(values.shape[2:]) != roi:
-        raise PluginFailedError(
-            Text.of("The network returns {found} for windows of {roi}.", found=tuple(values.shape), roi=roi),
-            Text("Tell the plugin's author."),
-        )
-    return values

@@ -34,6 +34,7 @@ from medview.inference import sliding
 from medview.inference.bundle_steps import ending_of, rules_of, way_back
 from medview.inference.front import Front
 from medview.inference.labelling import Activation, Decision, Labelling
+from medview.inference.resampling import prepare
 from medview.inference.windows import Lattice, WindowRules
 
 Affine = np.ndarray
@@ -311,3 +312,70 @@ def test_labels_decided_before_the_inversion_stay_on_the_models_grid() -> None:
     assert ending is not None
     assert not ending.on_source
     assert ending.rest == (NEAREST,)
+
+
+class Scarce:
+    """A network on a machine with little memory: it fails for more windows at once than there is room for."""
+
+    def __init__(self, made: nn.Module, room: int, fails_at: int = 0) -> None:
+        self.made, self.room, self.fails_at = made, room, fails_at
+        self.done = 0
+
+    def __call__(self, windows: torch.Tensor) -> torch.Tensor:
+        if len(windows) > self.room or (self.fails_at and self.done >= self.fails_at):
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
+        self.done += len(windows)
+        found: torch.Tensor = self.made(windows)
+        return found
+
+    def retreat(self) -> bool:
+        there_is_room, self.room, self.fails_at = self.fails_at > 0, 99, 0
+        return there_is_room
+
+
+@pytest.mark.parametrize("room", [1, 3])
+def test_where_memory_is_scarce_the_answer_is_the_same(room: int) -> None:
+    image = picture((60, 30, 30), straight()).as_tensor()[None]
+    rules = WindowRules((16, 16, 16), overlap=(0.5, 0.5, 0.5), batch=8)
+    made = network(3)
+    scarce = Scarce(made, room)
+    found = sliding.whole(image, scarce, rules, NoProgress())
+    assert torch.allclose(found, sliding.whole(image, made, rules, NoProgress()), atol=1e-5)
+    assert scarce.done == Lattice.over((60, 30, 30), rules).count
+
+
+def test_a_network_that_retreats_goes_on_where_it_stopped() -> None:
+    image = picture((60, 30, 30), straight()).as_tensor()[None]
+    rules = WindowRules((16, 16, 16), overlap=(0.5, 0.5, 0.5), batch=2)
+    made = network(3)
+    scarce = Scarce(made, 2, fails_at=20)
+    found = sliding.whole(image, scarce, rules, NoProgress(), retreat=scarce.retreat)
+    assert torch.allclose(found, sliding.whole(image, made, rules, NoProgress()), atol=1e-5)
+    assert scarce.done == Lattice.over((60, 30, 30), rules).count
+
+
+def test_where_nothing_is_left_to_spare_memory_is_what_is_missing() -> None:
+    scarce = Scarce(network(2), 0)
+    with pytest.raises(MemoryError):
+        sliding.slide(torch.zeros((1, 20, 20, 20)), scarce, WindowRules((16,) * 3), lambda *_: None, NoProgress())
+
+
+def test_other_errors_of_a_network_are_its_own() -> None:
+    def broken(windows: torch.Tensor) -> torch.Tensor:
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    with pytest.raises(RuntimeError, match="mat1"):
+        sliding.slide(torch.zeros((1, 20, 20, 20)), broken, WindowRules((16,) * 3), lambda *_: None, NoProgress())
+
+
+@pytest.mark.parametrize("affine", [straight, oblique])
+def test_resampling_axis_by_axis_is_monais_resampling(affine: Callable[[], Affine]) -> None:
+    chain = Compose([EnsureChannelFirstd("image"), RAS, spacing(1.5, 1.1, 2.0), NormalizeIntensityd("image")])
+    wanted = chain({"image": picture((50, 42, 34), affine())})["image"]
+    found = prepare(chain, {"image": picture((50, 42, 34), affine())}, "image")["image"]
+    assert isinstance(wanted, MetaTensor)
+    assert isinstance(found, MetaTensor)
+    assert torch.allclose(wanted.as_tensor(), found.as_tensor(), atol=1e-5)
+    assert torch.equal(wanted.affine, found.affine)
+    back = [chain.inverse({"image": one})["image"] for one in (wanted, found)]
+    assert torch.allclose(back[0], back[1], atol=1e-5)
