@@ -64,6 +64,12 @@ class Box:
         """The box with a margin on every side; may reach outside the grid."""
         return Box(_index(n - voxels for n in self.start), _index(n + voxels for n in self.stop))
 
+    def narrowed(self, axis: int, start: int, stop: int) -> Box:
+        """The same box from `start` to `stop` along one axis."""
+        first, last = list(self.start), list(self.stop)
+        first[axis], last[axis] = start, stop
+        return Box(_index(first), _index(last))
+
     def clipped(self, shape: Index) -> Box:
         """The part inside a grid of this shape."""
         return self.intersection(Box((0, 0, 0), shape))

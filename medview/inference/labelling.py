@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from medview.core.errors import PluginFailedError
+from medview.core.geometry import Box
 from medview.core.text import Text
 from medview.inference.front import Front
 from medview.inference.grid_map import AxisMap, GridMap, index
@@ -71,14 +72,13 @@ class Labelling:
         """(k, j, i), as far as it is decided: the winning channel; with a threshold, a bit for every channel."""
         return self._labels
 
-    def take(self, front: Front, start: int, stop: int) -> tuple[int, int] | None:
+    def take(self, front: Front, start: int, stop: int) -> Box | None:
         """Decide what can be decided with slices [start, stop), counted in the filled-up image.
 
         The slice before `start` must still be held.
 
         Returns:
-            The slices of the source, along the axis that follows the front, that have their labels now; None when there
-            are none.
+            The part of the labels, (k, j, i), that is decided now; None when there is none.
 
         Raises:
             PluginFailedError: The network's values are not numbers, or too many structures overlap.
@@ -102,7 +102,8 @@ class Labelling:
         if ready is None:
             return None
         self._decide(front, nodes, first, ready)
-        return ready
+        k, j, i = self._labels.shape
+        return Box.whole((k, j, i)).narrowed(2 - axis.source_axis, *ready)
 
     def _begin(self, front: Front) -> None:
         self.channels = front.values.shape[0]

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import torch
 from monai.data import MetaTensor
 from monai.inferers import Inferer
@@ -27,6 +28,7 @@ from medview.inference.bundle_ending import Prepared
 from medview.inference.bundle_parts import Parts
 from medview.inference.bundle_steps import ending_of, rules_of, way_back
 from medview.inference.forward import Forward
+from medview.inference.front import Front
 from medview.inference.grid_map import GridMap
 from medview.inference.labelling import Labelling
 from medview.inference.plugin import Case, Context
@@ -92,8 +94,14 @@ def _in_windows(prepared: Prepared, forward: Forward, rules: WindowRules, contex
         grid, before = back
     filled = Lattice.over((x, y, z), rules).before
     labelling = Labelling(grid, (before[0] + filled[0], before[1] + filled[1], before[2] + filled[2]), ending.decision)
+
+    def finished(front: Front, start: int, stop: int) -> None:
+        box = labelling.take(front, start, stop)
+        if box is not None and ending.on_source and ending.decision.threshold is None:
+            context.preview(box, labelling.labels[box.slices].astype(np.uint16))
+
     sliding.slide(
-        image, forward, rules, labelling.take, context.part(0.1, 0.95), device=context.device, retreat=forward.retreat
+        image, forward, rules, finished, context.part(0.1, 0.95), device=context.device, retreat=forward.retreat
     )
     if forward.has_retreated:
         context.note(Text("The graphics card had too little memory for this image; the processor took over."))

@@ -6,6 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
+from medview.core.errors import PluginFailedError
+from medview.core.geometry import Box, Index
 from medview.core.progress import PartOf, Progress
 from medview.core.segmentation import Labels, ModelRef, Segment
 from medview.core.text import Text
@@ -13,6 +17,8 @@ from medview.core.volume import Volume
 
 Case = Mapping[str, Volume]
 """The images that a plugin asked for, by the names in its manifest."""
+Preview = Callable[[Box, Labels], None]
+"""Takes the labels of a box, (k, j, i), while a plugin runs; called in the plugin's thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +49,23 @@ class Context:
         folder: The plugin's folder, to read its own files from.
         progress: Where it reports.
         choose_device: Finds the device when the plugin first asks, so that one without torch does not load it.
+        shape: Of the first image, (k, j, i).
+        preview: Takes what is found so far; None when nobody looks.
     """
 
-    def __init__(self, folder: Path, progress: Progress, choose_device: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        progress: Progress,
+        choose_device: Callable[[], str],
+        shape: Index,
+        preview: Preview | None = None,
+    ) -> None:
         self.folder = folder
         self._progress = progress
         self._choose_device = choose_device
+        self._shape = shape
+        self._preview = preview
         self._device: str | None = None
         self._notes: list[Text] = []
 
@@ -85,6 +102,21 @@ class Context:
             Cancelled: The user has cancelled. Let it pass.
         """
         self._progress.raise_if_cancelled()
+
+    def preview(self, box: Box, labels: Labels) -> None:
+        """Show what is found so far in a part of the image.
+
+        Args:
+            box: Which part.
+            labels: (k, j, i) uint8 or uint16 of the box's shape; not to be changed afterwards.
+
+        Raises:
+            PluginFailedError: The box lies outside the image, or the labels do not fill it.
+        """
+        if box.clipped(self._shape) != box or labels.shape != box.shape or labels.dtype not in (np.uint8, np.uint16):
+            raise PluginFailedError(Text("It shows labels that do not fit the image."), Text("Tell its author."))
+        if self._preview is not None and not box.is_empty:
+            self._preview(box, labels)
 
     def part(self, start: float, stop: float) -> Progress:
         """A stretch of the whole progress, for a step that reports 0..1 of its own."""

@@ -22,12 +22,19 @@ from medview.core.volume import Volume
 from medview.inference import device as devices
 from medview.inference import python_engine
 from medview.inference.memory import is_out_of_memory
-from medview.inference.plugin import Context, SegmentationResult
+from medview.inference.plugin import Context, Preview, SegmentationResult
 
 _log = logging.getLogger(__name__)
 
 
-def run(record: PluginRecord, volume: Volume, progress: Progress, *, device: str = "auto") -> SegmentationResult:
+def run(
+    record: PluginRecord,
+    volume: Volume,
+    progress: Progress,
+    *,
+    device: str = "auto",
+    preview: Preview | None = None,
+) -> SegmentationResult:
     """Run a plugin once.
 
     Args:
@@ -35,6 +42,7 @@ def run(record: PluginRecord, volume: Volume, progress: Progress, *, device: str
         volume: A complete volume.
         progress: Is told how far it is, and may stop it.
         device: "auto", "cpu" or "cuda".
+        preview: Is shown what is found so far, in this thread.
 
     Raises:
         PluginUnavailableError: It cannot run here, or not on this volume.
@@ -50,7 +58,7 @@ def run(record: PluginRecord, volume: Volume, progress: Progress, *, device: str
             Text("Choose another series or another plugin."),
         )
     started = time.monotonic()
-    context = Context(record.folder, progress, lambda: devices.choose(device))
+    context = Context(record.folder, progress, lambda: devices.choose(device), volume.geometry.shape, preview)
     context.progress(0.0, Text.of("Starting {name}", name=manifest.name))
     answer = _guarded(lambda: _engine(record, manifest, volume, context), manifest)
     context.check()

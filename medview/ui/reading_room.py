@@ -202,7 +202,7 @@ class ReadingRoom(QWidget):
         if volume is None or voxel is None:
             self._probe(None)
             return
-        segmentation = self._station.workspace.active_segmentation
+        segmentation = self._station.workspace.drawn_segmentation
         segment = segmentation.segment(int(segmentation.labels[voxel])) if segmentation is not None else None
         value = float(volume.voxels[voxel])
         point = view.point_at(pointer.x, pointer.y) if volume.is_spatial else None

@@ -15,7 +15,7 @@ from medview.views.surfaces import LabelCopy, make_surfaces
 from medview.views.volume_view import VolumeView
 from medview.workstation.jobs import Job, JobQueue, Lane
 from medview.workstation.view_state import ViewChange, Viewing, ViewName
-from medview.workstation.workspace import ActiveChanged, Workspace, WorkspaceChange
+from medview.workstation.workspace import ActiveChanged, PreviewChanged, Workspace, WorkspaceChange
 
 AnyView = SliceView | VolumeView
 
@@ -75,7 +75,7 @@ class LinkedViews:
                 connection.close()
 
     def _workspace_changed(self, change: WorkspaceChange) -> None:
-        if isinstance(change, ActiveChanged):
+        if isinstance(change, ActiveChanged | PreviewChanged):
             self._follow_workspace()
 
     def _follow_workspace(self) -> None:
@@ -85,10 +85,10 @@ class LinkedViews:
                 self._of_case.close()
             self._case = workspace.active_case
             self._of_case = self._case.changed.connect(self._case_changed) if self._case is not None else None
-        if workspace.active_segmentation is not self._segmentation:
+        if workspace.drawn_segmentation is not self._segmentation:
             if self._of_segmentation is not None:
                 self._of_segmentation.close()
-            self._segmentation = one = workspace.active_segmentation
+            self._segmentation = one = workspace.drawn_segmentation
             self._of_segmentation = one.changed.connect(self._segmentation_changed) if one is not None else None
             self._labelled = Box.whole(one.geometry.shape) if one is not None else Box((0, 0, 0), (0, 0, 0))
         for view in self._views.values():
@@ -103,12 +103,12 @@ class LinkedViews:
             whole = volume if ready and volume is not None and volume.is_spatial else None
             if view.volume is not whole:
                 view.show(whole)
-            view.set_segmentation(self._workspace.active_segmentation if whole is not None else None)
+            view.set_segmentation(self._segmentation if whole is not None else None)
         else:
             if view.volume is not volume:
                 series = case.series_with(volume.series_uid) if case is not None and volume is not None else None
                 view.show(volume, series)
-            view.set_segmentation(self._workspace.active_segmentation)
+            view.set_segmentation(self._segmentation)
         view.apply(self._viewing.state)
 
     def _viewing_changed(self, change: ViewChange) -> None:
@@ -152,8 +152,10 @@ class LinkedViews:
         return [view for view in self._views.values() if isinstance(view, SliceView)]
 
     def _request_surfaces(self) -> None:
-        """Make the surfaces of the active segmentation, one job at a time."""
+        """Make the surfaces of the active segmentation, one job at a time; a model at work gets none."""
         view, segmentation = self._views.get(ViewName.VOLUME), self._segmentation
+        if segmentation is not self._workspace.active_segmentation:
+            return
         if not isinstance(view, VolumeView) or segmentation is None or view.volume is None:
             return
         self._surfaces_stale = True

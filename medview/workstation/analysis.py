@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
+
+import numpy as np
 
 from medview.catalog.fit import Fit, fit_volume
 from medview.catalog.plugins import PluginRecord, discover
 from medview.core.case import Case
 from medview.core.errors import MedViewError, PluginUnavailableError
 from medview.core.events import Event
-from medview.core.segmentation import Provenance, Segmentation
+from medview.core.geometry import Box
+from medview.core.segmentation import Labels, Provenance, Segment, Segmentation
 from medview.core.text import Text
 from medview.core.volume import Volume
 from medview.inference import runner
@@ -75,6 +78,8 @@ class Analysis:
         self._plugins: tuple[PluginRecord, ...] | None = None
         self._job: Job[SegmentationResult] | None = None
         self._last: Finished | None = None
+        self._so_far: Segmentation | None = None
+        jobs.changed.connect(self._job_changed)
 
     @property
     def running(self) -> Job[SegmentationResult] | None:
@@ -122,13 +127,17 @@ class Analysis:
                 Text("A plugin is running already."), Text("Wait until it is done, or cancel it.")
             )
         device = self.device
+        segments = runner.ready_manifest(record).segments
+
+        def seen(box: Box, labels: Labels) -> None:
+            self._jobs.post(lambda: self._seen(volume, segments, box, labels))
 
         def done(result: SegmentationResult) -> None:
             self._done(record, case, volume, result)
 
         self._job = self._jobs.submit(
             Text.of("{name} is running", name=record.name),
-            lambda progress: runner.run(record, volume, progress, device=device),
+            lambda progress: runner.run(record, volume, progress, device=device, preview=seen),
             lane=Lane.GPU,
             then=done,
             failed=self._failed,
@@ -161,6 +170,21 @@ class Analysis:
             self._viewing.update(volume_id=volume.id, segmentation_id=segmentation.id, labels_shown=True)
         self._correction.adopt(segmentation)
         return segmentation
+
+    def _seen(self, volume: Volume, segments: tuple[Segment, ...], box: Box, labels: Labels) -> None:
+        """Draw what a running plugin has found; what comes after its end is of no interest."""
+        if self.running is None:
+            return
+        if self._so_far is None:
+            empty = np.zeros(volume.geometry.shape, dtype=labels.dtype)
+            self._so_far = Segmentation(volume.geometry, empty, segments)
+            self._workspace.set_preview(volume.id, self._so_far)
+        self._so_far.write(box, labels)
+
+    def _job_changed(self, job: Job[Any]) -> None:
+        if job is self._job and job.state.is_final:
+            self._so_far = None
+            self._workspace.clear_preview()
 
     def _done(self, record: PluginRecord, case: Case, volume: Volume, result: SegmentationResult) -> None:
         segmentation = None

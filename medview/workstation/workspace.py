@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from medview.core.case import Case, CaseId, Reject, Study
 from medview.core.events import Event
 from medview.core.segmentation import Segmentation
-from medview.core.volume import Volume
+from medview.core.volume import Volume, VolumeId
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +30,16 @@ class ActiveChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class PreviewChanged:
+    """What a running model has found so far is drawn from now on, or no longer."""
+
+
+@dataclass(frozen=True, slots=True)
 class RejectsChanged:
     """The list of unusable files grew or was cleared."""
 
 
-WorkspaceChange = CaseOpened | CaseClosed | ActiveChanged | RejectsChanged
+WorkspaceChange = CaseOpened | CaseClosed | ActiveChanged | PreviewChanged | RejectsChanged
 
 
 class Workspace:
@@ -47,6 +52,7 @@ class Workspace:
         self._case: Case | None = None
         self._volume: Volume | None = None
         self._segmentation: Segmentation | None = None
+        self._preview: tuple[VolumeId, Segmentation] | None = None
 
     @property
     def cases(self) -> tuple[Case, ...]:
@@ -70,8 +76,26 @@ class Workspace:
 
     @property
     def active_segmentation(self) -> Segmentation | None:
-        """The segmentation that is drawn and edited."""
+        """The segmentation that is edited, and drawn where no model is at work on the same volume."""
         return self._segmentation
+
+    @property
+    def drawn_segmentation(self) -> Segmentation | None:
+        """What is drawn: what a running model has found so far in the active volume, else the active segmentation."""
+        if self._preview is not None and self._volume is not None and self._preview[0] == self._volume.id:
+            return self._preview[1]
+        return self._segmentation
+
+    def set_preview(self, volume_id: VolumeId, segmentation: Segmentation) -> None:
+        """Draw, on a volume, what a running model has found so far."""
+        self._preview = (volume_id, segmentation)
+        self.changed.emit(PreviewChanged())
+
+    def clear_preview(self) -> None:
+        """Draw no preview any more."""
+        if self._preview is not None:
+            self._preview = None
+            self.changed.emit(PreviewChanged())
 
     def case_of(self, study: Study) -> Case:
         """The open case of a study; opened when it is not."""

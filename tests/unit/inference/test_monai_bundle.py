@@ -23,7 +23,9 @@ from safetensors.torch import save_file
 
 from medview.catalog.plugins import PluginState, inspect
 from medview.core.errors import Cancelled, PluginUnavailableError
+from medview.core.geometry import Box
 from medview.core.progress import NoProgress
+from medview.core.segmentation import Labels
 from medview.core.text import Text
 from medview.core.volume import Volume
 from medview.inference import runner, tensors
@@ -77,6 +79,20 @@ def test_a_bundle_gives_what_monai_gives(tmp_path: Path, image: Volume) -> None:
     assert result.device == "cpu"
     assert result.model.plugin_id == "bundle"
     assert len(result.model.sha256) == 64
+
+
+def test_slabs_are_shown_as_they_are_finished(tmp_path: Path, image: Volume) -> None:
+    shown = np.full(image.geometry.shape, 99, dtype=np.uint16)
+    slabs: list[Box] = []
+
+    def seen(box: Box, labels: Labels) -> None:
+        assert (shown[box.slices] == 99).all()
+        shown[box.slices] = labels
+        slabs.append(box)
+
+    result = runner.run(inspect(_plugin(tmp_path / "b", bundle_config())), image, NoProgress(), preview=seen)
+    assert len(slabs) > 1
+    np.testing.assert_array_equal(shown, result.labels)
 
 
 def test_weights_in_safetensors_and_a_loader_that_adds_the_channel(tmp_path: Path, image: Volume) -> None:

@@ -21,6 +21,21 @@ from tests.support.volumes import volume
 
 BRIGHT = "def run(case, context):\n    return case['image'].voxels > 30\n"
 FAILS = "def run(case, context):\n    raise ValueError('no luck')\n"
+SHOWS = """
+import numpy as np
+from medview.api import Box
+def run(case, context):
+    bright = (case["image"].voxels > 30).astype(np.uint16)
+    context.preview(Box((1, 0, 0), (3, 4, 5)), bright[1:])
+    while True:
+        context.progress(0.5)
+"""
+SHOWS_NONSENSE = """
+import numpy as np
+from medview.api import Box
+def run(case, context):
+    context.preview(Box((1, 0, 0), (9, 4, 5)), np.zeros((8, 4, 5), np.uint8))
+"""
 ENDLESS = "def run(case, context):\n    while True:\n        context.progress(0.5)\n"
 
 
@@ -64,7 +79,13 @@ class _Station:
 @pytest.fixture
 def station(tmp_path: Path) -> Iterator[_Station]:
     plugins = tmp_path / "plugins"
-    for name, source in (("bright", BRIGHT), ("fails", FAILS), ("endless", ENDLESS)):
+    for name, source in (
+        ("bright", BRIGHT),
+        ("fails", FAILS),
+        ("endless", ENDLESS),
+        ("shows", SHOWS),
+        ("nonsense", SHOWS_NONSENSE),
+    ):
         python_plugin(plugins / name, source, id=name)
     (plugins / "broken").mkdir()
     (plugins / "broken" / "plugin.toml").write_text("schema = 1\n", encoding="utf-8")
@@ -136,6 +157,33 @@ def test_one_run_at_a_time_and_cancel(station: _Station, image: Volume) -> None:
     assert len(case.segmentations) == 1
 
 
+def test_what_is_found_so_far_is_drawn_until_the_run_ends(station: _Station, image: Volume) -> None:
+    case = station.open(image)
+    job = station.analysis.run("shows")
+    deadline = time.monotonic() + 30
+    while station.workspace.drawn_segmentation is None and time.monotonic() < deadline:
+        station.queue.drain(0.05)
+    drawn = station.workspace.drawn_segmentation
+    assert drawn is not None
+    assert station.workspace.active_segmentation is None
+    assert not case.segmentations
+    wanted = (image.voxels > 30).astype(int)
+    wanted[0] = 0
+    np.testing.assert_array_equal(drawn.labels, wanted)
+    assert {one.label for one in drawn.segments} == {1, 2}
+    job.cancel()
+    station.wait()
+    assert station.workspace.drawn_segmentation is None
+
+
+def test_a_preview_outside_the_image_is_the_plugins_failure(station: _Station, image: Volume) -> None:
+    station.open(image)
+    job = station.analysis.run("nonsense")
+    station.wait()
+    assert job.state is JobState.FAILED
+    assert "do not fit the image" in str(job.error)
+
+
 def test_a_result_for_a_closed_volume_is_kept_out(station: _Station, image: Volume) -> None:
     case = station.open(image)
     station.analysis.run("bright")
@@ -160,7 +208,7 @@ def test_a_result_does_not_take_the_reader_away_from_another_series(station: _St
 def test_plugins_that_do_not_fit_are_listed_with_the_reason(station: _Station, image: Volume) -> None:
     station.open(image)
     judged = station.analysis.fitting(image)
-    assert {record.id for record, fit in judged if fit.ok} == {"bright", "fails", "endless"}
+    assert {record.id for record, fit in judged if fit.ok} == {"bright", "fails", "endless", "shows", "nonsense"}
     record, fit = judged[-1]
     assert record.id == "broken"
     assert "plugin.toml, line 1" in str(fit.reasons[0])
