@@ -78,7 +78,8 @@ def run(folder: Path, engine: BundleEngine, case: Case, context: Context) -> NDA
 def _in_windows(prepared: Prepared, forward: Forward, rules: WindowRules, context: Context) -> NDArray[Any]:
     """Run the network in windows; label while it runs where the bundle's ending allows it."""
     image = prepared.tensor
-    forward.choose_precision(central_window(image, rules))
+    if not context.exact:
+        forward.choose_precision(central_window(image, rules))
     context.check()
     ending = ending_of(prepared.after)
     geometry = prepared.volume.geometry

@@ -50,6 +50,7 @@ class Context:
         progress: Where it reports.
         choose_device: Finds the device when the plugin first asks, so that one without torch does not load it.
         shape: Of the first image, (k, j, i).
+        exact: Whether networks compute in float32 even where shorter numbers say the same.
         preview: Takes what is found so far; None when nobody looks.
     """
 
@@ -59,11 +60,14 @@ class Context:
         progress: Progress,
         choose_device: Callable[[], str],
         shape: Index,
+        *,
+        exact: bool = False,
         preview: Preview | None = None,
     ) -> None:
         self.folder = folder
         self._progress = progress
         self._choose_device = choose_device
+        self.exact = exact
         self._shape = shape
         self._preview = preview
         self._device: str | None = None

@@ -33,6 +33,7 @@ def run(
     progress: Progress,
     *,
     device: str = "auto",
+    exact: bool = False,
     preview: Preview | None = None,
 ) -> SegmentationResult:
     """Run a plugin once.
@@ -42,6 +43,7 @@ def run(
         volume: A complete volume.
         progress: Is told how far it is, and may stop it.
         device: "auto", "cpu" or "cuda".
+        exact: Whether networks compute in float32 even where shorter numbers say the same.
         preview: Is shown what is found so far, in this thread.
 
     Raises:
@@ -58,7 +60,9 @@ def run(
             Text("Choose another series or another plugin."),
         )
     started = time.monotonic()
-    context = Context(record.folder, progress, lambda: devices.choose(device), volume.geometry.shape, preview)
+    context = Context(
+        record.folder, progress, lambda: devices.choose(device), volume.geometry.shape, exact=exact, preview=preview
+    )
     context.progress(0.0, Text.of("Starting {name}", name=manifest.name))
     answer = _guarded(lambda: _engine(record, manifest, volume, context), manifest)
     context.check()

@@ -1,0 +1,301 @@
+"""A segmentation bundle through MedView's engine, beside MONAI's own way through the same bundle.
+
+Both are given a volume in memory and the same configuration: orientation, spacing of 1.5 x 1.5 x 2 mm, windows of 96^3
+at half overlap, softmax, inversion, argmax. MONAI runs them as `monai.bundle run` would: transforms, sliding window
+inferer, transforms. Every measurement is a process of its own, in turn with the others. The stub is one convolution of
+1x1x1 that takes next to no time: what remains is everything but the network.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from tests.benchmarks.bench import Row, in_fresh_process, options, report
+
+_WORKER = "import sys; from tests.benchmarks.inference import work; work(*sys.argv[1:])"
+_STEPS = [
+    {"_target_": "LoadImaged", "keys": "image"},
+    {"_target_": "EnsureChannelFirstd", "keys": "image"},
+    {"_target_": "Orientationd", "keys": "image", "axcodes": "RAS", "labels": None},
+    {"_target_": "Spacingd", "keys": "image", "pixdim": [1.5, 1.5, 2.0], "mode": "bilinear"},
+    {
+        "_target_": "ScaleIntensityRanged", "keys": "image",
+        "a_min": -57, "a_max": 164, "b_min": 0.0, "b_max": 1.0, "clip": True,
+    },
+]  # fmt: skip
+_AFTER = [
+    {"_target_": "Activationsd", "keys": "pred", "softmax": True},
+    {
+        "_target_": "Invertd", "keys": "pred", "transform": "@preprocessing", "orig_keys": "image",
+        "nearest_interp": False, "to_tensor": True,
+    },
+    {"_target_": "AsDiscreted", "keys": "pred", "argmax": True},
+]  # fmt: skip
+_NETWORKS: dict[str, dict[str, Any]] = {
+    "stub": {"_target_": "torch.nn.Conv3d", "in_channels": 1, "kernel_size": 1},
+    # of MONAI's spleen_ct_segmentation and wholeBody_ct_segmentation
+    "unet": {
+        "_target_": "UNet", "spatial_dims": 3, "in_channels": 1, "channels": [16, 32, 64, 128, 256],
+        "strides": [2, 2, 2, 2], "num_res_units": 2, "norm": "batch",
+    },
+    "segresnet": {
+        "_target_": "SegResNet", "spatial_dims": 3, "in_channels": 1, "init_filters": 32,
+        "blocks_down": [1, 2, 2, 4], "blocks_up": [1, 1, 1], "dropout_prob": 0.2,
+    },
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One thing to measure: a network, its classes, and how many slices of 512x512 the image has."""
+
+    network: str
+    classes: int
+    slices: int
+
+    @property
+    def text(self) -> str:
+        """As an argument of a process."""
+        return json.dumps([self.network, self.classes, self.slices])
+
+
+def bundle(folder: Path, network: str, classes: int) -> Path:
+    """A plugin folder with a bundle of random weights; of the stub, weights that make classes of brightness."""
+    import torch
+
+    from medview.catalog.bundle_config import CONFIG_FILE
+    from medview.inference.bundle_parts import Parts
+
+    definition = dict(_NETWORKS[network])
+    definition["out_channels"] = classes
+    config = {
+        "network_def": definition,
+        "preprocessing": {"_target_": "Compose", "transforms": _STEPS},
+        "inferer": {
+            "_target_": "SlidingWindowInferer", "roi_size": [96, 96, 96], "sw_batch_size": 4, "overlap": 0.5,
+        },
+        "postprocessing": {"_target_": "Compose", "transforms": _AFTER},
+    }  # fmt: skip
+    (folder / "models").mkdir(parents=True)
+    (folder / CONFIG_FILE).parent.mkdir()
+    (folder / CONFIG_FILE).write_text(json.dumps(config), encoding="utf-8")
+    from medview.catalog import bundle_config
+
+    torch.manual_seed(0)
+    made = Parts(_plain(bundle_config, config), "cpu").build("network_def")
+    if network == "stub":
+        centers = torch.linspace(0.0, 1.0, classes)
+        with torch.no_grad():
+            made.weight.copy_((40 * centers).reshape(made.weight.shape))
+            made.bias.copy_(-20 * centers**2)
+    torch.save(made.state_dict(), folder / "models" / "model.pt")
+    labels = "".join(
+        f'[[label]]\nvalue = {value}\nname = "Class {value}"\ncolor = "#ff0000"\n' for value in range(1, classes)
+    )
+    (folder / "plugin.toml").write_text(
+        'schema = 1\nid = "bench"\nversion = "1.0.0"\nname = "bench"\ntask = "segment"\nsummary = "A benchmark."\n'
+        'license = { code = "Apache-2.0" }\nintended-use = { level = "research", text = "A benchmark." }\n'
+        '[engine]\nkind = "bundle"\n[[input]]\nname = "image"\nmodality = ["CT", "MR"]\n' + labels,
+        encoding="utf-8",
+    )
+    return folder
+
+
+def _plain(module: Any, config: dict[str, Any]) -> Any:
+    return module.BundleConfig(config, module.LoaderSettings())
+
+
+def image(slices: int) -> Any:
+    """The chest phantom, 512x512 with voxels of 0.71 x 0.71 x 1.47 mm."""
+    from medview.core.geometry import Geometry
+    from medview.core.volume import Modality, Volume, VolumeId
+    from medview.phantom import chest
+
+    small = chest.make((max(24, slices // 4), 128, 128)).volume.voxels
+    k = np.linspace(0, small.shape[0] - 1, slices).astype(int)
+    voxels = small[k].repeat(4, axis=1).repeat(4, axis=2)
+    geometry = Geometry.from_parts((slices, 512, 512), (1.47, 0.71, 0.71))
+    return Volume(VolumeId("bench"), geometry, np.ascontiguousarray(voxels), Modality.CT, "HU", "1.2.3")
+
+
+def work(who: str, folder: str, setting: str, out: str = "") -> None:
+    """What a process of its own measures; prints seconds and bytes."""
+    import torch
+
+    from medview.inference import monai_bundle, runner  # noqa: F401 - what is imported is not measured
+
+    torch.set_num_threads(2)
+    network, _, slices = json.loads(setting)
+    volume = image(slices)
+    before = _resident()
+    started = time.perf_counter()
+    if who == "monai":
+        labels = _by_monai(Path(folder), volume)
+    else:
+        labels = _ours(Path(folder), volume, exact=who == "ours-exact")
+    seconds = time.perf_counter() - started
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    if out:
+        np.save(out, labels)
+    print(json.dumps({"s": seconds, "bytes": peak - before, "network": network}))  # noqa: T201 - its answer
+
+
+def forwards(folder: str, setting: str, exact: str) -> None:
+    """Seconds of one bare call of the network for four windows, and how many calls the image needs."""
+    import torch
+
+    from medview.catalog import bundle_config
+    from medview.inference.bundle_parts import Parts
+    from medview.inference.forward import Forward
+    from medview.inference.windows import Lattice, WindowRules
+
+    torch.set_num_threads(2)
+    _, _, slices = json.loads(setting)
+    made = Parts(bundle_config.read(Path(folder)), "cpu").build("network_def")
+    forward = Forward(made, "cpu")
+    windows = torch.rand((4, 1, 96, 96, 96))
+    if exact == "no":
+        forward.choose_precision(windows[:1])
+    times = []
+    with torch.inference_mode():
+        for _ in range(4):
+            started = time.perf_counter()
+            forward(windows)
+            times.append(time.perf_counter() - started)
+    rules = WindowRules((96, 96, 96), (0.5, 0.5, 0.5))
+    count = Lattice.over((243, 243, round((slices - 1) * 1.47 / 2) + 1), rules).count
+    print(json.dumps({"s": median(times[1:]) / 4 * count}))  # noqa: T201 - its answer
+
+
+def _resident() -> int:
+    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmRSS")) * 1024
+
+
+def _ours(folder: Path, volume: Any, *, exact: bool) -> Any:
+    from medview.catalog.plugins import inspect
+    from medview.core.progress import NoProgress
+    from medview.inference import runner
+
+    return runner.run(inspect(folder), volume, NoProgress(), device="cpu", exact=exact).labels
+
+
+def _by_monai(folder: Path, volume: Any) -> Any:
+    import torch
+    from monai.data import MetaTensor
+
+    from medview.catalog import bundle_config
+    from medview.inference import monai_bundle, tensors
+    from medview.inference.bundle_parts import Parts
+
+    parts = Parts(bundle_config.read(folder), "cpu")
+    network = parts.build("network_def")
+    network.load_state_dict(torch.load(folder / "models" / "model.pt", weights_only=True))
+    network.eval()
+    data = parts.build("preprocessing")(monai_bundle.item(volume, bundle_config.LoaderSettings()))
+    with torch.no_grad():
+        data["pred"] = MetaTensor(parts.build("inferer")(data["image"].as_tensor()[None], network)[0])
+    return tensors.to_labels(parts.build("postprocessing")(data)["pred"]).astype(np.uint16)
+
+
+def _measured(folder: Path, setting: Setting, runs: tuple[str, ...], rounds: int) -> dict[str, list[dict[str, float]]]:
+    found: dict[str, list[dict[str, float]]] = {name: [] for name in runs}
+    for turn in range(rounds):
+        for name in runs:
+            out = str(folder / f"{name}.npy") if turn == 0 else ""
+            found[name].append(in_fresh_process(_WORKER, name, str(folder), setting.text, out))
+    return found
+
+
+def _seconds(runs: list[dict[str, float]]) -> float:
+    return median(run["s"] for run in runs)
+
+
+def _megabytes(runs: list[dict[str, float]]) -> float:
+    return median(run["bytes"] for run in runs) / 2**20
+
+
+def _differing(folder: Path, one: str, other: str) -> tuple[float, float]:
+    first, second = np.load(folder / f"{one}.npy"), np.load(folder / f"{other}.npy")
+    return float(np.count_nonzero(first != second)), float(first.size)
+
+
+def _without_network(scratch: Path, classes: int, slices: int, limit: float, rounds: int) -> list[Row]:
+    setting = Setting("stub", classes, slices)
+    folder = bundle(scratch / f"stub-{classes}", "stub", classes)
+    found = _measured(folder, setting, ("ours-exact", "monai"), rounds)
+    differ, voxels = _differing(folder, "ours-exact", "monai")
+    title = f"{classes} classes, {slices} slices"
+    ours, theirs = found["ours-exact"], found["monai"]
+    return [
+        Row(f"all but the network, {title}", _seconds(ours), _seconds(theirs), "MONAI", limit),
+        Row(f"memory, {title}", _megabytes(ours), _megabytes(theirs), "MONAI", 0.2 if classes > 100 else None, "MB"),
+        Row(f"labels that differ, {title}", differ, voxels, "all labels", 1e-5, ""),
+    ]
+
+
+def _longer(scratch: Path, classes: int, slices: int) -> Row:
+    """What twice as many slices cost in memory, beside the image and its labels."""
+    folder = scratch / f"stub-{classes}"
+    runs = [
+        in_fresh_process(_WORKER, "ours-exact", str(folder), Setting("stub", classes, n).text)["bytes"]
+        for n in (slices, 2 * slices)
+    ]
+    # the image as float32, as the network wants it, and as the transforms hand it on
+    more = slices * 512 * 512 * (4 + 1)
+    return Row(
+        f"memory for {slices} slices more", (runs[1] - runs[0]) / 2**20, more / 2**20, "image and labels", 1.1, "MB"
+    )
+
+
+def _with_network(scratch: Path, network: str, classes: int, slices: int, rounds: int) -> list[Row]:
+    setting = Setting(network, classes, slices)
+    folder = bundle(scratch / network, network, classes)
+    found = _measured(folder, setting, ("ours-exact", "ours", "monai"), rounds)
+    title = f"{network}, {slices} slices"
+    rows = []
+    for name, exact, limit in (("ours-exact", "yes", 0.45), ("ours", "no", 0.20)):
+        kind = "float32" if exact == "yes" else "shorter numbers"
+        rows.append(
+            Row(f"whole run, {title}, {kind}", _seconds(found[name]), _seconds(found["monai"]), "MONAI",
+                limit if network == "unet" else None)
+        )  # fmt: skip
+        code = "import sys; from tests.benchmarks.inference import forwards; forwards(*sys.argv[1:])"
+        bare = in_fresh_process(code, str(folder), setting.text, exact)["s"]
+        most = 1.15 if network == "unet" else 1.05
+        rows.append(Row(f"beside bare calls, {title}, {kind}", _seconds(found[name]), bare, "bare calls", most))
+    return rows
+
+
+def main() -> int:
+    """Measure, print, and return the exit status."""
+    opts = options(__doc__ or "")
+    quick = opts.quick
+    rounds = opts.rounds
+    with tempfile.TemporaryDirectory() as name:
+        scratch = Path(name)
+        rows = [
+            *_without_network(scratch, 2, 60 if quick else 200, 0.30, rounds),
+            *_without_network(scratch, 14, 40 if quick else 200, 0.15, rounds),
+            *_without_network(scratch, 105, 24 if quick else 60, 0.10, min(rounds, 3)),
+            _longer(scratch, 14, 60 if quick else 200),
+            *_with_network(scratch, "unet", 2, 60 if quick else 200, rounds),
+        ]
+        if not quick:
+            rows += _with_network(scratch, "segresnet", 105, 40, min(rounds, 3))
+    return report("Inference", rows, opts)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
