@@ -18,6 +18,8 @@ _SAME_STRUCTURE = 0.995
 """Overlap (Dice) of each structure of more than a few voxels that a shorter type of number must reach."""
 _SMALLEST_STRUCTURE = 64
 _FASTER = 0.9
+_SHORT_CALL_S = 0.3
+"""A call below this is made twice: the first one of its kind also sets things up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,14 @@ class Precision:
     def is_short(self) -> bool:
         """Whether it is shorter than float32."""
         return self.type is not torch.float32
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What a call of a network showed: how many values it gives for a voxel, and how long one window takes."""
+
+    channels: int
+    seconds: float
 
 
 class Forward:
@@ -82,27 +92,30 @@ class Forward:
         self._retreated = True
         return True
 
-    def choose_precision(self, windows: torch.Tensor) -> Precision:
-        """Compute in shorter numbers from now on, where that is faster here and says the same of these windows.
+    def try_out(self, window: torch.Tensor, *, exact: bool) -> Trial:
+        """Call the network once, and once more in shorter numbers where this machine has fast ones.
+
+        From then on it computes in the shorter ones, if that was faster and said the same.
 
         Args:
-            windows: (window, channel, x, y, z) float32, of the image itself.
+            window: (1, channel, x, y, z) float32, of the image itself.
+            exact: Whether shorter numbers are out of the question.
 
         Returns:
-            What was chosen.
+            What the calls showed.
         """
-        candidate = self._shorter()
-        if candidate is None:
-            return self.precision
         with torch.inference_mode():
-            self(windows)  # the first call of a shape is slower than the others
-            exact, slow = self._timed(windows)
-            self.precision = candidate
-            self(windows)
-            short, fast = self._timed(windows)
-        if fast > _FASTER * slow or not agrees(exact, short):
-            self.precision = Precision()
-        return self.precision
+            values, seconds = self._timed(window)
+            candidate = None if exact else self._shorter()
+            if candidate is not None:
+                slow = min(seconds, self._timed(window)[1]) if seconds < _SHORT_CALL_S else seconds
+                self.precision = candidate
+                short, fast = self._timed(window)
+                fast = min(fast, self._timed(window)[1]) if fast < _SHORT_CALL_S else fast
+                if fast < _FASTER * slow and agrees(values, short):
+                    return Trial(values.shape[1], fast)
+                self.precision, seconds = Precision(), slow
+        return Trial(values.shape[1], seconds)
 
     def _timed(self, windows: torch.Tensor) -> tuple[torch.Tensor, float]:
         started = time.perf_counter()

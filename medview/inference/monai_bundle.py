@@ -21,6 +21,7 @@ from torch import nn
 from medview.catalog import bundle_config
 from medview.catalog.manifest import BundleEngine
 from medview.core.errors import PluginUnavailableError
+from medview.core.geometry import Index
 from medview.core.text import Text
 from medview.core.volume import Volume
 from medview.inference import bundle_ending, sliding, tensors
@@ -31,10 +32,14 @@ from medview.inference.forward import Forward
 from medview.inference.front import Front
 from medview.inference.grid_map import GridMap
 from medview.inference.labelling import Labelling
+from medview.inference.memory import is_out_of_memory
+from medview.inference.plan import Plan
 from medview.inference.plugin import Case, Context
 from medview.inference.resampling import prepare
 from medview.inference.windows import Lattice, WindowRules, central_window
 
+_WORTH_A_TRIAL = 4
+"""For fewer windows it does not pay to look for faster numbers."""
 _WRAPPINGS = ("model", "state_dict", "net", "network")
 """Keys under which a checkpoint may hold its state dict."""
 
@@ -77,12 +82,8 @@ def run(folder: Path, engine: BundleEngine, case: Case, context: Context) -> NDA
 
 def _in_windows(prepared: Prepared, forward: Forward, rules: WindowRules, context: Context) -> NDArray[Any]:
     """Run the network in windows; label while it runs where the bundle's ending allows it."""
-    image = prepared.tensor
-    if not context.exact:
-        forward.choose_precision(central_window(image, rules))
-    context.check()
+    image, geometry = prepared.tensor, prepared.volume.geometry
     ending = ending_of(prepared.after)
-    geometry = prepared.volume.geometry
     back = way_back(prepared.image, tensors.ras_affine(geometry), geometry.shape[::-1])
     if ending is None or (ending.on_source and back is None):
         values = sliding.whole(
@@ -90,10 +91,12 @@ def _in_windows(prepared: Prepared, forward: Forward, rules: WindowRules, contex
         )
         return bundle_ending.as_written(prepared, values, context)
     x, y, z = image.shape[1:]
+    lattice = Lattice.over((x, y, z), rules)
+    device = _planned(image, forward, lattice, rules, geometry.shape, context)
     grid, before = GridMap.same((x, y, z)), (0, 0, 0)
     if ending.on_source and back is not None:
         grid, before = back
-    filled = Lattice.over((x, y, z), rules).before
+    filled = lattice.before
     labelling = Labelling(grid, (before[0] + filled[0], before[1] + filled[1], before[2] + filled[2]), ending.decision)
 
     def finished(front: Front, start: int, stop: int) -> None:
@@ -101,12 +104,32 @@ def _in_windows(prepared: Prepared, forward: Forward, rules: WindowRules, contex
         if box is not None and ending.on_source and ending.decision.threshold is None:
             context.preview(box, labelling.labels[box.slices].astype(np.uint16))
 
-    sliding.slide(
-        image, forward, rules, finished, context.part(0.1, 0.95), device=context.device, retreat=forward.retreat
-    )
+    sliding.slide(image, forward, rules, finished, context.part(0.1, 0.95), device=device, retreat=forward.retreat)
     if forward.has_retreated:
         context.note(Text("The graphics card had too little memory for this image; the processor took over."))
     return bundle_ending.from_labels(prepared, ending, labelling, context)
+
+
+def _planned(
+    image: torch.Tensor, forward: Forward, lattice: Lattice, rules: WindowRules, shape: Index, context: Context
+) -> str:
+    """Try the network out, say what the run will take, and where its sums are to be kept.
+
+    Raises:
+        OutOfMemoryError: There is too little memory for it.
+    """
+    if lattice.count < _WORTH_A_TRIAL:
+        return context.device
+    try:
+        trial = forward.try_out(central_window(image, rules), exact=context.exact)
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        return "cpu"
+    plan = Plan.of(lattice, trial.channels, shape, context.device, trial.seconds)
+    context.progress(0.1, plan.text)
+    plan.require_memory()
+    return context.device if plan.sums_fit_the_card else "cpu"
 
 
 def item(volume: Volume, loader: bundle_config.LoaderSettings) -> dict[str, Any]:

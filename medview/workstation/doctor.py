@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import importlib.metadata
 import os
 import platform
@@ -18,6 +17,7 @@ from medview import __version__
 from medview.catalog.plugins import PluginRecord, PluginState
 from medview.core.errors import MedViewError
 from medview.core.folders import resources_folder
+from medview.core.memory import total_bytes
 from medview.core.text import Text
 from medview.formats.decoders import DecoderState, decoder_reports
 
@@ -102,7 +102,7 @@ def _machine() -> list[Fact]:
         Fact("machine", "system", platform.platform()),
         Fact("machine", "processor", f"{_processor()}, {_usable_threads()} threads"),
     ]
-    memory = memory_bytes()
+    memory = total_bytes()
     if memory is not None:
         enough = memory / _GIB >= _LEAST_MEMORY_GIB - 1  # the firmware keeps a part of what was bought
         facts.append(
@@ -177,27 +177,6 @@ def _plugin(record: PluginRecord) -> Fact:
     ready = record.state is PluginState.READY
     value = str(record.state.value) if ready or not record.reason else f"{record.state.value}: {record.reason}"
     return Fact("plugins", record.id, value, Health.GOOD if ready else Health.WARNING)
-
-
-def memory_bytes() -> int | None:
-    """The machine's memory; None when the system does not say."""
-    if sys.platform == "win32":
-
-        class MemoryStatus(ctypes.Structure):
-            _fields_ = (
-                ("length", ctypes.c_ulong),
-                ("load", ctypes.c_ulong),
-                *((name, ctypes.c_ulonglong) for name in ("total", "available", "a", "b", "c", "d", "e")),
-            )
-
-        status = MemoryStatus()
-        status.length = ctypes.sizeof(status)
-        told = ctypes.windll.kernel32.GlobalMemoryStatusEx(ctypes.byref(status))
-        return int(status.total) if told else None
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, ValueError):
-        return None
 
 
 def _processor() -> str:
