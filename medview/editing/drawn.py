@@ -96,9 +96,7 @@ def area_of(kind: MeasurementKind, points: Floats) -> float:
     return float(np.linalg.norm(np.cross(edges[1:-1], edges[2:]).sum(axis=0))) / 2
 
 
-def values_inside(
-    kind: MeasurementKind, points: Floats, volume: Volume, axis: int, index: int
-) -> NDArray[np.floating[Any] | np.integer[Any]]:
+def values_inside(kind: MeasurementKind, points: Floats, volume: Volume, axis: int, index: int) -> NDArray[Any]:
     """The finite values of the voxels of a slice whose centres lie in a region.
 
     Args:
@@ -126,7 +124,8 @@ def values_inside(
     cut: list[slice | int] = [index, index, index]
     cut[down], cut[across] = slice(first[0], stop[0]), slice(first[1], stop[1])
     values = volume.voxels[tuple(cut)][_inside(kind, flat)(rows, columns)]
-    return values[np.isfinite(values)]
+    finite: NDArray[Any] = values[np.isfinite(values)]
+    return finite
 
 
 def statistics(values: NDArray[Any], unit: str) -> tuple[Value, ...]:
