@@ -16,14 +16,7 @@ from medview.views.measurement_layer import Shown
 from medview.views.measurement_shapes import boxed, distance_to, outline, reshaped
 from medview.views.screen_actors import Pixel
 from medview.views.slice_view import SliceView
-from medview.workstation.measuring import (
-    DraftChanged,
-    MarkChanged,
-    MeasurementsChanged,
-    Measuring,
-    MeasuringChange,
-    Tool,
-)
+from medview.workstation.measuring import Measuring, MeasuringChange, Tool, ToolChanged
 
 _HANDLE_PX = 8.0
 _LINE_PX = 5.0
@@ -68,6 +61,7 @@ class MeasureHand:
     def press(self, x: float, y: float) -> bool:
         """The left button went down; whether it was meant for a measurement."""
         self._forget_lost()
+        self._let_go()
         if self._view.volume is None:
             return False
         if not self._placed:
@@ -93,6 +87,9 @@ class MeasureHand:
     def move(self, x: float, y: float, *, held: bool) -> bool:
         """The mouse moved; whether that was meant for a measurement."""
         self._forget_lost()
+        if not held:
+            # The release may have gone to another window.
+            self._let_go()
         if self._grip is not None:
             self._drag(self._grip, x, y)
             return True
@@ -106,8 +103,7 @@ class MeasureHand:
     def release(self, x: float, y: float) -> bool:
         """The left button went up; whether that was meant for a measurement."""
         if self._grip is not None:
-            self._grip = None
-            self._measuring.settle()
+            self._let_go()
             return True
         start, self._pressed_at = self._pressed_at, None
         tool = self._measuring.tool
@@ -128,7 +124,8 @@ class MeasureHand:
     def hover(self, x: float, y: float) -> None:
         """Mark what is under the mouse."""
         hit = self._hit(x, y)
-        self._measuring.point_at(hit.one.id if hit is not None else None)
+        takes = hit is not None and (hit.handle is not None or self._measuring.tool is None)
+        self._measuring.point_at(hit.one.id if hit is not None and takes else None)
 
     def leave(self) -> None:
         """The mouse left the view."""
@@ -150,8 +147,6 @@ class MeasureHand:
         axis, index = self._view.cut.axis, self._view.index
         if whole:
             self._measuring.sketch(tool.kind, self._shaped(tool, points), axis, index)
-        elif len(points) == 3:  # one line, and where the second begins
-            self._measuring.sketch(MeasurementKind.LENGTH, points[:2], axis, index, finished=False)
         else:
             self._measuring.sketch(MeasurementKind.LENGTH, points, axis, index, finished=False)
 
@@ -189,6 +184,10 @@ class MeasureHand:
             self._placed, self._pressed_at = [], None
             self._measuring.discard()
         if self._grip is not None and all(one.id != self._grip.one.id for one in self._view.measurements_here):
+            self._let_go()
+
+    def _let_go(self) -> None:
+        if self._grip is not None:
             self._grip = None
             self._measuring.settle()
 
@@ -243,7 +242,7 @@ class MeasurementsInViews:
         self._views.clear()
 
     def _changed(self, change: MeasuringChange) -> None:
-        if isinstance(change, MeasurementsChanged | DraftChanged | MarkChanged):
+        if not isinstance(change, ToolChanged):
             shown = self._shown()
             for view in self._views:
                 view.show_measurements(shown)

@@ -14,6 +14,7 @@ from medview.workstation.jobs import Job, JobQueue
 from medview.workstation.main_queue import MainQueue
 from medview.workstation.measuring import Measuring
 from medview.workstation.settings import SettingsStore
+from medview.workstation.taking_back import TakingBack
 from medview.workstation.teaching import Teaching
 from medview.workstation.view_state import Viewing
 from medview.workstation.workspace import Workspace
@@ -55,6 +56,7 @@ class Workstation:
             home / "measurements",
             lambda: self.settings.current.reader_name,
         )
+        self.taking_back = TakingBack(self.viewing, self.measuring, self.correction)
         self.attaching = Attaching(self.workspace, self.viewing, self.jobs, self.importing, self.correction)
         chosen = self.settings.current.examples_folder
         self.teaching = Teaching(
