@@ -12,7 +12,7 @@ from medview.ui.translation import render, translated
 from medview.views.measured_text import NAMES, digits, doubtful_number, number_text, unit_text
 
 _COLUMNS = (
-    Text("Name"), Text("Number"), Text("Value"), Text("Unit"), Text("Slice"), Text("Doubt"), Text("Reader"),
+    Text("Name"), Text("Quantity"), Text("Value"), Text("Unit"), Text("Slice"), Text("Why doubtful"), Text("Reader"),
     Text("Time (UTC)"),
 )  # fmt: skip
 Line = tuple[Measurement, str, str]

@@ -253,7 +253,7 @@ def test_the_list_goes_there_renames_and_copies(ruler: Ruler) -> None:
     assert "Mean" in lines[1]
     ruler.list.copy_csv()
     table = list(csv.DictReader(io.StringIO(QGuiApplication.clipboard().text())))
-    assert [row["Number"] for row in table] == [
+    assert [row["Quantity"] for row in table] == [
         "Length", "Area", "Mean", "SD", "Min", "Max",
     ]  # fmt: skip
     assert float(table[0]["Value"]) == pytest.approx(ruler.made[0].values[0].number, abs=0.051)
@@ -342,5 +342,5 @@ def test_a_doubtful_number_carries_the_sign_everywhere(uneven: Ruler) -> None:
     assert "missing" in copied
     uneven.list.copy_csv()
     table = list(csv.DictReader(io.StringIO(QGuiApplication.clipboard().text())))
-    assert all("⚠" in row["Value"] and "missing" in row["Doubt"] for row in table)
+    assert all("⚠" in row["Value"] and "missing" in row["Why doubtful"] for row in table)
     assert len(table) == 6
