@@ -37,6 +37,7 @@ class MeasurementList(QWidget):
         super().__init__(parent)
         self._station = station
         self.rows: dict[MeasurementId, MeasurementRow] = {}
+        self._seen: MeasurementId | None = None
         self._heading = QLabel()
         set_role(self._heading, "heading")
         self.copy_button = QToolButton()
@@ -137,9 +138,15 @@ class MeasurementList(QWidget):
         self.setVisible(bool(lines))
         height = self._body.heightForWidth(self._scroll.viewport().width()) if lines else 0
         self._scroll.setFixedHeight(min(max(height, self._body.sizeHint().height()), _MOST_PX))
-        chosen = self.rows.get(measuring.selected) if measuring.selected is not None else None
-        if chosen is not None:
-            self._scroll.ensureWidgetVisible(chosen, 0, 0)
+        if measuring.selected != self._seen:
+            self._seen = measuring.selected
+            # A new row gets its place when the event loop turns.
+            QTimer.singleShot(0, self, self._show_selected)
+
+    def _show_selected(self) -> None:
+        row = self.rows.get(self._seen) if self._seen is not None else None
+        if row is not None:
+            self._scroll.ensureWidgetVisible(row, 0, 0)
 
     def _new_row(self, id: MeasurementId) -> MeasurementRow:
         measuring = self._station.measuring

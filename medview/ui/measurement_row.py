@@ -89,7 +89,9 @@ class MeasurementRow(QWidget):
         self.name.show_name(one.label or self._title)
         self.number.setText(render(short_text(one)))
         set_role(self.number, "warning" if doubt is not None else "")
-        details = render(detail_text(one))
+        # A line may break between two numbers, not between a number and its name.
+        parts = render(detail_text(one)).split("   ")
+        details = "  ".join(part.replace(" ", "\u00a0") for part in parts)
         self.details.setText("\n".join(part for part in (details, self._place) if part))
         self.remove.setIcon(icon("close", theme.quiet))
         self.remove.setToolTip(self.tr("Delete"))

@@ -14,7 +14,7 @@ from medview.core.segmentation import Color
 from medview.views.measured_text import lines_of
 from medview.views.measurement_shapes import crossings, is_drawn_on, outline
 from medview.views.picking import SliceCamera
-from medview.views.screen_actors import Pixel, ScreenLines, ScreenText, circle, text_width
+from medview.views.screen_actors import Pixel, ScreenLines, ScreenText, circle, shows_whole, text_width
 
 LINE_COLOR: Color = (110, 230, 255)
 STRONG_COLOR: Color = (255, 178, 66)
@@ -27,6 +27,13 @@ _TICK_PX = 5
 _HANDLE_PX = 4
 _MARK_PX = 4
 _LEAST_PIECE_PX = 8
+_TEXTS = 12
+"""Numbers that lie on top of everything else in a view; those beyond may have the crosshair on them."""
+_BETWEEN = 24
+_COVERED_TEXT = 1000
+"""How many points of lines a text would rather cover than another text."""
+Box2 = tuple[float, float, float, float]
+"""Left, bottom, right and top, device pixels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +68,13 @@ class MeasurementLayer:
         self._rims = ScreenLines(_RIM_COLOR, 0.75)
         self._lines = ScreenLines(LINE_COLOR)
         self._strong = ScreenLines(STRONG_COLOR)
-        self._texts: list[ScreenText] = []
+        self._texts = [_text() for _ in range(_TEXTS)]
         self._shown = Shown()
         self._here: tuple[_Here, ...] = ()
         self._drawn_for: object = None
-        for actor in (self._rims, self._lines, self._strong):
+        # What comes first lies on top.
+        on_top_first: tuple[ScreenText | ScreenLines, ...] = (*self._texts, self._strong, self._lines, self._rims)
+        for actor in on_top_first:
             renderer.AddViewProp(actor.actor)
             actor.hide()
 
@@ -125,9 +134,9 @@ class MeasurementLayer:
             places = _pixels(here.one.points, camera)
             lines.extend(_polyline(line) for line in drawn)
             lines.extend(_ends(here, drawn, places, scale))
-            words = [line.render(translate) for line in lines_of(here.one)]
+            words = _words(here.one, translate)
             if words:
-                texts.append((here, words, np.vstack([*drawn, places])))
+                texts.append((here, words, np.vstack([*(_dense(line) for line in drawn), places])))
         width = max(1, round(scale))
         self._rims.draw([shifted for line in (*plain, *strong) for shifted in _around(line, width)], width)
         self._lines.draw(plain, width)
@@ -139,31 +148,81 @@ class MeasurementLayer:
 
     def _write(self, texts: list[tuple[_Here, list[str], Floats]], camera: SliceCamera, scale: float) -> None:
         while len(self._texts) < len(texts):
-            text = ScreenText("left", "center", LINE_COLOR, boxed=True)
+            text = _text()
             self._texts.append(text)
             self._renderer.AddViewProp(text.actor)
         for text in self._texts[len(texts) :]:
             text.hide()
+        size = _TEXT_PX * scale
+        lines = np.vstack([pixels for _, _, pixels in texts]) if texts else np.empty((0, 2))
+        taken: list[Box2] = []
         for actor, (here, words, pixels) in zip(self._texts, texts, strict=False):
-            doubtful = here.one.doubtful is not None
-            color = STRONG_COLOR if here.strong else _WARNING_COLOR if doubtful else LINE_COLOR
-            actor.recolour(color)
-            size = _TEXT_PX * scale
+            color = _WARNING_COLOR if here.one.doubtful is not None else LINE_COLOR
+            actor.recolour(STRONG_COLOR if here.strong else color)
             wide = max(text_width(line) for line in words) * size
-            high = len(words) * _LINE_HEIGHT * size
-            actor.draw(words, _beside(pixels, wide, high, camera, scale), size)
+            box = _free_place(pixels, (wide, len(words) * _LINE_HEIGHT * size), lines, taken, camera, scale)
+            taken.append(box)
+            actor.draw(words, (box[0], (box[1] + box[3]) / 2), size)
 
 
-def _beside(pixels: Floats, wide: float, high: float, camera: SliceCamera, scale: float) -> Pixel:
-    """The middle of a text's left edge: right of what it belongs to, left where there is no room, never outside."""
+def _words(one: Measurement, translate: Callable[[str], str]) -> list[str]:
+    """The lines beside a measurement; without its label where no font has that together with the numbers."""
+    words = [line.render(translate) for line in lines_of(one)]
+    return words if not one.label or shows_whole("\n".join(words)) else words[1:]
+
+
+def _text() -> ScreenText:
+    text = ScreenText("left", "center", LINE_COLOR, boxed=True)
+    text.hide()
+    return text
+
+
+def _free_place(
+    pixels: Floats,
+    size: tuple[float, float],
+    lines: Floats,
+    taken: Sequence[Box2],
+    camera: SliceCamera,
+    scale: float,
+) -> Box2:
+    """Where a text covers least: right of what it belongs to, left, below, above; never outside the view.
+
+    Args:
+        pixels: (n, 2) of what it belongs to.
+        size: Of the text, width and height.
+        lines: (n, 2) of everything drawn.
+        taken: The boxes of the texts before it.
+        camera: For the size of the view.
+        scale: Device pixels for each logical pixel.
+    """
     gap, margin = _TEXT_GAP_PX * scale, 4 * scale
-    rightmost = pixels[int(np.argmax(pixels[:, 0]))]
-    x = float(rightmost[0]) + gap
-    if x + wide > camera.width - margin:
-        x = float(pixels[:, 0].min()) - gap - wide
-    x = min(max(x, margin), max(camera.width - wide - margin, margin))
-    y = min(max(float(rightmost[1]), high / 2 + margin), max(camera.height - high / 2 - margin, high / 2 + margin))
-    return x, y
+    wide, high = size
+    right, left = pixels[int(np.argmax(pixels[:, 0]))], pixels[int(np.argmin(pixels[:, 0]))]
+    low, top = pixels[int(np.argmin(pixels[:, 1]))], pixels[int(np.argmax(pixels[:, 1]))]
+    places = (
+        (right[0] + gap, right[1] - high / 2),
+        (left[0] - gap - wide, left[1] - high / 2),
+        (low[0] - wide / 2, low[1] - gap - high),
+        (top[0] - wide / 2, top[1] + gap),
+    )
+    best, least = (0.0, 0.0, 0.0, 0.0), float("inf")
+    for x, y in places:
+        x = min(max(float(x), margin), max(camera.width - wide - margin, margin))
+        y = min(max(float(y), margin), max(camera.height - high - margin, margin))
+        box = (x, y, x + wide, y + high)
+        cost = _COVERED_TEXT * sum(_meet(box, other) for other in taken) + _points_in(box, lines)
+        if cost < least:
+            best, least = box, cost
+    return best
+
+
+def _meet(one: Box2, other: Box2) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+
+
+def _points_in(box: Box2, points: Floats) -> int:
+    inside = (points > (box[0], box[1])) & (points < (box[2], box[3]))
+    return int(inside.all(axis=1).sum())
 
 
 def _ends(here: _Here, drawn: list[Floats], places: Floats, scale: float) -> list[list[Pixel]]:
@@ -202,6 +261,15 @@ def _crossing(pieces: Sequence[Floats], camera: SliceCamera, scale: float) -> li
 def _pixels(points: Floats, camera: SliceCamera) -> Floats:
     """(n, 3) LPS, mm -> (n, 2) device pixels."""
     return np.array([camera.pixel_of(point) for point in points])
+
+
+def _dense(line: Floats) -> Floats:
+    """A polyline with some points between its own, so that one sees what would cover it."""
+    shares = np.linspace(0, 1, _BETWEEN)[:, None, None]
+    if len(line) > _BETWEEN:
+        return line
+    between: Floats = (line[:-1] + shares * (line[1:] - line[:-1])).reshape(-1, 2)
+    return between
 
 
 def _polyline(pixels: Floats) -> list[Pixel]:

@@ -21,7 +21,7 @@ from medview.views.annotations import SlicePlace, corner_text, has_scale
 from medview.views.measurement_layer import MeasurementLayer, Shown
 from medview.views.overlay import LabelOverlay
 from medview.views.picking import SliceCamera
-from medview.views.screen_actors import Pixel
+from medview.views.screen_actors import Pixel, legible
 from medview.views.slice_decoration import BrushCursor, SliceDecoration
 from medview.views.vtk_image import SharedImage, share
 from medview.workstation.view_state import ViewName, ViewState
@@ -57,7 +57,7 @@ class SliceView:
         self.plane = plane
         self.name = ViewName(plane.value)
         self._request_frame = request_frame
-        self._translate = translate
+        self._translate = legible(translate)
         self._scale = 1.0
         self._state = ViewState()
         self._volume: Volume | None = None
