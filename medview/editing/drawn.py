@@ -6,7 +6,6 @@ are those of the volume, never those of the screen: a voxel belongs to a region 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,8 +18,6 @@ from medview.core.volume import Volume
 
 _ON_THE_EDGE = 1e-9
 """A centre on the outline is inside, also when rounding says otherwise."""
-Inside = Callable[[Floats, Floats], NDArray[np.bool_]]
-"""From two coordinates in a slice, mm, that broadcast against each other, to whether they lie inside."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,12 +116,17 @@ def values_inside(kind: MeasurementKind, points: Floats, volume: Volume, axis: i
     size = np.array([geometry.shape[down], geometry.shape[across]])
     first = np.clip(np.ceil(low / spacing - _ON_THE_EDGE), 0, size).astype(int)
     stop = np.clip(np.floor(high / spacing + _ON_THE_EDGE) + 1, first, size).astype(int)
-    rows = np.arange(first[0], stop[0])[:, None] * spacing[0]
-    columns = np.arange(first[1], stop[1])[None, :] * spacing[1]
     cut: list[slice | int] = [index, index, index]
     cut[down], cut[across] = slice(first[0], stop[0]), slice(first[1], stop[1])
-    values = volume.voxels[tuple(cut)][_inside(kind, flat)(rows, columns)]
-    finite: NDArray[Any] = values[np.isfinite(values)]
+    block = volume.voxels[tuple(cut)]
+    if kind is MeasurementKind.ELLIPSE:
+        values = _in_ellipse(block, flat, first, spacing)
+    elif _is_upright(flat):
+        values = block.ravel()
+    else:
+        rows = np.arange(first[0], stop[0])[:, None] * spacing[0]
+        values = block[_in_polygon(flat, rows, np.arange(first[1], stop[1])[None, :] * spacing[1])]
+    finite: NDArray[Any] = values if np.issubdtype(values.dtype, np.integer) else values[np.isfinite(values)]
     return finite
 
 
@@ -140,9 +142,14 @@ def statistics(values: NDArray[Any], unit: str) -> tuple[Value, ...]:
     """
     if not values.size:
         return ()
-    deviation = () if values.size == 1 else (Value(Quantity.DEVIATION, float(values.std(ddof=1, dtype=float)), unit),)
+    wide = values.astype(np.float64)
+    mean = float(wide.mean())
+    wide -= mean
+    deviation = (
+        () if values.size == 1 else (Value(Quantity.DEVIATION, float(np.sqrt(wide @ wide / (values.size - 1))), unit),)
+    )
     return (
-        Value(Quantity.MEAN, float(values.mean(dtype=float)), unit),
+        Value(Quantity.MEAN, mean, unit),
         *deviation,
         Value(Quantity.MINIMUM, float(values.min()), unit),
         Value(Quantity.MAXIMUM, float(values.max()), unit),
@@ -171,47 +178,64 @@ def _reach(kind: MeasurementKind, flat: Floats) -> tuple[Floats, Floats]:
     return center - half, center + half
 
 
-def _inside(kind: MeasurementKind, flat: Floats) -> Inside:
-    return _in_ellipse(flat) if kind is MeasurementKind.ELLIPSE else _in_polygon(flat)
+def _in_ellipse(block: NDArray[Any], flat: Floats, first: NDArray[np.int_], spacing: Floats) -> NDArray[Any]:
+    """The values of a block of a slice in an ellipse: of every row the stretch between its two crossings.
 
-
-def _in_ellipse(flat: Floats) -> Inside:
+    Args:
+        block: (row, column).
+        flat: (4, 2) the ends of the axes, mm.
+        first: The row and the column that the block begins with.
+        spacing: Between rows, between columns, mm.
+    """
     center = flat.mean(axis=0)
-    halves = ((flat[1] - flat[0]) / 2, (flat[3] - flat[2]) / 2)
-    squares = [float(half @ half) for half in halves]
+    halves = np.array([flat[1] - flat[0], flat[3] - flat[2]]) / 2
+    squares = (halves**2).sum(axis=1)
+    if squares.min() == 0:
+        return np.empty(0, dtype=block.dtype)
+    steps = halves / squares[:, None]
+    down = (first[0] + np.arange(block.shape[0])) * spacing[0] - center[0]
+    a = float(steps[:, 1] @ steps[:, 1])
+    b = float(steps[:, 0] @ steps[:, 1]) * down
+    c = float(steps[:, 0] @ steps[:, 0]) * down**2 - 1 - _ON_THE_EDGE
+    reach = b**2 - a * c
+    half = np.sqrt(np.maximum(reach, 0)) / a
+    middle = center[1] - b / a
+    starts = np.ceil((middle - half) / spacing[1]).astype(int) - first[1]
+    stops = np.where(reach >= 0, np.floor((middle + half) / spacing[1]).astype(int) - first[1] + 1, 0)
+    stretches = [row[max(start, 0) : max(stop, 0)] for row, start, stop in zip(block, starts, stops, strict=True)]
+    return np.concatenate([np.empty(0, dtype=block.dtype), *stretches])
 
-    def inside(down: Floats, across: Floats) -> NDArray[np.bool_]:
-        shape = np.broadcast_shapes(down.shape, across.shape)
-        if min(squares) == 0:
-            return np.zeros(shape, dtype=bool)
-        total = np.zeros(shape)
-        for half, square in zip(halves, squares, strict=True):
-            along = ((down - center[0]) * half[0] + (across - center[1]) * half[1]) / square
-            total += along * along
-        return total <= 1 + _ON_THE_EDGE
 
-    return inside
+def _is_upright(flat: Floats) -> bool:
+    """Whether four corners make a rectangle along rows and columns: its voxels are all between its sides."""
+    if len(flat) != 4:
+        return False
+    near = _ON_THE_EDGE * max(float(np.ptp(flat, axis=0).max()), 1.0)
+    sides = np.abs(np.diff(np.vstack([flat, flat[:1]]), axis=0)) <= near
+    return bool((sides.any(axis=1)).all() and (sides[0] == sides[2]).all() and (sides[0] != sides[1]).all())
 
 
-def _in_polygon(flat: Floats) -> Inside:
-    """The even-odd rule; a point on an edge is inside."""
-    scale = max(float(np.ptp(flat, axis=0).max()), _ON_THE_EDGE)
+def _in_polygon(flat: Floats, down: Floats, across: Floats) -> NDArray[np.bool_]:
+    """The even-odd rule; a point on an edge is inside.
 
-    def inside(down: Floats, across: Floats) -> NDArray[np.bool_]:
-        odd = np.zeros(np.broadcast_shapes(down.shape, across.shape), dtype=bool)
-        edge = odd.copy()
-        for one, other in zip(flat, np.roll(flat, -1, axis=0), strict=True):
-            step = other - one
-            length = float(np.hypot(*step))
-            if length == 0:
-                continue
-            beside = (step[1] * (down - one[0]) - step[0] * (across - one[1])) / length
-            along = (step[0] * (down - one[0]) + step[1] * (across - one[1])) / length
-            near = _ON_THE_EDGE * scale
-            edge |= (np.abs(beside) <= near) & (along >= -near) & (along <= length + near)
+    Args:
+        flat: (n, 2) the corners, mm.
+        down: (rows, 1) coordinates of the rows, mm.
+        across: (1, columns) coordinates of the columns, mm.
+    """
+    near = _ON_THE_EDGE * max(float(np.ptp(flat, axis=0).max()), 1.0)
+    odd = np.zeros((down.size, across.size), dtype=bool)
+    edge = odd.copy()
+    for one, other in zip(flat, np.roll(flat, -1, axis=0), strict=True):
+        step = other - one
+        length = float(np.hypot(*step))
+        if length == 0:
+            continue
+        beside = (step[1] * (down - one[0]) - step[0] * (across - one[1])) / length
+        along = (step[0] * (down - one[0]) + step[1] * (across - one[1])) / length
+        edge |= (np.abs(beside) <= near) & (along >= -near) & (along <= length + near)
+        if step[0]:
             crossed = (one[0] > down) != (other[0] > down)
-            if step[0]:
-                odd ^= crossed & (across < one[1] + (down - one[0]) * step[1] / step[0])
-        return odd | edge
-
+            odd ^= crossed & (across < one[1] + (down - one[0]) * step[1] / step[0])
+    inside: NDArray[np.bool_] = odd | edge
     return inside

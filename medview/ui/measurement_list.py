@@ -190,6 +190,8 @@ def _place(one: Measurement, volume: Volume) -> Text:
     if not volume.is_spatial:
         return Text.of("picture {number}", number=one.drawn_on.index + 1)
     number = count - one.drawn_on.index if cut.towards_head > 0 else one.drawn_on.index + 1
-    x, y, z = (float(value) for value in np.mean(one.points, axis=0))
+    middle = (np.asarray(volume.geometry.shape, dtype=np.float64) - 1) / 2
+    middle[cut.axis] = one.drawn_on.index
+    x, y, z = (float(value) for value in volume.geometry.to_patient(middle))
     position = position_text(plane, (x, y, z))
     return Text.of("{plane} {number}, {position}", plane=_PLANE_NAMES[plane], number=number, position=position)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from PySide6.QtCore import QEvent, Qt, Signal
 from PySide6.QtGui import QColor, QEnterEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QGridLayout, QLabel, QToolButton, QWidget
@@ -21,6 +23,8 @@ KIND_ICONS = {
     MeasurementKind.POINT: "crosshairs",
 }
 _ICON_PX = 14
+_BETWEEN_WIDE = re.compile(r"(?<=[\u2e80-\uffef])(?=[\u2e80-\uffef])")
+"""Where a line may break although there is no space: between two Chinese characters."""
 
 
 class MeasurementRow(QWidget):
@@ -91,7 +95,7 @@ class MeasurementRow(QWidget):
         set_role(self.number, "warning" if doubt is not None else "")
         # A line may break between two numbers, not between a number and its name.
         parts = render(detail_text(one)).split("   ")
-        details = "  ".join(part.replace(" ", "\u00a0") for part in parts)
+        details = "  ".join(_held_together(part) for part in parts)
         self.details.setText("\n".join(part for part in (details, self._place) if part))
         self.remove.setIcon(icon("close", theme.quiet))
         self.remove.setToolTip(self.tr("Delete"))
@@ -140,3 +144,8 @@ class MeasurementRow(QWidget):
         """No longer."""
         self.pointed.emit(False)
         super().leaveEvent(event)
+
+
+def _held_together(words: str) -> str:
+    """Words that no line breaks apart."""
+    return _BETWEEN_WIDE.sub("\u2060", words.replace(" ", "\u00a0"))
