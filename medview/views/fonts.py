@@ -52,8 +52,12 @@ def spelled(text: str) -> Spelling | None:
     """
     if not _foreign(text):
         return Spelling(text)
-    plain = "".join(_SIGNS.get(letter, letter) for letter in text)
-    for candidate in (text, plain):
+    plain = text
+    candidates = [text]
+    for sign, other in _SIGNS.items():
+        plain = plain.replace(sign, other)
+        candidates.append(plain)
+    for candidate in candidates:
         wanted = _foreign(candidate)
         font = _file_with(wanted | _PRINTABLE | _latin(candidate)) if wanted else None
         if font is not None or not wanted:

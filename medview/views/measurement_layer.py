@@ -27,8 +27,6 @@ _TICK_PX = 5
 _HANDLE_PX = 4
 _MARK_PX = 4
 _LEAST_PIECE_PX = 8
-_TEXTS = 12
-"""Numbers that lie on top of everything else in a view; those beyond may have the crosshair on them."""
 _BETWEEN = 24
 _COVERED_TEXT = 1000
 """How many points of lines a text would rather cover than another text."""
@@ -68,13 +66,11 @@ class MeasurementLayer:
         self._rims = ScreenLines(_RIM_COLOR, 0.75)
         self._lines = ScreenLines(LINE_COLOR)
         self._strong = ScreenLines(STRONG_COLOR)
-        self._texts = [_text() for _ in range(_TEXTS)]
+        self._texts: list[ScreenText] = []
         self._shown = Shown()
         self._here: tuple[_Here, ...] = ()
         self._drawn_for: object = None
-        # What comes first lies on top.
-        on_top_first: tuple[ScreenText | ScreenLines, ...] = (*self._texts, self._strong, self._lines, self._rims)
-        for actor in on_top_first:
+        for actor in self._actors():
             renderer.AddViewProp(actor.actor)
             actor.hide()
 
@@ -148,7 +144,7 @@ class MeasurementLayer:
 
     def _write(self, texts: list[tuple[_Here, list[str], Floats]], camera: SliceCamera, scale: float) -> None:
         while len(self._texts) < len(texts):
-            text = _text()
+            text = ScreenText("left", "center", LINE_COLOR, boxed=True)
             self._texts.append(text)
             self._renderer.AddViewProp(text.actor)
         for text in self._texts[len(texts) :]:
@@ -169,12 +165,6 @@ def _words(one: Measurement, translate: Callable[[str], str]) -> list[str]:
     """The lines beside a measurement; without its label where no font has that together with the numbers."""
     words = [line.render(translate) for line in lines_of(one)]
     return words if not one.label or shows_whole("\n".join(words)) else words[1:]
-
-
-def _text() -> ScreenText:
-    text = ScreenText("left", "center", LINE_COLOR, boxed=True)
-    text.hide()
-    return text
 
 
 def _free_place(

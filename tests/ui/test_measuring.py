@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,13 +17,15 @@ from PySide6.QtWidgets import QApplication
 
 from medview.core.measurement import Measurement, MeasurementKind, Quantity
 from medview.core.volume import Volume
+from medview.formats.dicom_writer import write_series
 from medview.phantom.chest import Phantom
 from medview.ui.banner import Banner
+from medview.ui.gl_widget import GLWidget
 from medview.ui.measurement_list import MeasurementList
 from medview.ui.measurement_row import MeasurementRow
 from medview.ui.reading_room import ReadingRoom
 from medview.views.slice_view import SliceView
-from medview.workstation.measuring import Tool
+from medview.workstation.measuring import Measuring, Tool
 from medview.workstation.view_state import Mode, ViewName
 from tests.ui.conftest import LEFT, Screen
 
@@ -42,15 +43,16 @@ class Ruler:
         self.view.setFocus()
 
     @property
-    def view(self):  # type: ignore[no-untyped-def]
-        return self.screen.view()
+    def view(self) -> GLWidget:
+        view = self.screen.view()
+        assert isinstance(view, GLWidget)
+        return view
 
     @property
     def slices(self) -> SliceView:
         room = self.screen.window.findChild(ReadingRoom)
         assert isinstance(room, ReadingRoom)
-        view = room._slices[ViewName.AXIAL]
-        return view
+        return room._slices[ViewName.AXIAL]
 
     def slice(self) -> int:
         return self.slices.index
@@ -78,7 +80,7 @@ class Ruler:
         return self.screen.station.measuring.shown
 
     @property
-    def list(self) -> MeasurementList:
+    def panel(self) -> MeasurementList:
         found = self.screen.window.findChild(MeasurementList)
         assert isinstance(found, MeasurementList)
         return found
@@ -86,11 +88,16 @@ class Ruler:
     @property
     def rows(self) -> list[MeasurementRow]:
         QTest.qWait(20)
-        return [self.list.rows[one.id] for one in self.made]
+        return [self.panel.rows[one.id] for one in self.made]
 
     @property
     def pixel_mm(self) -> float:
         return self.slices.camera.mm_per_pixel * self.view.devicePixelRatioF()
+
+
+def has_any(measuring: Measuring) -> bool:
+    """Whether anything is measured."""
+    return bool(measuring.shown)
 
 
 @pytest.fixture
@@ -124,13 +131,12 @@ def test_clicks_do_what_a_drag_does_and_escape_ends_it(ruler: Ruler) -> None:
     assert one.kind is MeasurementKind.ANGLE
     assert one.values[0].number == pytest.approx(90, abs=1.0)
     measuring = ruler.screen.station.measuring
+    states = []
     ruler.click(25.0, 25.0)
-    assert measuring.draft is not None
-    ruler.screen.key(Qt.Key.Key_Escape)
-    assert measuring.draft is None
-    assert measuring.tool is Tool.ANGLE
-    ruler.screen.key(Qt.Key.Key_Escape)
-    assert measuring.tool is None
+    for _ in range(3):
+        states.append((measuring.draft is not None, measuring.tool))
+        ruler.screen.key(Qt.Key.Key_Escape)
+    assert states == [(True, Tool.ANGLE), (False, Tool.ANGLE), (False, None)]
     assert len(ruler.made) == 1
 
 
@@ -210,8 +216,8 @@ def test_what_is_drawn_can_be_moved_taken_back_and_deleted(ruler: Ruler) -> None
     ruler.click(20.0, 30.0)
     assert screen.station.measuring.selected == before.id
     screen.key(Qt.Key.Key_Delete)
-    assert ruler.made == ()
-    assert not ruler.list.isVisible()
+    assert len(ruler.made) == 0
+    assert not ruler.panel.isVisible()
     screen.key(Qt.Key.Key_Z, undo)
     assert [one.id for one in ruler.made] == [before.id]
 
@@ -246,12 +252,12 @@ def test_the_list_goes_there_renames_and_copies(ruler: Ruler) -> None:
     QTest.keyClick(length.name, Qt.Key.Key_Return)
     assert ruler.made[0].label == "=nodule"
     number = length.number.text()
-    ruler.list.copy_text()
+    ruler.panel.copy_text()
     lines = QGuiApplication.clipboard().text().splitlines()
     assert len(lines) == 2
     assert lines[0].startswith(f"=nodule: {number} (axial ")
     assert "Mean" in lines[1]
-    ruler.list.copy_csv()
+    ruler.panel.copy_csv()
     table = list(csv.DictReader(io.StringIO(QGuiApplication.clipboard().text())))
     assert [row["Quantity"] for row in table] == [
         "Length", "Area", "Mean", "SD", "Min", "Max",
@@ -278,7 +284,8 @@ def test_measurements_come_back_with_their_series(
                 kept = list(ruler.made)
                 assert len(kept) == 1
             else:
-                screen.wait(lambda: bool(ruler.made))
+                measuring = screen.station.measuring
+                screen.wait(partial(has_any, measuring))
                 (back,) = ruler.made
                 assert np.array_equal(back.points, kept[0].points)
                 assert (back.id, back.label, back.values) == (kept[0].id, kept[0].label, kept[0].values)
@@ -316,14 +323,12 @@ def test_a_damaged_file_is_told_and_kept_and_loses_nothing_else(
 
 
 @pytest.fixture
-def uneven(screen: Screen, small_phantom: Phantom, tmp_path: Path) -> Iterator[Ruler]:
+def uneven(screen: Screen, small_phantom: Phantom, tmp_path: Path) -> Ruler:
     """A series of which a slice is missing."""
-    from medview.formats.dicom_writer import write_series
-
     write_series(small_phantom.volume, tmp_path)
     files = sorted(tmp_path.glob("*"))
     files[12].unlink()
-    yield Ruler(screen, tmp_path)
+    return Ruler(screen, tmp_path)
 
 
 def test_a_doubtful_number_carries_the_sign_everywhere(uneven: Ruler) -> None:
@@ -336,11 +341,11 @@ def test_a_doubtful_number_carries_the_sign_everywhere(uneven: Ruler) -> None:
     assert length.number.text().endswith(" mm ⚠")
     assert "missing" in length.number.toolTip()
     assert region.details.text().count("⚠") == 4
-    uneven.list.copy_text()
+    uneven.panel.copy_text()
     copied = QGuiApplication.clipboard().text()
     assert copied.count("⚠") == 6
     assert "missing" in copied
-    uneven.list.copy_csv()
+    uneven.panel.copy_csv()
     table = list(csv.DictReader(io.StringIO(QGuiApplication.clipboard().text())))
     assert all("⚠" in row["Value"] and "missing" in row["Why doubtful"] for row in table)
     assert len(table) == 6

@@ -60,7 +60,8 @@ def test_a_length_is_that_of_the_patient_on_every_grid(name: str) -> None:
     steps = [(b - a) * mm for a, b, mm in zip(one, other, geometry.spacing_mm, strict=True)]
     points = geometry.to_patient(np.array([one, other]))
     (length,) = numbers_of(MeasurementKind.LENGTH, points, image(geometry), 0, 3)
-    assert length == Value(Quantity.LENGTH, pytest.approx(math.hypot(*steps)), "mm")
+    assert (length.quantity, length.unit) == (Quantity.LENGTH, "mm")
+    assert length.number == pytest.approx(math.hypot(*steps))
 
 
 def test_long_and_short_axis_and_pixels() -> None:
@@ -74,7 +75,7 @@ def test_an_angle_has_all_its_digits(degrees: float) -> None:
     turn = np.radians(degrees)
     corner = np.array([4.0, -7.0, 2.0])
     arm = 5 * np.array([np.cos(turn), np.sin(turn), 0])
-    points = np.array([corner + [9, 0, 0], corner, corner + arm])
+    points = np.array([corner + np.array([9, 0, 0]), corner, corner + arm])
     assert angle_deg(points) == pytest.approx(degrees, abs=1e-9)
 
 
