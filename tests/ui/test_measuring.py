@@ -216,7 +216,7 @@ def test_what_is_drawn_can_be_moved_taken_back_and_deleted(ruler: Ruler) -> None
     ruler.click(20.0, 30.0)
     assert screen.station.measuring.selected == before.id
     screen.key(Qt.Key.Key_Delete)
-    assert len(ruler.made) == 0
+    assert ruler.rows == []
     assert not ruler.panel.isVisible()
     screen.key(Qt.Key.Key_Z, undo)
     assert [one.id for one in ruler.made] == [before.id]
