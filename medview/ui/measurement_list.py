@@ -86,7 +86,7 @@ class MeasurementList(QWidget):
         self._copy(as_csv(self._lines_of()))
 
     def go_to(self, id: MeasurementId) -> None:
-        """Show a measurement on its slice, in the middle of the views."""
+        """Show a measurement on its slice."""
         station = self._station
         volume = station.workspace.active_volume
         one = next((one for one in station.measuring.shown if one.id == id), None)
@@ -98,7 +98,7 @@ class MeasurementList(QWidget):
         station.viewing.update(
             cursor=(x, y, z), active_view=name, maximised=name if large else None, annotations_shown=True
         )
-        station.measuring.select(id)
+        station.measuring.seek(id)
 
     def changeEvent(self, event: QEvent) -> None:
         """Follow language and theme."""

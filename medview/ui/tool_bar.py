@@ -65,7 +65,7 @@ class ToolBar(QToolBar):
         self._layout_button, self._layouts = self._popup(self._fill_layouts)
         self._space, self._looks = self._popup(self._fill_looks)
         self.addSeparator()
-        self._measure = self._menu_button((*MEASURE_TOOLS, "delete-measurement", "copy-measurements"))
+        self._measure = self._menu_button((*MEASURE_TOOLS, "", "delete-measurement", "copy-measurements"))
         self._measure.setCheckable(True)
         self._measure.setEnabled(False)
         self._measure.clicked.connect(lambda: actions[self._tool].trigger())
@@ -117,7 +117,10 @@ class ToolBar(QToolBar):
         button.setPopupMode(QToolButton.ToolButtonPopupMode.MenuButtonPopup)
         menu = QMenu(button)
         for id in ids:
-            menu.addAction(self._entries[id])
+            if id:
+                menu.addAction(self._entries[id])
+            else:
+                menu.addSeparator()
         button.setMenu(menu)
         self.addWidget(button)
         return button

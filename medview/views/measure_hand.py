@@ -16,7 +16,7 @@ from medview.views.measurement_layer import Shown
 from medview.views.measurement_shapes import boxed, distance_to, outline, reshaped
 from medview.views.screen_actors import Pixel
 from medview.views.slice_view import SliceView
-from medview.workstation.measuring import Measuring, MeasuringChange, Tool, ToolChanged
+from medview.workstation.measuring import Measuring, MeasuringChange, Sought, Tool, ToolChanged
 
 _HANDLE_PX = 8.0
 _LINE_PX = 5.0
@@ -242,7 +242,12 @@ class MeasurementsInViews:
         self._views.clear()
 
     def _changed(self, change: MeasuringChange) -> None:
-        if not isinstance(change, ToolChanged):
+        if isinstance(change, Sought):
+            for view in self._views:
+                for one in view.measurements_here:
+                    if one.id == change.id:
+                        view.bring_into_view(one.points)
+        elif not isinstance(change, ToolChanged):
             shown = self._shown()
             for view in self._views:
                 view.show_measurements(shown)

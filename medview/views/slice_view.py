@@ -203,6 +203,15 @@ class SliceView:
         self._camera = camera
         self._request_frame()
 
+    def bring_into_view(self, points: Floats) -> None:
+        """Look at the middle of some points, (n, 3) LPS, mm, unless all of them are in the view."""
+        camera = self.camera
+        pixels = np.array([camera.pixel_of(point) for point in points])
+        size = np.array([camera.width, camera.height])
+        if (pixels < 0).any() or (pixels > size).any():
+            dx, dy = (float(value) for value in size / 2 - (pixels.min(axis=0) + pixels.max(axis=0)) / 2)
+            self.look(camera.panned(dx, dy))
+
     def one_to_one(self) -> None:
         """One voxel of the screen's width on one device pixel."""
         if self._volume is not None:

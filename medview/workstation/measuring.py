@@ -77,7 +77,14 @@ class MarkChanged:
     """Another measurement, or none, is selected or pointed at."""
 
 
-MeasuringChange = MeasurementsChanged | DraftChanged | ToolChanged | MarkChanged
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """Somebody wants to see a measurement."""
+
+    id: MeasurementId
+
+
+MeasuringChange = MeasurementsChanged | DraftChanged | ToolChanged | MarkChanged | Sought
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +243,11 @@ class Measuring:
         if id != self._selected:
             self._selected = id
             self.changed.emit(MarkChanged())
+
+    def seek(self, id: MeasurementId) -> None:
+        """Select a measurement, and have the views that are on its slice show it."""
+        self.select(id)
+        self.changed.emit(Sought(id))
 
     def point_at(self, id: MeasurementId | None) -> None:
         """Say which measurement the mouse is on."""

@@ -244,8 +244,10 @@ def test_the_list_goes_there_renames_and_copies(ruler: Ruler) -> None:
     screen.key(Qt.Key.Key_O)
     ruler.drag((22.0, 18.0), (38.0, 30.0))
     length, region = ruler.rows
+    ruler.slices.look(ruler.slices.camera.panned(5000, 0))
     QTest.mouseClick(length, LEFT)
     assert ruler.slice() == drawn_on
+    assert all(ruler.view.rect().contains(ruler.place(20.0, i)) for i in (20.0, 40.0))
     assert screen.station.measuring.selected == ruler.made[0].id
     length.name.edit()
     QTest.keyClicks(length.name, "=nodule")
