@@ -39,9 +39,9 @@ class MeasuringDesk:
         self._connection = measuring.changed.connect(self._changed)
 
     def escape(self) -> bool:
-        """Put away what is being drawn, else the tool, else the selection; whether there was anything."""
+        """Put away what is being drawn or moved, else the tool, else the selection; whether there was anything."""
         measuring = self._measuring
-        if measuring.draft is not None:
+        if measuring.draft is not None or measuring.is_reshaping:
             measuring.discard()
         elif measuring.tool is not None:
             measuring.use(None)

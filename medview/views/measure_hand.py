@@ -47,11 +47,12 @@ class MeasureHand:
         self._placed: list[Floats] = []
         self._pressed_at: Pixel | None = None
         self._grip: _Grip | None = None
+        self._moved = False
 
     @property
     def is_busy(self) -> bool:
         """Whether something is being drawn or moved in this view."""
-        return self._grip is not None or bool(self._placed)
+        return self._grip is not None or (bool(self._placed) and self._has_draft)
 
     @property
     def takes_clicks(self) -> bool:
@@ -67,7 +68,7 @@ class MeasureHand:
         if not self._placed:
             hit = self._hit(x, y)
             if hit is not None and (self._measuring.tool is None or hit.handle is not None):
-                self._grip = hit
+                self._grip, self._moved = hit, False
                 self._measuring.select(hit.one.id)
                 return True
             if self._measuring.tool is None:
@@ -93,6 +94,9 @@ class MeasureHand:
         if self._grip is not None:
             self._drag(self._grip, x, y)
             return True
+        if held and self._moved:
+            # What was held has been put back; nothing else happens until the button goes up.
+            return True
         if self._placed:
             self._sketch(x, y)
             return True
@@ -102,6 +106,7 @@ class MeasureHand:
 
     def release(self, x: float, y: float) -> bool:
         """The left button went up; whether that was meant for a measurement."""
+        self._moved = False
         if self._grip is not None:
             self._let_go()
             return True
@@ -176,14 +181,27 @@ class MeasureHand:
         lines = (pixels[0:2], pixels[2:4]) if tool is Tool.TWO_LINES else (pixels,)
         return any(bool((np.linalg.norm(np.diff(line, axis=0), axis=1) < least).any()) for line in lines)
 
+    @property
+    def _has_draft(self) -> bool:
+        """Whether what is being drawn is drawn here."""
+        draft = self._measuring.draft
+        return draft is not None and draft.drawn_on is not None and draft.drawn_on.axis == self._view.cut.axis
+
     def _forget_lost(self) -> None:
         """What was begun ends with its slice, or when somebody else has put it away."""
         draft = self._measuring.draft
-        here = draft is not None and draft.drawn_on is not None and draft.drawn_on.index == self._view.index
-        if self._placed and not here:
+        drawn_on = draft.drawn_on if draft is not None else None
+        if self._placed and not self._has_draft:
+            self._placed, self._pressed_at = [], None
+        elif self._placed and drawn_on is not None and drawn_on.index != self._view.index:
             self._placed, self._pressed_at = [], None
             self._measuring.discard()
-        if self._grip is not None and all(one.id != self._grip.one.id for one in self._view.measurements_here):
+        grip = self._grip
+        if grip is None:
+            return
+        if self._moved and not self._measuring.is_reshaping:
+            self._grip = None
+        elif all(one.id != grip.one.id for one in self._view.measurements_here):
             self._let_go()
 
     def _let_go(self) -> None:
@@ -218,6 +236,7 @@ class MeasureHand:
         else:
             points = reshaped(grip.one, grip.handle, grip.one.points[grip.handle] + (to - grip.start))
         self._measuring.reshape(grip.one.id, points)
+        self._moved = True
 
     def _point(self, x: float, y: float) -> Floats:
         return np.array(self._view.point_at(x, y))

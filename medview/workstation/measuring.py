@@ -148,6 +148,11 @@ class Measuring:
         return self._draft
 
     @property
+    def is_reshaping(self) -> bool:
+        """Whether points of a measurement are being moved."""
+        return self._before_reshaping is not None
+
+    @property
     def shown(self) -> tuple[Measurement, ...]:
         """The measurements of the volume that is shown."""
         volume = self._volume
@@ -228,6 +233,7 @@ class Measuring:
 
     def keep(self) -> None:
         """What is being drawn is done."""
+        self.settle()
         draft, self._draft = self._draft, None
         own = self._own
         if draft is None or own is None:
@@ -280,6 +286,7 @@ class Measuring:
 
     def rename(self, id: MeasurementId, label: str) -> None:
         """Call a measurement something; an empty label gives it its usual name back."""
+        self.settle()
         own, one = self._own, self._with(id)
         if own is not None and one is not None and label.strip() != one.label:
             renamed = replace(one, label=label.strip())
@@ -288,6 +295,7 @@ class Measuring:
 
     def delete(self, id: MeasurementId) -> None:
         """Take a measurement away."""
+        self.settle()
         own, one = self._own, self._with(id)
         if own is None or one is None:
             return

@@ -321,6 +321,59 @@ def test_a_release_that_never_came_does_not_hold_the_mouse(desk: Desk) -> None:
     assert desk.station.viewing.state.window.width > before.width
 
 
+def test_what_is_put_back_while_it_is_dragged_stays_there(desk: Desk) -> None:
+    measures(desk)
+    desk.measuring.use(None)
+    before = [one.points for one in desk.measuring.shown]
+    x, y = desk.pixel(40, 60)
+    window = desk.station.viewing.state.window
+    desk.hand.press(Pointer(x, y, Button.LEFT))
+    desk.hand.move(Pointer(x + 30, y, Button.LEFT))
+    assert not np.array_equal(desk.measuring.shown[0].points, before[0])
+    desk.measuring.discard()
+    desk.hand.move(Pointer(x + 50, y, Button.LEFT))
+    desk.hand.release(Pointer(x + 50, y, Button.LEFT))
+    assert all(np.array_equal(one.points, old) for one, old in zip(desk.measuring.shown, before, strict=True))
+    assert desk.station.viewing.state.window == window
+
+
+def test_a_measurement_deleted_in_the_hand_is_gone(desk: Desk) -> None:
+    measures(desk)
+    desk.measuring.use(None)
+    x, y = desk.pixel(40, 60)
+    desk.hand.press(Pointer(x, y, Button.LEFT))
+    desk.hand.move(Pointer(x + 30, y, Button.LEFT))
+    desk.measuring.delete_selected()
+    desk.hand.move(Pointer(x + 50, y, Button.LEFT))
+    desk.hand.release(Pointer(x + 50, y, Button.LEFT))
+    assert len(desk.measuring.shown) == 1
+    desk.measuring.undo()
+    desk.measuring.undo()
+    assert np.allclose(desk.measuring.shown[0].points[1], desk.station.at(SLICE, 40, 60), atol=1e-6)
+
+
+def test_another_slice_ends_what_was_begun_and_the_wheel_waits_for_it(desk: Desk) -> None:
+    desk.measuring.use(Tool.LENGTH)
+    x, y = desk.pixel(30, 20)
+    desk.hand.press(Pointer(x, y, Button.LEFT))
+    desk.hand.release(Pointer(x, y, Button.LEFT))
+    desk.hand.wheel(Pointer(x, y), -1)
+    assert desk.view.index == SLICE
+    desk.hand.scroll(1)
+    desk.hand.move(Pointer(x + 9, y))
+    assert desk.measuring.draft is None
+    desk.hand.wheel(Pointer(x, y), -1)
+    assert desk.view.index == SLICE - 2
+    assert len(desk.measuring.shown) == 0
+
+
+def test_a_double_click_with_a_tool_is_two_clicks(desk: Desk) -> None:
+    desk.measuring.use(Tool.POINT)
+    desk.hand.double_click(Pointer(*desk.pixel(30, 20), Button.LEFT))
+    assert desk.station.viewing.state.maximised is None
+    assert len(desk.measuring.shown) == 1
+
+
 def test_an_empty_view_takes_every_gesture(desk: Desk) -> None:
     desk.station.workspace.activate(None, None)
     before = replace(desk.station.viewing.state)
