@@ -30,7 +30,7 @@ from medview.ui.tool_bar import MEASURE_TOOLS, ToolBar
 from medview.ui.translation import render
 from medview.workstation import presets
 from medview.workstation.jobs import Job, JobState, Lane
-from medview.workstation.measuring import MarkChanged, MeasurementsChanged, MeasuringChange
+from medview.workstation.measuring_tools import MarkChanged, MeasurementsChanged, MeasuringChange
 from medview.workstation.settings import Settings
 from medview.workstation.station import Workstation
 from medview.workstation.stroke import BrushTool

@@ -18,7 +18,7 @@ from medview.ui.measurement_row import MeasurementRow
 from medview.ui.theme import STEP_PX, icon, set_role
 from medview.ui.translation import render
 from medview.views.annotations import position_text
-from medview.workstation.measuring import KIND_NAMES, DraftChanged, MeasuringChange, ToolChanged
+from medview.workstation.measuring_tools import KIND_NAMES, DraftChanged, MeasuringChange, ToolChanged
 from medview.workstation.station import Workstation
 from medview.workstation.view_state import ViewName
 

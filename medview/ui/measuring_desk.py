@@ -11,7 +11,8 @@ from PySide6.QtWidgets import QWidget
 
 from medview.ui.actions import TABLE, Actions
 from medview.ui.theme import icon
-from medview.workstation.measuring import Measuring, MeasuringChange, Tool, ToolChanged
+from medview.workstation.measuring import Measuring
+from medview.workstation.measuring_tools import MeasuringChange, Tool, ToolChanged
 
 TOOL_ACTIONS = tuple((tool, f"measure-{tool.value}") for tool in Tool)
 _CURSOR_PX = 32

@@ -20,7 +20,7 @@ from medview.views.linking import LinkedViews
 from medview.views.measure_hand import MeasureHand, MeasurementsInViews
 from medview.views.slice_view import SliceView
 from medview.views.volume_view import VolumeView
-from medview.workstation.measuring import DraftChanged, MeasuringChange, Tool
+from medview.workstation.measuring_tools import DraftChanged, MeasuringChange, Tool
 from medview.workstation.station import Workstation
 from medview.workstation.view_state import Mode, ViewChange, ViewName
 from medview.workstation.workspace import ActiveChanged, WorkspaceChange

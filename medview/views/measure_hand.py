@@ -16,7 +16,8 @@ from medview.views.measurement_layer import Shown
 from medview.views.measurement_shapes import boxed, distance_to, outline, reshaped
 from medview.views.screen_actors import Pixel
 from medview.views.slice_view import SliceView
-from medview.workstation.measuring import Measuring, MeasuringChange, Sought, Tool, ToolChanged
+from medview.workstation.measuring import Measuring
+from medview.workstation.measuring_tools import MeasuringChange, Sought, Tool, ToolChanged
 
 _HANDLE_PX = 8.0
 _LINE_PX = 5.0

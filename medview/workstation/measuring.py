@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from pathlib import Path
-from types import MappingProxyType
 
 import numpy as np
 
@@ -19,72 +17,21 @@ from medview.core.volume import Volume
 from medview.editing.drawn import MM, PIXELS, LengthUnit, numbers_of
 from medview.workstation.jobs import JobQueue
 from medview.workstation.measurement_files import MeasurementFiles
+from medview.workstation.measuring_tools import (
+    KIND_NAMES,
+    DraftChanged,
+    MarkChanged,
+    MeasurementsChanged,
+    MeasuringChange,
+    Sought,
+    Tool,
+    ToolChanged,
+)
 from medview.workstation.view_state import Mode, ViewChange, Viewing
 from medview.workstation.workspace import ActiveChanged, Workspace, WorkspaceChange
 
-KIND_NAMES: Mapping[MeasurementKind, Text] = MappingProxyType(
-    {
-        MeasurementKind.LENGTH: Text("Length"),
-        MeasurementKind.ANGLE: Text("Angle"),
-        MeasurementKind.ELLIPSE: Text("Ellipse"),
-        MeasurementKind.RECTANGLE: Text("Rectangle"),
-        MeasurementKind.POLYGON: Text("Polygon"),
-        MeasurementKind.POINT: Text("Point"),
-    }
-)
 _NO_SCALE = "no-scale"
 """The remark of series whose pixels have no known size."""
-
-
-class Tool(StrEnum):
-    """What the left button draws."""
-
-    LENGTH = "length"
-    ANGLE = "angle"
-    TWO_LINES = "two-lines"
-    ELLIPSE = "ellipse"
-    RECTANGLE = "rectangle"
-    POINT = "point"
-
-    @property
-    def kind(self) -> MeasurementKind:
-        """What it makes."""
-        return MeasurementKind.ANGLE if self is Tool.TWO_LINES else MeasurementKind(self.value)
-
-    @property
-    def places(self) -> int:
-        """How many places have to be shown with the mouse."""
-        return {Tool.ANGLE: 3, Tool.TWO_LINES: 4, Tool.POINT: 1}.get(self, 2)
-
-
-@dataclass(frozen=True, slots=True)
-class MeasurementsChanged:
-    """The measurements of the volume that is shown are others, or say something else."""
-
-
-@dataclass(frozen=True, slots=True)
-class DraftChanged:
-    """What is being drawn changed."""
-
-
-@dataclass(frozen=True, slots=True)
-class ToolChanged:
-    """Another tool, or none, is in hand."""
-
-
-@dataclass(frozen=True, slots=True)
-class MarkChanged:
-    """Another measurement, or none, is selected or pointed at."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sought:
-    """Somebody wants to see a measurement."""
-
-    id: MeasurementId
-
-
-MeasuringChange = MeasurementsChanged | DraftChanged | ToolChanged | MarkChanged | Sought
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,8 @@ from medview.ui.measurement_list import MeasurementList
 from medview.ui.measurement_row import MeasurementRow
 from medview.ui.reading_room import ReadingRoom
 from medview.views.slice_view import SliceView
-from medview.workstation.measuring import Measuring, Tool
+from medview.workstation.measuring import Measuring
+from medview.workstation.measuring_tools import Tool
 from medview.workstation.view_state import Mode, ViewName
 from tests.ui.conftest import LEFT, Screen
 

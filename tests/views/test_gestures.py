@@ -16,7 +16,8 @@ from medview.views.interaction import GESTURES, Button, Gesture, Pointer, SliceI
 from medview.views.linking import LinkedViews
 from medview.views.measure_hand import MeasureHand, MeasurementsInViews
 from medview.views.slice_view import SliceView
-from medview.workstation.measuring import Measuring, Tool
+from medview.workstation.measuring import Measuring
+from medview.workstation.measuring_tools import Tool
 from medview.workstation.stroke import BrushOptions, BrushTool
 from medview.workstation.view_state import Mode, ViewName
 from tests.support import editing_run

@@ -18,7 +18,8 @@ from medview.core.planes import Plane
 from medview.core.volume import Volume, VolumeId
 from medview.formats.dicom_writer import write_series
 from medview.phantom.chest import Phantom
-from medview.workstation.measuring import MarkChanged, MeasurementsChanged, Measuring, MeasuringChange, Tool
+from medview.workstation.measuring import Measuring
+from medview.workstation.measuring_tools import MarkChanged, MeasurementsChanged, MeasuringChange, Tool
 from medview.workstation.station import Workstation
 from medview.workstation.taking_back import TakingBack
 from medview.workstation.view_state import Mode
