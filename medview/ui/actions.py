@@ -20,6 +20,7 @@ class Group(StrEnum):
 
     FILE = "Files"
     READ = "Reading"
+    MEASURE = "Measuring"
     CORRECT = "Correcting"
     WINDOW = "Window"
 
@@ -47,7 +48,7 @@ class Entry:
     in_views: bool = False
 
 
-_R, _C, _W, _F = Group.READ, Group.CORRECT, Group.WINDOW, Group.FILE
+_R, _M, _C, _W, _F = Group.READ, Group.MEASURE, Group.CORRECT, Group.WINDOW, Group.FILE
 TABLE = (
     Entry("open-folder", Text("Open a folder ..."), ("Ctrl+O",), _F, "folder-open-outline"),
     Entry("open-files", Text("Open files ..."), ("Ctrl+Shift+O",), _F),
@@ -76,6 +77,23 @@ TABLE = (
     Entry("voxels", Text("True voxels, not smoothed"), ("P",), _R, checkable=True),
     Entry("masks", Text("Show the masks"), ("G",), _R, "layers-outline", checkable=True),
     Entry("annotations", Text("Show text and crosshair"), ("I",), _R, "format-text", checkable=True),
+    Entry("measure-length", Text("Length"), ("D",), _M, "ruler", checkable=True),
+    Entry("measure-angle", Text("Angle"), ("A",), _M, "angle-acute", checkable=True),
+    Entry(
+        "measure-two-lines", Text("Angle between two lines (Cobb)"), ("Shift+A",), _M, "angle-obtuse", checkable=True
+    ),
+    Entry("measure-ellipse", Text("Ellipse: area and values inside"), ("O",), _M, "ellipse-outline", checkable=True),
+    Entry("measure-rectangle", Text("Rectangle: area and values inside"), ("R",), _M, "square-outline", checkable=True),
+    Entry("measure-point", Text("Value at a point"), ("H",), _M, "crosshairs", checkable=True),
+    Entry(
+        "delete-measurement",
+        Text("Delete the selected measurement"),
+        ("Del", "Backspace"),
+        _M,
+        "delete-outline",
+        in_views=True,
+    ),
+    Entry("copy-measurements", Text("Copy all measurements"), ("Ctrl+Shift+C",), _M, "content-copy"),
     Entry("brush", Text("Brush"), ("B",), _C),
     Entry("eraser", Text("Eraser"), ("X",), _C),
     Entry("other-tool", Text("Brush or eraser, the other one"), ("Space",), _C, in_views=True),

@@ -43,6 +43,7 @@ from medview.ui.case_tree import KEY_ROLE, ROW_ROLE, CaseTree, Row, pixmap
 from medview.ui.document_view import DocumentView
 from medview.ui.folding import Folding
 from medview.ui.health_card import HealthCard, mark_icon, worst
+from medview.ui.measurement_list import MeasurementList
 from medview.ui.theme import STEP_PX, current_theme, icon, set_role
 from medview.ui.translation import render
 from medview.workstation.jobs import Job, JobState
@@ -108,6 +109,7 @@ class CasePanel(QWidget):
         self._nothing = QLabel()
         self._nothing.setWordWrap(True)
         set_role(self._nothing, "quiet")
+        self.measurements = MeasurementList(station)
         self.health = HealthCard()
         self.health.closed.clicked.connect(self._hide_health)
         self.rejects_list = QListWidget()
@@ -120,6 +122,7 @@ class CasePanel(QWidget):
         for widget in (self._heading, self.banner, self.search, self._nothing):
             layout.addWidget(widget)
         layout.addWidget(self.tree, 1)
+        layout.addWidget(self.measurements)
         layout.addWidget(self.health)
         layout.addWidget(self.rejects)
 
@@ -138,6 +141,7 @@ class CasePanel(QWidget):
 
     def close_down(self) -> None:
         """Stop listening."""
+        self.measurements.close_down()
         for connection in self._connections:
             connection.close()
         self._soon.stop()

@@ -22,6 +22,7 @@ from medview.views.interaction import Button, Pointer
 
 _COLOR_BUFFER_BIT = 0x4000
 _NEAREST = 0x2600
+_LESS_OR_EQUAL = 0x0203
 _DRAW_FRAMEBUFFER = 0x8CA9
 _READ_FRAMEBUFFER = 0x8CA8
 _POINTS_PER_INCH = 72
@@ -192,6 +193,8 @@ class GLWidget(QOpenGLWidget):
         state = window.GetState()
         state.Reset()
         state.Push()
+        # What is drawn later lies on top, as in a window of VTK's own; `Reset` has set what OpenGL starts with.
+        state.vtkglDepthFunc(_LESS_OR_EQUAL)
         window.Render()
         state.Pop()
         self.frames += 1

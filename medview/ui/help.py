@@ -32,6 +32,14 @@ _STEPS = (
         ),
     ),
     (
+        Text("Measure"),
+        Text(
+            "Press D for a length, A for an angle, O or R for the values inside a region; drag, or click the points. "
+            "What is drawn can be moved and deleted, is listed on the left, and comes back with its series. A number "
+            "with a warning sign was taken where lengths cannot be trusted; point at it to read why."
+        ),
+    ),
+    (
         Text("Analyse"),
         Text(
             "On the right, under Analyse, are the plugins that suit the series. Run one; you can go on reading "
@@ -58,6 +66,7 @@ _MODES = {Mode.VIEW: Text("View"), Mode.EDIT: Text("Edit"), None: Text("Both")}
 _GROUPS = {
     Group.FILE: Text("Files"),
     Group.READ: Text("Reading"),
+    Group.MEASURE: Text("Measuring"),
     Group.CORRECT: Text("Correcting"),
     Group.WINDOW: Text("Window"),
 }

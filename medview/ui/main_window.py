@@ -21,14 +21,16 @@ from medview.ui.case_panel import CasePanel
 from medview.ui.correction_panel import CorrectionPanel
 from medview.ui.empty_state import EmptyState
 from medview.ui.help import Help
+from medview.ui.measuring_desk import MeasuringDesk
 from medview.ui.reading_room import ReadingRoom
 from medview.ui.settings_dialog import SettingsDialog
 from medview.ui.status_bar import StatusBar
 from medview.ui.teaching_panel import TeachingPanel
-from medview.ui.tool_bar import ToolBar
+from medview.ui.tool_bar import MEASURE_TOOLS, ToolBar
 from medview.ui.translation import render
 from medview.workstation import presets
 from medview.workstation.jobs import Job, JobState, Lane
+from medview.workstation.measuring_tools import MarkChanged, MeasurementsChanged, MeasuringChange
 from medview.workstation.settings import Settings
 from medview.workstation.station import Workstation
 from medview.workstation.stroke import BrushTool
@@ -90,6 +92,7 @@ class MainWindow(QMainWindow):
         self._splitter.setChildrenCollapsible(False)
         self.setCentralWidget(self._splitter)
         self._actions = Actions(self, self._room)
+        self._measuring = MeasuringDesk(station.measuring, self._actions, self._cases.measurements.copy_text)
         self._bar = ToolBar(self._actions, station.viewing, self._room.arrange, self)
         self.addToolBar(self._bar)
         self._connect_actions()
@@ -194,8 +197,8 @@ class MainWindow(QMainWindow):
         on("larger", lambda: room.hand.grow_brush(1))
         on("next-segment", lambda: correction.select_next_segment(1))
         on("previous-segment", lambda: correction.select_next_segment(-1))
-        on("undo", lambda: self._try(correction.undo))
-        on("redo", lambda: self._try(correction.redo))
+        on("undo", lambda: self._try(station.taking_back.undo))
+        on("redo", lambda: self._try(station.taking_back.redo))
         on("panels", self._fold)
         on("full-screen", lambda: self.setWindowState(self.windowState() ^ Qt.WindowState.WindowFullScreen))
         on("settings", lambda: self._show_dialog(SettingsDialog, lambda: SettingsDialog(station.settings, self)))
@@ -208,6 +211,8 @@ class MainWindow(QMainWindow):
         station.workspace.changed.connect(self._workspace_changed)
         station.viewing.changed.connect(self._viewing_changed)
         station.correction.changed.connect(self._correction_changed)
+        station.measuring.changed.connect(self._measuring_changed)
+        station.measuring.files.failed.connect(self._banner.show_error)
         station.jobs.changed.connect(self._job_changed)
         station.settings.changed.connect(self._settings_changed)
         self._empty.open_asked.connect(self._ask_folder)
@@ -224,11 +229,27 @@ class MainWindow(QMainWindow):
         if change.touches("mode") and change.new.mode is Mode.EDIT:
             self._tabs.setCurrentWidget(self._correction)
 
+    def _measuring_changed(self, change: MeasuringChange) -> None:
+        if isinstance(change, MeasurementsChanged):
+            self._mark_undoing()
+        if isinstance(change, MeasurementsChanged | MarkChanged):
+            self._mark_measuring()
+
+    def _mark_measuring(self) -> None:
+        measuring = self._station.measuring
+        self._actions["delete-measurement"].setEnabled(measuring.selected is not None)
+        self._actions["copy-measurements"].setEnabled(bool(measuring.shown))
+        for tool in MEASURE_TOOLS:
+            self._actions[tool].setEnabled(self._station.workspace.active_volume is not None)
+
     def _correction_changed(self, _: None) -> None:
-        correction = self._station.correction
+        self._mark_undoing()
+
+    def _mark_undoing(self) -> None:
+        back = self._station.taking_back
         for id, can, name in (
-            ("undo", correction.can_undo, correction.undo_name),
-            ("redo", correction.can_redo, correction.redo_name),
+            ("undo", back.can_undo, back.undo_name),
+            ("redo", back.can_redo, back.redo_name),
         ):
             action = self._actions[id]
             action.setEnabled(can)
@@ -262,7 +283,7 @@ class MainWindow(QMainWindow):
         parts = [part for part in (name, volume.description if volume is not None else "") if part]
         self.setWindowTitle(" – ".join((*parts, "MedView")))
         self._mark_actions()
-        self._correction_changed(None)
+        self._mark_measuring()
 
     def _mark_actions(self) -> None:
         state, actions = self._station.viewing.state, self._actions
@@ -272,12 +293,13 @@ class MainWindow(QMainWindow):
         actions["voxels"].setChecked(not state.interpolated)
         actions["masks"].setChecked(state.labels_shown)
         actions["annotations"].setChecked(state.annotations_shown)
+        self._mark_undoing()
 
     def _write(self) -> None:
         self._actions.write()
         for number, text in enumerate((self.tr("Analyse"), self.tr("Correct"), self.tr("Teach"))):
             self._tabs.setTabText(number, text)
-        self._correction_changed(None)
+        self._mark_undoing()
 
     # Doing
 
@@ -310,6 +332,8 @@ class MainWindow(QMainWindow):
     def _reset(self) -> None:
         if self._station.correction.is_painting:
             self._station.correction.abort_stroke()
+            return
+        if self._measuring.escape():
             return
         self._room.reset()
         volume = self._station.workspace.active_volume

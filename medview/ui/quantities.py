@@ -8,6 +8,7 @@ import numpy as np
 
 from medview.core.planes import letters
 from medview.core.text import Text
+from medview.views.measured_text import doubtful_number
 
 
 def millimetres(value: float) -> str:
@@ -18,7 +19,7 @@ def millimetres(value: float) -> str:
 def millilitres(value: float, *, doubtful: bool = False) -> str:
     """One decimal below 10, none above; a doubtful one says so itself, wherever it is read or copied to."""
     number = f"{value:.1f} ml" if value < 10 else f"{value:,.0f} ml".replace(",", "\u202f")
-    return f"\u2248 {number} \u26a0" if doubtful else number
+    return doubtful_number(number) if doubtful else number
 
 
 def voxel_value(value: float, unit: str) -> str:

@@ -6,18 +6,21 @@ from collections.abc import Callable
 
 import numpy as np
 from PySide6.QtCore import QEvent, Qt, QTimer
-from PySide6.QtGui import QShowEvent
+from PySide6.QtGui import QCursor, QShowEvent
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from medview.core.errors import MedViewError
+from medview.ui.measuring_desk import tool_cursor
 from medview.ui.player_bar import PlayerBar
 from medview.ui.status_bar import Probe
 from medview.ui.translation import translated
 from medview.ui.viewport_grid import Arrangement, ViewportGrid
 from medview.views.interaction import Pointer, SliceInteraction, VolumeInteraction
 from medview.views.linking import LinkedViews
+from medview.views.measure_hand import MeasureHand, MeasurementsInViews
 from medview.views.slice_view import SliceView
 from medview.views.volume_view import VolumeView
+from medview.workstation.measuring_tools import DraftChanged, MeasuringChange, Tool
 from medview.workstation.station import Workstation
 from medview.workstation.view_state import Mode, ViewChange, ViewName
 from medview.workstation.workspace import ActiveChanged, WorkspaceChange
@@ -42,6 +45,7 @@ class ReadingRoom(QWidget):
         super().__init__(parent)
         self._station = station
         self._probe = probe
+        self._cursor: Tool | Qt.CursorShape = Qt.CursorShape.ArrowCursor
         self._grid = ViewportGrid(self._activate, self)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -50,6 +54,7 @@ class ReadingRoom(QWidget):
         self.player = PlayerBar(station)
         layout.addWidget(self.player)
         self._linked = LinkedViews(station.workspace, station.viewing, station.jobs, station.correction)
+        self._measured = MeasurementsInViews(station.measuring)
         self._slices: dict[ViewName, SliceView] = {}
         self._hands: dict[ViewName, SliceInteraction] = {}
         for viewport in self._grid:
@@ -67,18 +72,21 @@ class ReadingRoom(QWidget):
                 station.correction,
                 tell,
                 lambda: station.settings.current.wheel_down_to_feet,
+                MeasureHand(view, station.measuring),
             )
             viewport.gl.target = hand
             viewport.gl.on_hover = lambda pointer, name=viewport.name: self._hover(name, pointer)
             self._slices[viewport.name] = view
             self._hands[viewport.name] = hand
             self._linked.attach(viewport.name, view)
+            self._measured.attach(view)
         # Surfaces follow when the brush has been lifted for a moment.
         self._quiet = QTimer(self)
         self._quiet.setSingleShot(True)
         self._quiet.setInterval(150)
         self._quiet.timeout.connect(self._linked.stroke_ended)
         station.correction.changed.connect(self._correction_changed)
+        station.measuring.changed.connect(self._measuring_changed)
         station.viewing.changed.connect(self._viewing_changed)
         station.workspace.changed.connect(self._workspace_changed)
         self._grid.set_active(station.viewing.state.active_view)
@@ -129,6 +137,7 @@ class ReadingRoom(QWidget):
         self._quiet.stop()
         self.player.close_down()
         self._linked.close()
+        self._measured.close()
         for viewport in self._grid:
             viewport.gl.on_hover = None
         for view in self._slices.values():
@@ -168,11 +177,31 @@ class ReadingRoom(QWidget):
         if change.touches("maximised"):
             self._grid.maximise(change.new.maximised)
         if change.touches("mode"):
-            shape = Qt.CursorShape.CrossCursor if change.new.mode is Mode.EDIT else Qt.CursorShape.ArrowCursor
-            for name in self._slices:
-                self._grid[name].gl.setCursor(shape)
-                if change.new.mode is not Mode.EDIT:
-                    self._hands[name].leave()
+            self._show_cursor()
+            if change.new.mode is not Mode.EDIT:
+                for hand in self._hands.values():
+                    hand.leave()
+
+    def _measuring_changed(self, change: MeasuringChange) -> None:
+        if not isinstance(change, DraftChanged):
+            self._show_cursor()
+
+    def _show_cursor(self) -> None:
+        """The cursor says what the left button does."""
+        measuring = self._station.measuring
+        wanted: Tool | Qt.CursorShape = Qt.CursorShape.ArrowCursor
+        if self._station.viewing.state.mode is Mode.EDIT:
+            wanted = Qt.CursorShape.CrossCursor
+        elif measuring.pointed is not None:
+            wanted = Qt.CursorShape.PointingHandCursor
+        elif measuring.tool is not None:
+            wanted = measuring.tool
+        if wanted is self._cursor:
+            return
+        self._cursor = wanted
+        cursor = tool_cursor(wanted, self) if isinstance(wanted, Tool) else QCursor(wanted)
+        for name in self._slices:
+            self._grid[name].gl.setCursor(cursor)
 
     @property
     def _shows_pictures(self) -> bool:

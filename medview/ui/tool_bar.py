@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QMenu, QSizePolicy, QToolBar, QToolButton, QWidget
 from medview.core.text import Text
 from medview.core.volume import Volume, Window
 from medview.ui.actions import Actions
+from medview.ui.measuring_desk import TOOL_ACTIONS
 from medview.ui.theme import icon, set_role
 from medview.ui.translation import render
 from medview.ui.viewport_grid import Arrangement
@@ -23,6 +24,8 @@ _LARGE = (
     (ViewName.SAGITTAL, Text("Sagittal large")),
     (ViewName.VOLUME, Text("3D large")),
 )
+
+MEASURE_TOOLS = tuple(id for _, id in TOOL_ACTIONS)
 
 
 class ToolBar(QToolBar):
@@ -46,10 +49,12 @@ class ToolBar(QToolBar):
         self._viewing = viewing
         self._arrange = arrange
         self._volume: Volume | None = None
+        self._tool = MEASURE_TOOLS[0]
         self.setMovable(False)
         self.setIconSize(QSize(18, 18))
         self.setContextMenuPolicy(Qt.ContextMenuPolicy.PreventContextMenu)
         self._open = self._menu_button(("open-folder", "open-files", "sample"))
+        self._open.clicked.connect(actions["open-folder"].trigger)
         self.addSeparator()
         self._modes = [self._mode_button("view"), self._mode_button("edit")]
         modes = QActionGroup(self)
@@ -59,6 +64,13 @@ class ToolBar(QToolBar):
         self._window, self._windows = self._popup(self._fill_windows)
         self._layout_button, self._layouts = self._popup(self._fill_layouts)
         self._space, self._looks = self._popup(self._fill_looks)
+        self.addSeparator()
+        self._measure = self._menu_button((*MEASURE_TOOLS, "", "delete-measurement", "copy-measurements"))
+        self._measure.setCheckable(True)
+        self._measure.setEnabled(False)
+        self._measure.clicked.connect(lambda: actions[self._tool].trigger())
+        for tool in MEASURE_TOOLS:
+            actions[tool].toggled.connect(self._show_tool)
         self.addSeparator()
         for id in ("reset", "invert", "masks", "annotations"):
             self._icon_button(actions[id])
@@ -75,7 +87,7 @@ class ToolBar(QToolBar):
     def show_volume(self, volume: Volume | None) -> None:
         """Offer what suits this volume."""
         self._volume = volume
-        for button in (self._window, self._space, self._layout_button):
+        for button in (self._window, self._space, self._layout_button, self._measure):
             button.setEnabled(volume is not None)
 
     def write(self) -> None:
@@ -84,6 +96,8 @@ class ToolBar(QToolBar):
         self._open.setIcon(icon("folder-open-outline"))
         for button, text in zip(self._modes, (self.tr("View"), self.tr("Edit")), strict=True):
             button.setText(text)
+        self._measure.setText(self.tr("Measure"))
+        self._show_tool()
         self._window.setText(self.tr("Window"))
         self._window.setToolTip(self.tr("Window presets, keys 1 to 9 and 0"))
         self._layout_button.setText(self.tr("Layout"))
@@ -103,11 +117,22 @@ class ToolBar(QToolBar):
         button.setPopupMode(QToolButton.ToolButtonPopupMode.MenuButtonPopup)
         menu = QMenu(button)
         for id in ids:
-            menu.addAction(self._entries[id])
+            if id:
+                menu.addAction(self._entries[id])
+            else:
+                menu.addSeparator()
         button.setMenu(menu)
-        button.clicked.connect(self._entries[ids[0]].trigger)
         self.addWidget(button)
         return button
+
+    def _show_tool(self) -> None:
+        """The button wears the tool in hand, and takes the one that was in hand last."""
+        in_hand = next((id for id in MEASURE_TOOLS if self._entries[id].isChecked()), None)
+        self._tool = in_hand or self._tool
+        action = self._entries[self._tool]
+        self._measure.setIcon(action.icon())
+        self._measure.setToolTip(action.toolTip())
+        self._measure.setChecked(in_hand is not None)
 
     def _mode_button(self, id: str) -> QToolButton:
         button = QToolButton()

@@ -10,8 +10,10 @@ import os
 import struct
 import sys
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 
 _PREFERRED = (
     "NotoSansCJK-Regular.ttc", "NotoSansSC-Regular.otf", "SourceHanSansSC-Regular.otf", "msyh.ttc", "PingFang.ttc",
@@ -23,21 +25,45 @@ _SUFFIXES = {".ttf", ".ttc", ".otf"}
 _MOST_FILES = 3000
 _OWN_RANGES = ((0x20, 0x7E), (0xA0, 0xFF))
 """What every build of VTK's own font draws."""
+_PRINTABLE = frozenset(range(0x21, 0x7F))
+_SIGNS = MappingProxyType({"\u26a0": "(!)", "\u2248": "~"})
+"""Signs that numbers carry, and how they are written where a font lacks them."""
 
 
-def font_for(text: str) -> Path | None:
-    """A font file that has every character of a text.
+@dataclass(frozen=True, slots=True)
+class Spelling:
+    """How a text is drawn.
 
-    None when VTK's own font has them, or when no font of the system does: ask `can_draw`.
+    Attributes:
+        text: Its characters.
+        font: The file of the font; None for VTK's own.
+        is_whole: Whether all of it shows, in lines of equal height: some fonts of Chinese have no letters and figures.
     """
-    wanted = _foreign(text)
-    return _file_with(wanted) if wanted else None
+
+    text: str
+    font: Path | None = None
+    is_whole: bool = True
 
 
-def can_draw(text: str) -> bool:
-    """Whether some font at hand has every character."""
-    wanted = _foreign(text)
-    return not wanted or _file_with(wanted) is not None
+def spelled(text: str) -> Spelling | None:
+    """How a text can be drawn with one font; None when no font has its characters.
+
+    Signs that a font lacks beside the words are written otherwise, never left out.
+    """
+    if not _foreign(text):
+        return Spelling(text)
+    plain = text
+    candidates = [text]
+    for sign, other in _SIGNS.items():
+        plain = plain.replace(sign, other)
+        candidates.append(plain)
+    for candidate in candidates:
+        wanted = _foreign(candidate)
+        font = _file_with(wanted | _PRINTABLE | _latin(candidate)) if wanted else None
+        if font is not None or not wanted:
+            return Spelling(candidate, font)
+    font = _file_with(_foreign(plain))
+    return Spelling(plain, font, is_whole=False) if font is not None else None
 
 
 def characters_of(path: Path, wanted: Iterable[int]) -> frozenset[int]:
@@ -53,6 +79,11 @@ def characters_of(path: Path, wanted: Iterable[int]) -> frozenset[int]:
 def _foreign(text: str) -> frozenset[int]:
     codes = {ord(letter) for letter in text if not letter.isspace()}
     return frozenset(code for code in codes if not any(first <= code <= last for first, last in _OWN_RANGES))
+
+
+def _latin(text: str) -> frozenset[int]:
+    """The letters and signs of the upper half of Latin-1."""
+    return frozenset(ord(letter) for letter in text if 0xA0 < ord(letter) <= 0xFF)
 
 
 @cache

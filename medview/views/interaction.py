@@ -19,6 +19,7 @@ from medview.core.geometry import Box, Point
 from medview.core.planes import Plane, stepped
 from medview.core.text import Text
 from medview.core.volume import Window
+from medview.views.measure_hand import MeasureHand
 from medview.views.slice_view import SliceView
 from medview.views.volume_view import VolumeView
 from medview.workstation.stroke import BrushOptions, BrushTool
@@ -70,6 +71,8 @@ GESTURES = (
     Gesture(Mode.VIEW, Text("Click"), Text("Put the crosshair here, in all views")),
     Gesture(Mode.VIEW, Text("Ctrl + left drag"), Text("Window from the region")),
     Gesture(Mode.VIEW, Text("Right drag"), Text("Zoom")),
+    Gesture(Mode.VIEW, Text("Left drag, or clicks, with a measuring tool"), Text("Measure")),
+    Gesture(Mode.VIEW, Text("Left drag on a measurement"), Text("Move it, or the point under the mouse")),
     Gesture(Mode.EDIT, Text("Left drag"), Text("Paint with the tool")),
     Gesture(Mode.EDIT, Text("Right drag"), Text("Erase")),
     Gesture(
@@ -130,6 +133,7 @@ class SliceInteraction:
         painting: Makes the strokes.
         tell: Gets what went wrong, to be shown to the user.
         down_to_feet: Whether turning the wheel towards oneself goes to the feet.
+        measure: Measures with the left button, where that is possible.
     """
 
     def __init__(
@@ -140,8 +144,10 @@ class SliceInteraction:
         painting: Painting,
         tell: Callable[[MedViewError], None],
         down_to_feet: Callable[[], bool] = lambda: True,
+        measure: MeasureHand | None = None,
     ) -> None:
         self._view = view
+        self._measure = measure
         self._workspace = workspace
         self._viewing = viewing
         self._painting = painting
@@ -157,6 +163,8 @@ class SliceInteraction:
             self.release(self._drag.last)
         if self._drag is not None or self._view.volume is None:
             return
+        if self._measures(pointer) and self._measure is not None and self._measure.press(pointer.x, pointer.y):
+            return
         self._drag = _Drag(pointer, pointer, self._action(pointer))
 
     def move(self, pointer: Pointer) -> None:
@@ -165,6 +173,10 @@ class SliceInteraction:
             return
         drag = self._drag
         if drag is None:
+            if self._reads and self._measure is not None:
+                held = pointer.button is not Button.NONE
+                if self._measure.move(pointer.x, pointer.y, held=held):
+                    return
             if pointer.shift and pointer.button is Button.NONE:
                 self._put_cursor(pointer)
         else:
@@ -178,6 +190,9 @@ class SliceInteraction:
     def release(self, pointer: Pointer) -> None:
         """The button went up."""
         drag = self._drag
+        if drag is None and self._measures(pointer) and self._measure is not None:
+            self._measure.release(pointer.x, pointer.y)
+            return
         if drag is None or pointer.button is not drag.start.button:
             return
         self._drag = None
@@ -200,7 +215,7 @@ class SliceInteraction:
             self._view.look(self._view.camera.zoomed(_WHEEL_ZOOM**steps, pointer.x, pointer.y))
         elif pointer.shift and state.mode is Mode.EDIT:
             self.grow_brush(steps)
-        elif not self._painting.is_painting:
+        elif not self._painting.is_painting and not (self._measure is not None and self._measure.is_busy):
             self.scroll(-steps if self._down_to_feet() else steps)
         self.show_brush(pointer)
 
@@ -226,7 +241,8 @@ class SliceInteraction:
 
     def double_click(self, pointer: Pointer) -> None:
         """A button was pressed twice: one view large, or all four again. While correcting, the brush goes on."""
-        if self._viewing.state.mode is Mode.EDIT:
+        busy = self._measure is not None and self._measure.takes_clicks
+        if self._viewing.state.mode is Mode.EDIT or (busy and pointer.button is Button.LEFT):
             self.press(pointer)
         elif pointer.button is Button.LEFT:
             self._drag = None
@@ -235,6 +251,8 @@ class SliceInteraction:
     def leave(self) -> None:
         """The mouse left the view."""
         self._view.show_brush(None)
+        if self._measure is not None:
+            self._measure.leave()
 
     def show_brush(self, pointer: Pointer) -> None:
         """Draw the brush where the mouse is, while correcting."""
@@ -245,6 +263,14 @@ class SliceInteraction:
         segment = segmentation.segment(self._painting.active_label) if segmentation is not None else None
         color = segment.color if segment is not None else (255, 255, 255)
         self._view.show_brush(self._view.point_at(pointer.x, pointer.y), self._painting.options.radius_mm, color)
+
+    @property
+    def _reads(self) -> bool:
+        return self._viewing.state.mode is Mode.VIEW
+
+    def _measures(self, pointer: Pointer) -> bool:
+        """Whether a button may be meant for a measurement: the plain left one, while reading."""
+        return self._reads and pointer.button is Button.LEFT and not pointer.ctrl
 
     def _action(self, pointer: Pointer) -> Callable[[Pointer], None] | None:
         editing = self._viewing.state.mode is Mode.EDIT

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
@@ -13,7 +13,7 @@ from vtkmodules.vtkCommonDataModel import vtkCellArray, vtkPolyData
 from vtkmodules.vtkRenderingCore import vtkActor2D, vtkPolyDataMapper2D, vtkTextActor
 
 from medview.core.segmentation import Color
-from medview.views.fonts import can_draw, font_for
+from medview.views.fonts import Spelling, spelled
 
 Pixel = tuple[float, float]
 _FONT_FROM_FILE = 4
@@ -21,6 +21,7 @@ _FONT_FROM_FILE = 4
 _HORIZONTAL = MappingProxyType({"left": 0, "center": 1, "right": 2})
 _VERTICAL = MappingProxyType({"bottom": 0, "center": 1, "top": 2})
 """VTK's numbers of the ways to align."""
+_BOX_OPACITY, _FRAME_SHARE = 0.78, 0.55
 _NARROW_SHARE, _WIDE_SHARE = 0.51, 1.0
 """Mean width of a character, as a share of the font's size; wide ones are those of East Asian scripts."""
 
@@ -60,33 +61,46 @@ class ScreenLines:
 
 
 class ScreenText:
-    """A block of text that hangs on a point of the view: left, centre or right; top, centre or bottom."""
+    """A block of text that hangs on a point of the view: left, centre or right; top, centre or bottom.
 
-    def __init__(self, horizontal: str, vertical: str, color: Color, *, bold: bool = False) -> None:
+    A boxed one has a dark ground and a frame in its colour, so that it can be read on any picture.
+    """
+
+    def __init__(
+        self, horizontal: str, vertical: str, color: Color, *, bold: bool = False, boxed: bool = False
+    ) -> None:
         self.actor = vtkTextActor()
         self.actor.SetTextScaleModeToNone()
         self.actor.PickableOff()
         look = self.actor.GetTextProperty()
         look.SetFontFamilyToArial()
         look.SetBold(bold)
-        look.SetColor(*(value / 255 for value in color))
         look.ShadowOn()
         look.SetShadowOffset(1, -1)
         look.SetLineSpacing(1.2)
         look.SetBackgroundColor(0.0, 0.0, 0.0)
-        look.SetBackgroundOpacity(0.4)
+        look.SetBackgroundOpacity(_BOX_OPACITY if boxed else 0.4)
+        look.SetFrame(boxed)
         look.SetJustification(_HORIZONTAL[horizontal])
         look.SetVerticalJustification(_VERTICAL[vertical])
         self._font: Path | None = None
+        self.recolour(color)
+
+    def recolour(self, color: Color) -> None:
+        """Take another colour."""
+        look = self.actor.GetTextProperty()
+        look.SetColor(*(value / 255 for value in color))
+        look.SetFrameColor(*(value / 255 * _FRAME_SHARE for value in color))
 
     def draw(self, lines: Sequence[str], at: Pixel, size_px: float, longest_px: float = math.inf) -> None:
         """Put lines at a point; lines longer than `longest_px` are cut off with an ellipsis."""
-        shown = [elided(line, longest_px / size_px) for line in map(drawable, lines) if line]
-        text = "\n".join(shown)
+        whole = "\n".join(line for line in map(drawable, lines) if line)
+        spelling = spelled(whole) or Spelling(whole)
+        text = "\n".join(elided(line, longest_px / size_px) for line in spelling.text.split("\n"))
         self.actor.SetVisibility(bool(text))
         if not text:
             return
-        self._use(font_for(text))
+        self._use(spelling.font)
         self.actor.GetTextProperty().SetFontSize(max(6, round(size_px)))
         self.actor.SetInput(text)
         self.actor.SetPosition(round(at[0]), round(at[1]))
@@ -107,10 +121,26 @@ class ScreenText:
         self._font = font
 
 
+def legible(translate: Callable[[str], str]) -> Callable[[str], str]:
+    """Like `translate`, but in English where no font at hand draws a translation together with figures."""
+
+    def told(template: str) -> str:
+        other = translate(template)
+        return other if shows_whole(other) else template
+
+    return told
+
+
+def shows_whole(text: str) -> bool:
+    """Whether some font draws all of a text."""
+    spelling = spelled(text)
+    return spelling is not None and spelling.is_whole
+
+
 def drawable(text: str) -> str:
     """The text if some font has it, else its letters without marks, else nothing."""
     text = "".join(letter for letter in text if letter.isprintable())
-    if can_draw(text):
+    if spelled(text) is not None:
         return text
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode("ascii")
     return plain if any(letter.isalnum() for letter in plain) else ""
@@ -126,9 +156,15 @@ def elided(text: str, longest: float) -> str:
     return text
 
 
-def circle(center: Pixel, radius_px: float) -> list[Pixel]:
+def text_width(text: str) -> float:
+    """How wide a text is, in times the font's size, by the usual width of its characters."""
+    spelling = spelled(text)
+    text = spelling.text if spelling is not None else text
+    return sum(_WIDE_SHARE if unicodedata.east_asian_width(letter) in "WF" else _NARROW_SHARE for letter in text)
+
+
+def circle(center: Pixel, radius_px: float, steps: int = 96) -> list[Pixel]:
     """A closed polyline around a point."""
-    steps = 96
     angles = (2 * math.pi * number / steps for number in range(steps + 1))
     return [(center[0] + radius_px * math.cos(a), center[1] + radius_px * math.sin(a)) for a in angles]
 

@@ -13,13 +13,15 @@ from vtkmodules.vtkRenderingImage import vtkImageResliceMapper
 
 from medview.core.case import Series
 from medview.core.geometry import Box, Floats, Geometry, Index, Point
+from medview.core.measurement import Measurement
 from medview.core.planes import Plane, SlicePlane, slice_plane
 from medview.core.segmentation import Color, Segmentation
 from medview.core.volume import Volume
 from medview.views.annotations import SlicePlace, corner_text, has_scale
+from medview.views.measurement_layer import MeasurementLayer, Shown
 from medview.views.overlay import LabelOverlay
 from medview.views.picking import SliceCamera
-from medview.views.screen_actors import Pixel
+from medview.views.screen_actors import Pixel, legible
 from medview.views.slice_decoration import BrushCursor, SliceDecoration
 from medview.views.vtk_image import SharedImage, share
 from medview.workstation.view_state import ViewName, ViewState
@@ -55,7 +57,7 @@ class SliceView:
         self.plane = plane
         self.name = ViewName(plane.value)
         self._request_frame = request_frame
-        self._translate = translate
+        self._translate = legible(translate)
         self._scale = 1.0
         self._state = ViewState()
         self._volume: Volume | None = None
@@ -75,6 +77,7 @@ class SliceView:
         renderer.AddViewProp(self._picture)
         renderer.AddViewProp(self._overlay.actor)
         self._decoration = SliceDecoration(renderer, plane, framed=framed)
+        self._measurements = MeasurementLayer(renderer)
         renderer.GetActiveCamera().ParallelProjectionOn()
         own = weakref.WeakMethod(self._prepare)
         self._observer = renderer.AddObserver(vtkCommand.StartEvent, lambda *_: (prepare := own()) and prepare())
@@ -94,6 +97,16 @@ class SliceView:
     def index(self) -> int:
         """The number of the slice along the grid's axis, from 0."""
         return self._index
+
+    @property
+    def cut(self) -> SlicePlane:
+        """How the plane cuts the grid."""
+        return self._cut
+
+    @property
+    def measurements_here(self) -> tuple[Measurement, ...]:
+        """The measurements that were drawn on the slice shown, as far as they are drawn."""
+        return self._measurements.whole if self._state.annotations_shown else ()
 
     @property
     def scale(self) -> float:
@@ -130,6 +143,7 @@ class SliceView:
             if before is None or not volume.geometry.same_grid(before.geometry):
                 self.fit()
             self._follow_cursor()
+            self._cut_measurements()
         self._request_frame()
 
     def set_series(self, series: Series | None) -> None:
@@ -189,6 +203,15 @@ class SliceView:
         self._camera = camera
         self._request_frame()
 
+    def bring_into_view(self, points: Floats) -> None:
+        """Look at the middle of some points, (n, 3) LPS, mm, unless all of them are in the view."""
+        camera = self.camera
+        pixels = np.array([camera.pixel_of(point) for point in points])
+        size = np.array([camera.width, camera.height])
+        if (pixels < 0).any() or (pixels > size).any():
+            dx, dy = (float(value) for value in size / 2 - (pixels.min(axis=0) + pixels.max(axis=0)) / 2)
+            self.look(camera.panned(dx, dy))
+
     def one_to_one(self) -> None:
         """One voxel of the screen's width on one device pixel."""
         if self._volume is not None:
@@ -221,10 +244,17 @@ class SliceView:
             self._region = corners
             self._request_frame()
 
+    def show_measurements(self, shown: Shown) -> None:
+        """Draw these measurements of the volume; a slice that has none of what changed needs no frame."""
+        self._measurements.show(shown)
+        if self._cut_measurements() and self._state.annotations_shown:
+            self._request_frame()
+
     def close(self) -> None:
         """Let go of the renderer."""
         self.renderer.RemoveObserver(self._observer)
         self._decoration.close()
+        self._measurements.close()
         self.renderer.RemoveViewProp(self._picture)
         self.renderer.RemoveViewProp(self._overlay.actor)
         self._volume, self._shared, self._segmentation = None, None, None
@@ -237,7 +267,14 @@ class SliceView:
         moved = index != self._index
         self._index = index
         self._camera = self._camera.through(self._slice_center())
+        if moved:
+            self._cut_measurements()
         return moved
+
+    def _cut_measurements(self) -> bool:
+        """Look which measurements the slice has; whether these are others."""
+        volume = self._volume
+        return volume is not None and self._measurements.cut(volume.geometry, self._cut.axis, self._index)
 
     def _slice_center(self) -> Floats:
         assert self._volume is not None
@@ -269,6 +306,7 @@ class SliceView:
         self._decoration.draw_frame(camera.width, camera.height, self._scale)
         if self._volume is None:
             self._decoration.hide()
+            self._measurements.hide()
             self._overlay.actor.VisibilityOff()
             return
         self._set_camera(self._volume.geometry)
@@ -322,6 +360,10 @@ class SliceView:
             decoration.draw_scale_bar(camera if has_scale(volume) else None, self._scale, self._translate)
         else:
             decoration.hide_text()
+        if state.annotations_shown:
+            self._measurements.draw(camera, self._scale, self._translate)
+        else:
+            self._measurements.hide()
         if state.crosshair_shown and state.annotations_shown and volume.is_spatial:
             decoration.draw_crosshair(volume.geometry, state.cursor, camera, self._scale)
         else:

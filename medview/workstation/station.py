@@ -12,7 +12,9 @@ from medview.workstation.correction import Correction
 from medview.workstation.importing import Importing
 from medview.workstation.jobs import Job, JobQueue
 from medview.workstation.main_queue import MainQueue
+from medview.workstation.measuring import Measuring
 from medview.workstation.settings import SettingsStore
+from medview.workstation.taking_back import TakingBack
 from medview.workstation.teaching import Teaching
 from medview.workstation.view_state import Viewing
 from medview.workstation.workspace import Workspace
@@ -47,6 +49,14 @@ class Workstation:
             self.correction,
             (shipped_plugins_folder(), home / "plugins"),
         )
+        self.measuring = Measuring(
+            self.workspace,
+            self.viewing,
+            self.jobs,
+            home / "measurements",
+            lambda: self.settings.current.reader_name,
+        )
+        self.taking_back = TakingBack(self.viewing, self.measuring, self.correction)
         self.attaching = Attaching(self.workspace, self.viewing, self.jobs, self.importing, self.correction)
         chosen = self.settings.current.examples_folder
         self.teaching = Teaching(
@@ -69,6 +79,7 @@ class Workstation:
         return self.teaching.save_example(segmentation, edits=edits, saved=self.correction.mark_saved)
 
     def close(self, timeout_s: float = 5.0) -> None:
-        """Stop the jobs, then finish what is being corrected. Unsaved work stays in its journal."""
+        """Stop the jobs, then finish what is being corrected or kept. Unsaved work stays in its journal."""
         self.jobs.close(timeout_s)
         self.correction.close()
+        self.measuring.close()

@@ -14,7 +14,10 @@ from medview.core.geometry import Point
 from medview.core.planes import Plane
 from medview.views.interaction import GESTURES, Button, Gesture, Pointer, SliceInteraction
 from medview.views.linking import LinkedViews
+from medview.views.measure_hand import MeasureHand, MeasurementsInViews
 from medview.views.slice_view import SliceView
+from medview.workstation.measuring import Measuring
+from medview.workstation.measuring_tools import Tool
 from medview.workstation.stroke import BrushOptions, BrushTool
 from medview.workstation.view_state import Mode, ViewName
 from tests.support import editing_run
@@ -37,6 +40,7 @@ class Desk:
     links: LinkedViews
     hand: SliceInteraction
     errors: list[MedViewError]
+    measuring: Measuring
 
     def pixel(self, j: float, i: float, k: float = SLICE) -> tuple[float, float]:
         return self.view.pixel_of(self.station.at(k, j, i))
@@ -69,10 +73,17 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
         links.attach(ViewName.AXIAL, view)
         one.viewing.update(cursor=one.at(SLICE, 35, 45))
         errors: list[MedViewError] = []
-        hand = SliceInteraction(view, one.workspace, one.viewing, one.correction, errors.append)
+        measuring = Measuring(one.workspace, one.viewing, one.jobs, tmp_path / "measurements", lambda: "reader")
+        measured = MeasurementsInViews(measuring)
+        measured.attach(view)
+        hand = SliceInteraction(
+            view, one.workspace, one.viewing, one.correction, errors.append, measure=MeasureHand(view, measuring)
+        )
         window.frame()
-        yield Desk(one, window, view, links, hand, errors)
+        yield Desk(one, window, view, links, hand, errors, measuring)
+        measured.close()
         links.close()
+        measuring.close()
         one.close()
 
 
@@ -211,6 +222,35 @@ def leads_the_crosshair(desk: Desk) -> None:
     assert desk.station.volume.geometry.voxel_at(desk.station.viewing.state.cursor) == (SLICE, 50, 30)
 
 
+def measures(desk: Desk) -> None:
+    desk.measuring.use(Tool.LENGTH)
+    window, cursor = desk.station.viewing.state.window, desk.station.viewing.state.cursor
+    desk.drag(desk.pixel(30, 20), desk.pixel(40, 60), Button.LEFT)
+    for place in ((20.0, 20.0), (20.0, 50.0)):
+        x, y = desk.pixel(*place)
+        desk.hand.move(Pointer(x, y))
+        desk.hand.press(Pointer(x, y, Button.LEFT))
+        desk.hand.release(Pointer(x, y, Button.LEFT))
+    dragged, clicked = desk.measuring.shown
+    for one, ends in ((dragged, ((30, 20), (40, 60))), (clicked, ((20, 20), (20, 50)))):
+        truth = [desk.station.at(SLICE, *place) for place in ends]
+        assert np.allclose(one.points, truth, atol=1e-6)
+        assert one.values[0].number == pytest.approx(float(np.linalg.norm(np.subtract(truth[0], truth[1]))))
+    assert (desk.station.viewing.state.window, desk.station.viewing.state.cursor) == (window, cursor)
+
+
+def moves_a_measurement(desk: Desk) -> None:
+    measures(desk)
+    desk.measuring.use(None)
+    one = desk.measuring.shown[0]
+    desk.drag(desk.pixel(40, 60), desk.pixel(50, 70), Button.LEFT)
+    longer = desk.measuring.shown[0]
+    assert np.allclose(longer.points, [one.points[0], desk.station.at(SLICE, 50, 70)], atol=1e-6)
+    desk.drag(desk.pixel(40, 45), desk.pixel(43, 49), Button.LEFT)
+    shift = np.subtract(desk.station.at(SLICE, 43, 49), desk.station.at(SLICE, 40, 45))
+    assert np.allclose(desk.measuring.shown[0].points, longer.points + shift, atol=1e-6)
+
+
 def maximises(desk: Desk) -> None:
     desk.hand.double_click(Pointer(100, 100, Button.LEFT))
     assert desk.station.viewing.state.maximised is ViewName.AXIAL
@@ -223,6 +263,8 @@ PROOFS: dict[tuple[Mode | None, str], Callable[[Desk], None]] = {
     (Mode.VIEW, "Click"): puts_the_crosshair,
     (Mode.VIEW, "Ctrl + left drag"): windows_from_a_region,
     (Mode.VIEW, "Right drag"): zooms,
+    (Mode.VIEW, "Left drag, or clicks, with a measuring tool"): measures,
+    (Mode.VIEW, "Left drag on a measurement"): moves_a_measurement,
     (Mode.VIEW, "Double click"): maximises,
     (Mode.EDIT, "Left drag"): paints,
     (Mode.EDIT, "Right drag"): erases,
@@ -278,6 +320,59 @@ def test_a_release_that_never_came_does_not_hold_the_mouse(desk: Desk) -> None:
     before = desk.station.viewing.state.window
     desk.drag((100, 100), (180, 100), Button.LEFT)
     assert desk.station.viewing.state.window.width > before.width
+
+
+def test_what_is_put_back_while_it_is_dragged_stays_there(desk: Desk) -> None:
+    measures(desk)
+    desk.measuring.use(None)
+    before = [one.points for one in desk.measuring.shown]
+    x, y = desk.pixel(40, 60)
+    window = desk.station.viewing.state.window
+    desk.hand.press(Pointer(x, y, Button.LEFT))
+    desk.hand.move(Pointer(x + 30, y, Button.LEFT))
+    assert not np.array_equal(desk.measuring.shown[0].points, before[0])
+    desk.measuring.discard()
+    desk.hand.move(Pointer(x + 50, y, Button.LEFT))
+    desk.hand.release(Pointer(x + 50, y, Button.LEFT))
+    assert all(np.array_equal(one.points, old) for one, old in zip(desk.measuring.shown, before, strict=True))
+    assert desk.station.viewing.state.window == window
+
+
+def test_a_measurement_deleted_in_the_hand_is_gone(desk: Desk) -> None:
+    measures(desk)
+    desk.measuring.use(None)
+    x, y = desk.pixel(40, 60)
+    desk.hand.press(Pointer(x, y, Button.LEFT))
+    desk.hand.move(Pointer(x + 30, y, Button.LEFT))
+    desk.measuring.delete_selected()
+    desk.hand.move(Pointer(x + 50, y, Button.LEFT))
+    desk.hand.release(Pointer(x + 50, y, Button.LEFT))
+    assert len(desk.measuring.shown) == 1
+    desk.measuring.undo()
+    desk.measuring.undo()
+    assert np.allclose(desk.measuring.shown[0].points[1], desk.station.at(SLICE, 40, 60), atol=1e-6)
+
+
+def test_another_slice_ends_what_was_begun_and_the_wheel_waits_for_it(desk: Desk) -> None:
+    desk.measuring.use(Tool.LENGTH)
+    x, y = desk.pixel(30, 20)
+    desk.hand.press(Pointer(x, y, Button.LEFT))
+    desk.hand.release(Pointer(x, y, Button.LEFT))
+    desk.hand.wheel(Pointer(x, y), -1)
+    assert desk.view.index == SLICE
+    desk.hand.scroll(1)
+    desk.hand.move(Pointer(x + 9, y))
+    assert desk.measuring.draft is None
+    desk.hand.wheel(Pointer(x, y), -1)
+    assert desk.view.index == SLICE - 2
+    assert len(desk.measuring.shown) == 0
+
+
+def test_a_double_click_with_a_tool_is_two_clicks(desk: Desk) -> None:
+    desk.measuring.use(Tool.POINT)
+    desk.hand.double_click(Pointer(*desk.pixel(30, 20), Button.LEFT))
+    assert desk.station.viewing.state.maximised is None
+    assert len(desk.measuring.shown) == 1
 
 
 def test_an_empty_view_takes_every_gesture(desk: Desk) -> None:
