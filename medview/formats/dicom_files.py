@@ -17,6 +17,7 @@ from medview.formats.image_files import is_data_of_image_file, is_image_file
 from medview.formats.raw_elements import Storage
 
 _BATCH_INTERVAL_S = 0.25
+_BUFFER = 1 << 15
 _LONGEST_FIRST_ELEMENT = 1 << 16
 _IGNORED = frozenset({"thumbs.db", "desktop.ini", "dicomdir"})
 _OTHER_KINDS = (
@@ -170,7 +171,7 @@ def _look_at(path: Path, reader: HeaderReader, findings: _Findings) -> None:
 
 def _header(path: Path, reader: HeaderReader) -> Header | Text:
     """The header, or why there is none."""
-    with path.open("rb") as file:
+    with path.open("rb", buffering=_BUFFER) as file:
         start = file.read(132)
         has_preamble = start[128:132] == b"DICM"
         if not has_preamble and not _looks_like_a_data_set(start):
