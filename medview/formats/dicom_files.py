@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import struct
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,13 +13,15 @@ from medview.core.case import Reject
 from medview.core.progress import Progress
 from medview.core.text import Text
 from medview.formats.dicom_header import Header, HeaderReader, quiet_pydicom
+from medview.formats.file_walk import Listing, list_folder, walk
+from medview.formats.header_cache import HeaderCache
 from medview.formats.image_files import is_data_of_image_file, is_image_file
 from medview.formats.raw_elements import Storage
 
 _BATCH_INTERVAL_S = 0.25
 _BUFFER = 1 << 15
 _LONGEST_FIRST_ELEMENT = 1 << 16
-_IGNORED = frozenset({"thumbs.db", "desktop.ini", "dicomdir"})
+_ASK_EVERY = 16
 _OTHER_KINDS = (
     (b"\x1f\x8b", Text("It is packed (gzip): unpack it first.")),
     (b"PK\x03\x04", Text("It is packed (zip): unpack it first.")),
@@ -48,6 +50,14 @@ class _Findings:
     told: int = 0
     told_at: float = field(default_factory=time.monotonic)
 
+    def put(self, header: Header) -> None:
+        self.headers.append(header)
+        self.tell()
+
+    def unreadable(self, folder: Path, error: OSError) -> None:
+        reason = error.strerror or type(error).__name__
+        self.rejects.append(Reject(folder, Text.of("The folder cannot be read: {reason}.", reason=reason)))
+
     def tell(self, *, now: bool = False) -> None:
         if self.found is None or self.told == len(self.headers):
             return
@@ -57,7 +67,12 @@ class _Findings:
             self.found(batch)
 
 
-def scan(paths: Sequence[Path], progress: Progress, found: Callable[[tuple[Header, ...]], None] | None = None) -> Scan:
+def scan(
+    paths: Sequence[Path],
+    progress: Progress,
+    found: Callable[[tuple[Header, ...]], None] | None = None,
+    cache: HeaderCache | None = None,
+) -> Scan:
     """Read the headers of all DICOM files among what was dropped; no pixels.
 
     A folder is searched with all its subfolders. One single DICOM file stands for its whole series: its folder is
@@ -67,6 +82,7 @@ def scan(paths: Sequence[Path], progress: Progress, found: Callable[[tuple[Heade
         paths: Files and folders.
         progress: Told how many files have been looked at.
         found: Called with the headers that are new since the last call, a few times a second, in this thread.
+        cache: What is known from earlier scans, open; learns what is read now.
 
     Raises:
         Cancelled: The progress says so.
@@ -74,10 +90,10 @@ def scan(paths: Sequence[Path], progress: Progress, found: Callable[[tuple[Heade
     findings = _Findings(found)
     quiet_pydicom()
     if len(paths) == 1 and paths[0].is_file() and paths[0].name.upper() != "DICOMDIR":
-        _scan_one(paths[0], progress, findings)
+        _scan_one(paths[0], progress, findings, cache)
     else:
         folders = [path.parent if path.is_file() and path.name.upper() == "DICOMDIR" else path for path in paths]
-        _scan_all(list(_walk(folders, progress, findings)), progress, findings)
+        _scan_all(list(walk(folders, progress, findings.unreadable)), progress, findings, cache)
     findings.tell(now=True)
     return Scan(tuple(findings.headers), tuple(findings.image_files), tuple(findings.rejects))
 
@@ -92,81 +108,61 @@ def read_header(path: Path) -> Header | None:
     return header if isinstance(header, Header) else None
 
 
-def _scan_one(path: Path, progress: Progress, findings: _Findings) -> None:
-    reader = HeaderReader()
-    _look_at(path, reader, findings)
-    findings.tell(now=True)
-    if not findings.headers:
+def _scan_one(path: Path, progress: Progress, findings: _Findings, cache: HeaderCache | None) -> None:
+    first = _look_at(path, HeaderReader(), findings)
+    if first is None:
         return
-    series = findings.headers[0].series_uid
-    siblings = sorted(other for other in path.parent.iterdir() if other.is_file() and other != path)
-    for number, sibling in enumerate(siblings):
-        progress.raise_if_cancelled()
-        progress.report(number / len(siblings), Text.of("{number} files looked at", number=number))
-        if _is_passed_over(sibling) or is_image_file(sibling):
-            continue
-        aside = _Findings(None)
-        _look_at(sibling, reader, aside)
-        findings.headers.extend(header for header in aside.headers if header.series_uid == series)
-        findings.tell()
+    findings.put(first)
+    findings.tell(now=True)
+    listing = list_folder(path.parent, progress, findings.unreadable)
+    siblings = tuple((name, stamp) for name, stamp in listing.files if name != path.name)
+    _scan_all([Listing(path.parent, siblings, is_whole=False)], progress, findings, cache, only_series=first.series_uid)
 
 
-def _scan_all(files: list[Path], progress: Progress, findings: _Findings) -> None:
+def _scan_all(
+    listings: Sequence[Listing],
+    progress: Progress,
+    findings: _Findings,
+    cache: HeaderCache | None,
+    only_series: str | None = None,
+) -> None:
+    """Look at files, or only for those of a series: then what the others are is nobody's concern."""
     reader = HeaderReader()
-    for number, path in enumerate(files):
-        if number % 16 == 0:
-            progress.raise_if_cancelled()
-            progress.report(number / len(files), Text.of("{number} files looked at", number=number))
-        _look_at(path, reader, findings)
-        findings.tell()
+    number, count = 0, sum(len(listing.files) for listing in listings)
+    aside = findings if only_series is None else _Findings(None)
+    for listing in listings:
+        known = cache.known(listing, progress) if cache is not None else {}
+        for name, stamp in listing.files:
+            if number % _ASK_EVERY == 0:
+                progress.raise_if_cancelled()
+                progress.report(number / count, Text.of("{number} files looked at", number=number))
+            number += 1
+            header = known.get(name)
+            if header is None:
+                header = _look_at(listing.folder / name, reader, aside)
+                if header is not None and cache is not None:
+                    cache.learn(name, stamp, header)
+            if header is not None and only_series in (None, header.series_uid):
+                findings.put(header)
 
 
-def _walk(paths: Sequence[Path], progress: Progress, findings: _Findings) -> Iterator[Path]:
-    """Every file once, in a stable order, without what systems leave in folders."""
-    seen: set[Path] = set()
-
-    def unreadable(error: OSError) -> None:
-        folder = Path(error.filename or "")
-        reason = error.strerror or type(error).__name__
-        findings.rejects.append(Reject(folder, Text.of("The folder cannot be read: {reason}.", reason=reason)))
-
-    for path in paths:
-        if not path.is_dir():
-            if path not in seen:
-                seen.add(path)
-                yield path
-            continue
-        for folder, folders, names in os.walk(path, onerror=unreadable):
-            progress.raise_if_cancelled()
-            folders[:] = sorted(name for name in folders if not name.startswith("."))
-            for name in sorted(names):
-                file = Path(folder, name)
-                if file not in seen and not _is_passed_over(file):
-                    seen.add(file)
-                    yield file
-
-
-def _is_passed_over(path: Path) -> bool:
-    """Hidden files, the "._" twins that macOS leaves, and what Windows leaves: not worth a word."""
-    return path.name.startswith(".") or path.name.lower() in _IGNORED
-
-
-def _look_at(path: Path, reader: HeaderReader, findings: _Findings) -> None:
+def _look_at(path: Path, reader: HeaderReader, findings: _Findings) -> Header | None:
+    """The header of a DICOM file; what another file is goes to the findings."""
     if is_image_file(path):
         findings.image_files.append(path)
-        return
+        return None
     if is_data_of_image_file(path):
-        return
+        return None
     try:
         header = _header(path, reader)
     except OSError as error:
         reason = error.strerror or type(error).__name__
         findings.rejects.append(Reject(path, Text.of("It cannot be read: {reason}.", reason=reason)))
-        return
+        return None
     if isinstance(header, Header):
-        findings.headers.append(header)
-    else:
-        findings.rejects.append(Reject(path, header))
+        return header
+    findings.rejects.append(Reject(path, header))
+    return None
 
 
 def _header(path: Path, reader: HeaderReader) -> Header | Text:

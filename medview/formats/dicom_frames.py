@@ -61,11 +61,17 @@ def frames_of(header: Header) -> tuple[Frame, ...]:
             one.slope * factor,
             one.intercept * factor,
             one.rescale_type,
-            tuple(Window(window.center * factor, window.width * factor) for window in one.windows or header.windows),
+            _scaled(one.windows or header.windows, factor),
             one.separators,
         )
         for one in facts
     )
+
+
+def _scaled(windows: tuple[Window, ...], factor: float) -> tuple[Window, ...]:
+    if factor == 1:
+        return windows
+    return tuple(Window(window.center * factor, window.width * factor) for window in windows)
 
 
 def _facts(header: Header, index: int) -> FrameFacts:

@@ -58,13 +58,29 @@ class _Load:
 
 
 class Importing:
-    """Brings files into the workspace. Main thread only; its jobs run in the disk lane."""
+    """Brings files into the workspace. Main thread only; its jobs run in the disk lane.
 
-    def __init__(self, workspace: Workspace, viewing: Viewing, jobs: JobQueue, queue: MainQueue) -> None:
+    Args:
+        workspace: Gets what is found.
+        viewing: Shows what is opened.
+        jobs: Runs the work.
+        queue: Brings it home.
+        remembered: Where headers of files are kept from one search to the next; None to keep none.
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        viewing: Viewing,
+        jobs: JobQueue,
+        queue: MainQueue,
+        remembered: Path | None = None,
+    ) -> None:
         self._workspace = workspace
         self._viewing = viewing
         self._jobs = jobs
         self._queue = queue
+        self._remembered = remembered
         self._sources: dict[str, Source] = {}
         self._drops: list[_Drop] = []
         self._loads: dict[tuple[str, int], _Load] = {}
@@ -183,7 +199,11 @@ class Importing:
 
         def look(progress: Progress) -> Found:
             found = search(
-                wanted, known, progress, lambda series: self._queue.post(partial(self._announce, drop, series))
+                wanted,
+                known,
+                progress,
+                lambda series: self._queue.post(partial(self._announce, drop, series)),
+                self._remembered,
             )
             self._queue.post(lambda: self._put(drop, found))
             return found
@@ -194,7 +214,7 @@ class Importing:
         """Show series whose files are still being found: without judgement, and not yet to be opened."""
         for facts in series:
             if CaseId(facts.study.uid) not in drop.closed:
-                drop.announced[facts.uid] = facts = replace(facts, geometry=None, remarks=())
+                drop.announced[facts.uid] = facts
                 self._workspace.case_of(facts.study).put_series(facts)
 
     def _put(self, drop: _Drop, found: Found) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -40,6 +41,7 @@ def search(
     known: Mapping[str, tuple[Header, ...]],
     progress: Progress,
     announce: Callable[[tuple[Series, ...]], None],
+    remembered: Path | None = None,
 ) -> Found:
     """Find series, say so as they come, and judge them when all files have been seen.
 
@@ -47,12 +49,13 @@ def search(
         paths: What was dropped.
         known: Headers from earlier drops by series UID; files that are found now join them.
         progress: Told how many files have been looked at.
-        announce: Called with series of which files have just been found; more may come.
+        announce: Called with series of which files have just been found; more may come, and none is judged yet.
+        remembered: Where headers are kept from one search to the next; None to keep none.
 
     Raises:
         Cancelled: The progress says so.
     """
-    from medview.formats import dicom_files, dicom_series
+    from medview.formats import dicom_files, dicom_series, header_cache
 
     gathered: dict[str, dict[Path, Header]] = {}
 
@@ -62,12 +65,13 @@ def search(
             mine = gathered.setdefault(header.series_uid, {one.path: one for one in before})
             mine[header.path] = header
         fresh = {header.series_uid for header in batch} - known.keys()
-        announce(tuple(one.facts for uid in fresh for one in dicom_series.group(gathered[uid].values())))
+        announce(tuple(dicom_series.unjudged(gathered[uid].values()) for uid in fresh))
 
-    scan = dicom_files.scan(paths, progress, found)
+    with header_cache.HeaderCache(remembered) if remembered is not None else nullcontext() as cache:
+        scan = dicom_files.scan(paths, progress, found, cache)
     sources: list[tuple[Series, Source]] = []
     for members in gathered.values():
-        sources.extend((one.facts, one) for one in dicom_series.group(members.values()))
+        sources.extend((one.facts, one) for one in dicom_series.group(members.values(), progress))
     rejects = list(scan.rejects)
     for path in scan.image_files:
         progress.raise_if_cancelled()
