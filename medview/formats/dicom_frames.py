@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from medview.core.volume import Window
 from medview.formats.dicom_header import Header
-from medview.formats.frame_facts import FrameFacts
 from medview.formats.separators import Separators
 
 
@@ -47,8 +46,9 @@ class Frame:
 
 def frames_of(header: Header) -> tuple[Frame, ...]:
     """The images that a file holds. Values of PET are rescaled to uptake values where the file says how."""
-    facts = header.frame_facts or tuple(_facts(header, index) for index in range(header.frames))
     factor = header.suv.factor or 1.0
+    if not header.frame_facts:
+        return tuple(_untold(header, index, factor) for index in range(header.frames))
     return tuple(
         Frame(
             header,
@@ -64,7 +64,27 @@ def frames_of(header: Header) -> tuple[Frame, ...]:
             _scaled(one.windows or header.windows, factor),
             one.separators,
         )
-        for one in facts
+        for one in header.frame_facts
+    )
+
+
+def _untold(header: Header, index: int, factor: float) -> Frame:
+    """A frame of which nothing is told that its file does not tell."""
+    single = header.frames == 1
+    return Frame(
+        header,
+        index,
+        (0, 0),
+        header.rows,
+        header.columns,
+        header.position if single else (),
+        header.orientation if single else (),
+        header.pixel_spacing,
+        header.slope * factor,
+        header.intercept * factor,
+        header.rescale_type,
+        _scaled(header.windows, factor),
+        header.separators,
     )
 
 
@@ -72,21 +92,3 @@ def _scaled(windows: tuple[Window, ...], factor: float) -> tuple[Window, ...]:
     if factor == 1:
         return windows
     return tuple(Window(window.center * factor, window.width * factor) for window in windows)
-
-
-def _facts(header: Header, index: int) -> FrameFacts:
-    """A frame of which nothing is told that its file does not tell."""
-    single = header.frames == 1
-    return FrameFacts(
-        index,
-        (0, 0),
-        (header.rows, header.columns),
-        header.position if single else (),
-        header.orientation if single else (),
-        header.pixel_spacing,
-        header.slope,
-        header.intercept,
-        header.rescale_type,
-        header.windows,
-        header.separators,
-    )

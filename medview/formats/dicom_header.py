@@ -72,7 +72,8 @@ def _tag(keyword: str) -> int:
 
 _TAGS = {name: _tag(name) for name in (*_STUDY_TEXTS, *_STUDY_CODES, *(tag for _, tag in _FACTS), *_OTHERS)}
 _PRIVATE = (_MOSAIC_COUNT, *_B_VALUES.values(), *(tag for tags in _DIRECTIONS.values() for tag in tags))
-_WANTED = frozenset((*_TAGS.values(), *_PRIVATE))
+WANTED = frozenset((*_TAGS.values(), *_PRIVATE))
+_NO_SCALE, _NO_SUV = PictureScale(), SuvScale()
 _ENHANCED = frozenset(
     f"1.2.840.10008.5.1.4.1.1.{end}"
     for end in ("2.1", "2.2", "4.1", "4.3", "4.4", "6.2", "128.1", "130", "12.1.1", "12.2.1", "13.1.1", "13.1.2")
@@ -171,7 +172,7 @@ class HeaderReader:
         Raises:
             Exception: Whatever pydicom raises on a damaged file.
         """
-        elements = read_elements(file, _WANTED, has_preamble=has_preamble)
+        elements = read_elements(file, WANTED, has_preamble=has_preamble)
         values = _Values(elements, self._texts, self._numbers)
         study = self._study(values, path)
         place = (values.number("Rows") and values.number("Columns") and elements.pixels) or None
@@ -193,7 +194,7 @@ class HeaderReader:
             rescale = (_first(slope) or 1.0, _first(intercept) or 0.0, values.code("RescaleType").upper())
             frame_facts = mosaic.read(file, rescale, windows, separators)
         placed = any(one.position for one in frame_facts) or (frames == 1 and values.has("ImagePositionPatient"))
-        scale = PictureScale() if placed or place is None else picture_scale.read_scale(file)
+        scale = _NO_SCALE if placed or place is None else picture_scale.read_scale(file)
         return Header(
             path=path,
             study=study,
@@ -234,7 +235,7 @@ class HeaderReader:
             separators=separators,
             frame_facts=frame_facts,
             scale=scale,
-            suv=suv.read_scale(file) if values.code("Modality").upper() == "PT" and place is not None else SuvScale(),
+            suv=suv.read_scale(file) if values.code("Modality").upper() == "PT" and place is not None else _NO_SUV,
             pixels=place,
             facts=self._facts_of(values),
         )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from medview.core.case import Reject, Series
 from medview.core.errors import InputError, MedViewError, UnreadableFileError, UnsupportedSeriesError
+from medview.core.garbage import rare_collections
 from medview.core.progress import Progress
 from medview.core.text import Text
 from medview.formats import image_files
@@ -55,6 +56,17 @@ def search(
     Raises:
         Cancelled: The progress says so.
     """
+    with rare_collections():
+        return _search(paths, known, progress, announce, remembered)
+
+
+def _search(
+    paths: Sequence[Path],
+    known: Mapping[str, tuple[Header, ...]],
+    progress: Progress,
+    announce: Callable[[tuple[Series, ...]], None],
+    remembered: Path | None,
+) -> Found:
     from medview.formats import dicom_files, dicom_series, header_cache
 
     gathered: dict[str, dict[Path, Header]] = {}

@@ -21,6 +21,7 @@ from tests.benchmarks.bench import Options
 _SIDE = 16
 _SERIES = (("CT", "Chest 1.0 STD", 400, 1), ("CT", "Chest 1.0 LUNG", 400, 1), ("MR", "T1", 80, 1), ("MR", "DWI", 24, 5))
 """Modality, description, slices, images at every place: a thousand instances in all."""
+SERIES_OF_A_STUDY = len(_SERIES)
 _PRIVATE_BLOCK = bytes(range(256)) * 32
 _CODE = ("P1-0340A", "SRT", "Procedure")
 
