@@ -56,7 +56,7 @@ _WAIT_S = 0.1
 """For another program that is writing; no longer, because a search must end when it is told to."""
 _FILES_IN_A_BLOCK = 500
 _LIMIT_BYTES = 128 << 20
-_RACY_NS = 2_000_000_000
+RACY_NS = 2_000_000_000
 """How fine the times of a file system are at worst (FAT)."""
 _DAY_S = 86_400
 _SIDE_FILES = ("-wal", "-shm", "-journal")
@@ -68,10 +68,12 @@ class HeaderCache:
     Args:
         path: The SQLite file; several programs may have it open.
         limit_bytes: How much it may hold; what was not used for longest goes first.
+        racy_ns: How long a file must have been left alone before it is remembered.
     """
 
-    def __init__(self, path: Path, limit_bytes: int = _LIMIT_BYTES) -> None:
+    def __init__(self, path: Path, limit_bytes: int = _LIMIT_BYTES, racy_ns: int = RACY_NS) -> None:
         self._path = path
+        self._racy_ns = racy_ns
         self._limit_bytes = limit_bytes
         self._connection: sqlite3.Connection | None = None
         self._is_new = False
@@ -117,7 +119,7 @@ class HeaderCache:
 
     def learn(self, name: str, stamp: Stamp | None, header: Header) -> None:
         """Remember a file of the folder that `known` was asked about last."""
-        if stamp is None or max(stamp.modified_ns, stamp.changed_ns) > time.time_ns() - _RACY_NS:
+        if stamp is None or max(stamp.modified_ns, stamp.changed_ns) > time.time_ns() - self._racy_ns:
             return
         self._learned.names.append(name)
         self._learned.stamps.append(stamp)
@@ -205,7 +207,7 @@ def _set_up(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
     # Losing the latest blocks with the power costs nothing, and each is checked when it is read.
     connection.execute("PRAGMA synchronous = OFF")
-    version = _reader_version()
+    version = reader_version()
     if connection.execute("PRAGMA user_version").fetchone()[0] != version:
         connection.execute("DROP TABLE IF EXISTS blocks")
         connection.execute(f"PRAGMA user_version = {version}")
@@ -235,7 +237,7 @@ def _in_blocks(stamps: dict[str, Stamp | None], found: dict[str, Header]) -> Ite
 
 
 @cache
-def _reader_version() -> int:
+def reader_version() -> int:
     """A number for the code that reads headers, as SQLite keeps one with a file."""
     digest = hashlib.sha256(medview.__version__.encode())
     for name in _READERS:
