@@ -50,6 +50,10 @@ class _Findings:
     told: int = 0
     told_at: float = field(default_factory=time.monotonic)
 
+    def told_all(self) -> Scan:
+        self.tell(now=True)
+        return Scan(tuple(self.headers), tuple(self.image_files), tuple(self.rejects))
+
     def put(self, header: Header) -> None:
         self.headers.append(header)
         self.tell()
@@ -87,15 +91,43 @@ def scan(
     Raises:
         Cancelled: The progress says so.
     """
-    findings = _Findings(found)
-    quiet_pydicom()
-    if len(paths) == 1 and paths[0].is_file() and paths[0].name.upper() != "DICOMDIR":
+    if is_single_file(paths):
+        findings = _Findings(found)
+        quiet_pydicom()
         _scan_one(paths[0], progress, findings, cache)
-    else:
-        folders = [path.parent if path.is_file() and path.name.upper() == "DICOMDIR" else path for path in paths]
-        _scan_all(list(walk(folders, progress, findings.unreadable)), progress, findings, cache)
-    findings.tell(now=True)
-    return Scan(tuple(findings.headers), tuple(findings.image_files), tuple(findings.rejects))
+        return findings.told_all()
+    listings, rejects = list_files(paths, progress)
+    return scan_listed(listings, progress, found, cache, rejects)
+
+
+def is_single_file(paths: Sequence[Path]) -> bool:
+    """Whether what was dropped is one file, which stands for its series."""
+    return len(paths) == 1 and paths[0].is_file() and paths[0].name.upper() != "DICOMDIR"
+
+
+def list_files(paths: Sequence[Path], progress: Progress) -> tuple[list[Listing], list[Reject]]:
+    """The files in what was dropped, and the folders that cannot be read.
+
+    Raises:
+        Cancelled: The progress says so.
+    """
+    findings = _Findings(None)
+    folders = [path.parent if path.is_file() and path.name.upper() == "DICOMDIR" else path for path in paths]
+    return list(walk(folders, progress, findings.unreadable)), findings.rejects
+
+
+def scan_listed(
+    listings: Sequence[Listing],
+    progress: Progress,
+    found: Callable[[tuple[Header, ...]], None] | None = None,
+    cache: HeaderCache | None = None,
+    rejects: Sequence[Reject] = (),
+) -> Scan:
+    """As `scan`, of what `list_files` has found."""
+    findings = _Findings(found, rejects=list(rejects))
+    quiet_pydicom()
+    _scan_all(listings, progress, findings, cache)
+    return findings.told_all()
 
 
 def read_header(path: Path) -> Header | None:

@@ -11,7 +11,7 @@ positions only, never on file names or image numbers.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -51,19 +51,33 @@ _Part = tuple[list[Frame], tuple[Text, ...], Layout, SeriesKind]
 """Images, the names of their phases, the grid that they make, and what it shows."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class DicomSeries:
     """A series and its images, in slice order as far as there is one.
 
-    Attributes:
+    Args:
         facts: What the rest of the program knows of it.
-        frames: Its images; of a 4D series one volume after the other.
+        frames: Its images; of a 4D series one volume after the other. Or what finds them, when they are wanted.
         caution: What a number measured on it has to say; None when its grid is as safe as its slices.
     """
 
-    facts: Series
-    frames: tuple[Frame, ...]
-    caution: Text | None = None
+    def __init__(
+        self, facts: Series, frames: Sequence[Frame] | Callable[[], tuple[Frame, ...]], caution: Text | None = None
+    ) -> None:
+        self.facts = facts
+        self.caution = caution
+        self._find = frames if callable(frames) else None
+        self._frames = () if callable(frames) else tuple(frames)
+
+    @property
+    def frames(self) -> tuple[Frame, ...]:
+        """Its images.
+
+        Raises:
+            UnreadableFileError: They were not asked for until their files had changed.
+        """
+        if self._find is not None:
+            self._frames, self._find = self._find(), None
+        return self._frames
 
     @property
     def headers(self) -> tuple[Header, ...]:
@@ -271,7 +285,7 @@ def _made(
         kind=kind,
         frame_ms=first.scale.frame_ms,
     )
-    return DicomSeries(facts, tuple(frames), layout.caution)
+    return DicomSeries(facts, frames, layout.caution)
 
 
 def _without_copies(members: list[Header]) -> tuple[list[Header], list[Remark]]:

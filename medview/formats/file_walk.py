@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
@@ -79,13 +79,19 @@ def is_passed_over(name: str) -> bool:
 def _listings(
     paths: Sequence[Path], progress: Progress, unreadable: Callable[[Path, OSError], None]
 ) -> Iterator[Listing]:
-    for folder, members in groupby(paths, key=lambda path: None if path.is_dir() else path.parent):
+    for is_folder, members in groupby(paths, key=Path.is_dir):
         progress.raise_if_cancelled()
-        if folder is not None:
-            yield Listing(folder, tuple((path.name, stamp_of(path)) for path in members), is_whole=False)
+        if not is_folder:
+            yield from by_folder(members)
             continue
         for path in members:
             yield from _below(path, progress, unreadable)
+
+
+def by_folder(files: Iterable[Path]) -> Iterator[Listing]:
+    """Files as they are now, those of one folder together that follow each other."""
+    for folder, members in groupby(files, key=lambda path: path.parent):
+        yield Listing(folder, tuple((path.name, stamp_of(path)) for path in members), is_whole=False)
 
 
 def stamp_of(path: Path | os.DirEntry[str]) -> Stamp | None:

@@ -35,8 +35,10 @@ _log = logging.getLogger(__name__)
 _READERS = (
     *("dicom_files", "dicom_header", "dicom_text", "element_walk", "frame_facts", "functional_groups"),
     *("header_cache", "header_columns", "mosaic", "picture_scale", "raw_elements", "separators", "suv"),
+    *("dicom_frames", "dicom_series", "documents", "mask_references", "phases", "pictures", "plain_records"),
+    *("search_record", "slice_resampling", "slice_stack", "stack_split"),
 )
-"""What decides what is read of a file: when one of these changes, what was read before does not count."""
+"""What decides what is found in files: when one of these changes, what was found before does not count."""
 _TABLE = """
 CREATE TABLE IF NOT EXISTS blocks (
     id INTEGER PRIMARY KEY,
@@ -45,6 +47,17 @@ CREATE TABLE IF NOT EXISTS blocks (
     content BLOB NOT NULL
 )
 """
+_SEARCHES = """
+CREATE TABLE IF NOT EXISTS searches (
+    name BLOB PRIMARY KEY,
+    used_at INTEGER NOT NULL,
+    content BLOB NOT NULL
+)
+"""
+_LATEST_SEARCHES = """
+DELETE FROM searches WHERE name NOT IN (SELECT name FROM searches ORDER BY used_at DESC LIMIT ?)
+"""
+_MOST_SEARCHES = 50
 _INDEX = "CREATE INDEX IF NOT EXISTS blocks_by_folder ON blocks (folder)"
 _OLDEST_OUT = """
 DELETE FROM blocks WHERE id IN (
@@ -126,6 +139,21 @@ class HeaderCache:
         self._learned.headers.append(header)
         if len(self._learned.names) >= _FILES_IN_A_BLOCK:
             self._keep()
+
+    def search_named(self, name: bytes) -> bytes | None:
+        """What was found in a search; None when it is not known."""
+        row = self._do(lambda one: one.execute("SELECT content FROM searches WHERE name = ?", (name,)).fetchone())
+        return row[0] if row else None
+
+    def keep_search(self, name: bytes, content: bytes) -> None:
+        """Remember what was found in a search."""
+        row = (name, int(time.time()), content)
+
+        def put(connection: sqlite3.Connection) -> None:
+            connection.execute("INSERT OR REPLACE INTO searches VALUES (?, ?, ?)", row)
+            connection.execute(_LATEST_SEARCHES, (_MOST_SEARCHES,))
+
+        self._do(put)
 
     def _keep(self) -> None:
         """Write down what was learned since the last time."""
@@ -210,8 +238,10 @@ def _set_up(connection: sqlite3.Connection) -> None:
     version = reader_version()
     if connection.execute("PRAGMA user_version").fetchone()[0] != version:
         connection.execute("DROP TABLE IF EXISTS blocks")
+        connection.execute("DROP TABLE IF EXISTS searches")
         connection.execute(f"PRAGMA user_version = {version}")
     connection.execute(_TABLE)
+    connection.execute(_SEARCHES)
     connection.execute(_INDEX)
 
 

@@ -193,7 +193,7 @@ class Importing:
     def _new_drop(self, paths: Sequence[Path]) -> tuple[_Drop, Callable[[Progress], Found]]:
         """A drop, and the work that searches it in a job's thread and puts what it finds into the workspace."""
         drop = _Drop()
-        known = {uid: source.headers for uid, source in self._sources.items() if not isinstance(source, Path)}
+        known = dict(self._sources)
         self._drops.append(drop)
         wanted = tuple(Path(path) for path in paths)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -19,6 +18,8 @@ if TYPE_CHECKING:
     # pydicom comes with these; it is loaded by the first search, not before the window is up
     from medview.formats.dicom_header import Header
     from medview.formats.dicom_series import DicomSeries
+    from medview.formats.file_walk import Listing
+    from medview.formats.header_cache import HeaderCache
 
 Source: TypeAlias = "DicomSeries | Path"
 """What a series is read from: DICOM headers in slice order, or an image file."""
@@ -39,7 +40,7 @@ class Found:
 
 def search(
     paths: Sequence[Path],
-    known: Mapping[str, tuple[Header, ...]],
+    known: Mapping[str, Source],
     progress: Progress,
     announce: Callable[[tuple[Series, ...]], None],
     remembered: Path | None = None,
@@ -48,39 +49,87 @@ def search(
 
     Args:
         paths: What was dropped.
-        known: Headers from earlier drops by series UID; files that are found now join them.
+        known: What earlier drops have brought, by series UID; files that are found now join them.
         progress: Told how many files have been looked at.
         announce: Called with series of which files have just been found; more may come, and none is judged yet.
-        remembered: Where headers are kept from one search to the next; None to keep none.
+        remembered: Where it is kept what files say, from one search to the next; None to keep nothing.
 
     Raises:
         Cancelled: The progress says so.
     """
+    from medview.formats import dicom_files, header_cache, search_record
+
     with rare_collections():
-        return _search(paths, known, progress, announce, remembered)
+        if remembered is None:
+            return _look(paths, known, progress, announce, None)
+        with header_cache.HeaderCache(remembered) as cache:
+            if dicom_files.is_single_file(paths):
+                return _look(paths, known, progress, announce, cache)
+            listed = dicom_files.list_files(paths, progress)
+            name = None if listed[1] else search_record.name_of(listed[0])
+            again = _again(name, known, cache, remembered)
+            if again is not None:
+                announce(again.series)
+                return again
+            found = _look(paths, known, progress, announce, cache, listed)
+            series = [source for _, source in found.sources if not isinstance(source, Path)]
+            if name is not None and len(series) == len(found.sources) and not _joined(found, known):
+                cache.keep_search(name, search_record.packed(series, found.rejects))
+            return found
 
 
-def _search(
+def _again(name: bytes | None, known: Mapping[str, Source], cache: HeaderCache, remembered: Path) -> Found | None:
+    """What the same search has found before; None when it is not known, or when there is more of its series now."""
+    from medview.formats import search_record
+
+    content = cache.search_named(name) if name is not None else None
+    if content is None:
+        return None
+    try:
+        series, rejects = search_record.unpacked(content, remembered)
+    except ValueError:
+        return None
+    found = Found(tuple((one.facts, one) for one in series), rejects)
+    return None if _joined(found, known) else found
+
+
+def _joined(found: Found, known: Mapping[str, Source]) -> bool:
+    """Whether files of earlier drops belong to series that were found."""
+    return any(one.uid in known and not set(_files_of(known[one.uid])) <= set(one.files) for one in found.series)
+
+
+def _files_of(source: Source) -> tuple[Path, ...]:
+    """The files of a source."""
+    return (source,) if isinstance(source, Path) else source.facts.files
+
+
+def _look(
     paths: Sequence[Path],
-    known: Mapping[str, tuple[Header, ...]],
+    known: Mapping[str, Source],
     progress: Progress,
     announce: Callable[[tuple[Series, ...]], None],
-    remembered: Path | None,
+    cache: HeaderCache | None,
+    listed: tuple[list[Listing], list[Reject]] | None = None,
 ) -> Found:
-    from medview.formats import dicom_files, dicom_series, header_cache
+    from medview.formats import dicom_files, dicom_series
 
     gathered: dict[str, dict[Path, Header]] = {}
 
     def found(batch: tuple[Header, ...]) -> None:
         for header in batch:
-            before = known.get(header.series_uid, ())
-            mine = gathered.setdefault(header.series_uid, {one.path: one for one in before})
+            mine = gathered.get(header.series_uid)
+            if mine is None:
+                before = known.get(header.series_uid)
+                headers = () if before is None or isinstance(before, Path) else before.headers
+                mine = gathered[header.series_uid] = {one.path: one for one in headers}
             mine[header.path] = header
         fresh = {header.series_uid for header in batch} - known.keys()
         announce(tuple(dicom_series.unjudged(gathered[uid].values()) for uid in fresh))
 
-    with header_cache.HeaderCache(remembered) if remembered is not None else nullcontext() as cache:
+    if listed is None:
         scan = dicom_files.scan(paths, progress, found, cache)
+    else:
+        scan = dicom_files.scan_listed(listed[0], progress, found, cache, listed[1])
     sources: list[tuple[Series, Source]] = []
     for members in gathered.values():
         sources.extend((one.facts, one) for one in dicom_series.group(members.values(), progress))
