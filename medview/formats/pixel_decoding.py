@@ -138,7 +138,7 @@ class DecodingProcesses:
         connection = self._idle.get()
         if connection is None:
             self._idle.put(None)
-            raise ChildProcessError("a process that decodes has died")
+            raise ChildProcessError
         answer: NDArray[Any] | Exception
         try:
             connection.send(picture)
@@ -146,7 +146,7 @@ class DecodingProcesses:
         except (EOFError, OSError) as error:
             connection.close()
             self._idle.put(None)  # whoever waits for a process learns that there are none
-            raise ChildProcessError("a process that decodes has died") from error
+            raise ChildProcessError from error
         self._idle.put(connection)
         if isinstance(answer, Exception):
             raise answer

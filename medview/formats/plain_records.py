@@ -13,18 +13,17 @@ import numpy as np
 
 from medview.core.text import Text
 
-_TEXT = "text"
+_TEXT, _VALUES = "text", "values"
 
 
 def to_plain(value: Any) -> Any:
     """A record, or whatever is in one, as JSON can hold it."""
     if isinstance(value, Enum):
         return value.value
+    if isinstance(value, Text):  # the only record that is met where a field says nothing of its type
+        return {_TEXT: value.template, _VALUES: to_plain(value.values)}
     if is_dataclass(value) and not isinstance(value, type):
-        return [
-            _loose(getattr(value, name)) if kind is Any else to_plain(getattr(value, name))
-            for name, kind in _fields(type(value))
-        ]
+        return [to_plain(getattr(value, name)) for name, _ in _fields(type(value))]
     if isinstance(value, frozenset):
         return sorted(to_plain(one) for one in value)
     if isinstance(value, tuple):
@@ -53,8 +52,10 @@ def from_plain(kind: Any, plain: Any) -> Any:
         return frozenset(from_plain(parts[0], one) for one in plain)
     if origin is np.ndarray:
         return np.array(plain, dtype=np.float64)
+    if kind is Text or (kind is Any and isinstance(plain, dict)):
+        return Text(from_plain(str, plain[_TEXT]), from_plain(tuple[tuple[str, Any], ...], plain[_VALUES]))
     if kind is Any:
-        return from_plain(Text, plain[_TEXT]) if isinstance(plain, dict) else plain
+        return plain
     if is_dataclass(kind) and isinstance(kind, type):
         return kind(*(from_plain(part, one) for (_, part), one in zip(_fields(kind), plain, strict=True)))
     if isinstance(kind, type) and issubclass(kind, Enum | Path):
@@ -68,8 +69,3 @@ def from_plain(kind: Any, plain: Any) -> Any:
 def _fields(kind: type[Any]) -> tuple[tuple[str, Any], ...]:
     hints = get_type_hints(kind)
     return tuple((field.name, hints[field.name]) for field in fields(kind))
-
-
-def _loose(value: Any) -> Any:
-    """A value that goes into a sentence: a number, a word, or another sentence."""
-    return {_TEXT: to_plain(value)} if isinstance(value, Text) else to_plain(value)

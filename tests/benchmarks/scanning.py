@@ -23,7 +23,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from medview.core.errors import Cancelled
 from medview.core.progress import NoProgress
 from medview.core.text import Text
+from medview.formats import dicom_files
 from medview.formats.dicom_header import WANTED
+from medview.formats.header_cache import HeaderCache
 from medview.workstation.searching import Found, search
 from tests.benchmarks.bench import Row, in_fresh_process, interleave, medians, options, report
 from tests.benchmarks.many_instances import SERIES_OF_A_STUDY, folder_of_many
@@ -51,12 +53,14 @@ def main() -> int:
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     series = len(files) // 1000 * SERIES_OF_A_STUDY
     with tempfile.TemporaryDirectory() as scratch:
-        known = Path(scratch) / "known.sqlite"
+        known, headers = Path(scratch) / "known.sqlite", Path(scratch) / "headers.sqlite"
         runs = {
             "pydicom": lambda: _pydicom(files),
             "unknown": lambda: _search(folder, None, series),
             "first": lambda: _search(folder, _forgotten(known), series),
             "second": lambda: _search(folder, known, series),
+            "headers": lambda: _scan(folder, _forgotten(headers), len(files)),
+            "headers again": lambda: _scan(folder, headers, len(files)),
         }
         middle = medians(interleave(runs, opts.rounds))
         stops = [_stop_after(folder, Path(scratch) / "stopped.sqlite", middle["first"] * at) for at in _CANCEL_AT]
@@ -69,6 +73,8 @@ def main() -> int:
         Row("  nothing written down", middle["unknown"], middle["pydicom"], loop, 0.7),
         Row("the same folder again", middle["second"], middle["first"], "the first time", 0.1),
         Row("  the same", middle["second"], middle["pydicom"], loop, None),
+        Row("headers alone", middle["headers"], middle["pydicom"], loop, 0.7),
+        Row("  one file has changed", middle["headers again"], middle["headers"], "the first time", None),
         Row("stopped, longest wait", max(stops), 0.2, "0.2 s", 1.0),
         Row("peak memory", first["peak"] / 1e6, 400, "400 MB", 1.0, "MB"),
         Row("  the same folder again", second["peak"] / 1e6, 400, "400 MB", 1.0, "MB"),
@@ -92,6 +98,14 @@ def _search(folder: Path, known: Path | None, series: int) -> float:
     if len(found.series) != series or any(one.geometry is None for one in found.series):
         raise SystemExit("the search did not find what is there")
     return seconds
+
+
+def _scan(folder: Path, known: Path, files: int) -> None:
+    """Headers from what is known of each, as when the search as a whole is not known: a file has come or gone."""
+    with HeaderCache(known) as cache:
+        found = dicom_files.scan([folder], NoProgress(), None, cache)
+    if len(found.headers) != files:
+        raise SystemExit("the scan did not find what is there")
 
 
 def _forgotten(known: Path) -> Path:
