@@ -75,8 +75,10 @@ class DicomSeries:
         Raises:
             UnreadableFileError: They were not asked for until their files had changed.
         """
-        if self._find is not None:
-            self._frames, self._find = self._find(), None
+        find = self._find
+        if find is not None:  # two threads that ask at once find the same
+            self._frames = find()
+            self._find = None
         return self._frames
 
     @property

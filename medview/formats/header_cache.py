@@ -32,11 +32,11 @@ from medview.formats.header_columns import KnownFiles
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
-_READERS = (
+READERS = (
     *("dicom_files", "dicom_header", "dicom_text", "element_walk", "frame_facts", "functional_groups"),
     *("header_cache", "header_columns", "mosaic", "picture_scale", "raw_elements", "separators", "suv"),
     *("dicom_frames", "dicom_series", "documents", "mask_references", "phases", "pictures", "plain_records"),
-    *("search_record", "slice_resampling", "slice_stack", "stack_split"),
+    *("contours", "rtstruct_reader", "search_record", "slice_resampling", "slice_stack", "stack_split"),
 )
 """What decides what is found in files: when one of these changes, what was found before does not count."""
 _TABLE = """
@@ -270,7 +270,7 @@ def _in_blocks(stamps: dict[str, Stamp | None], found: dict[str, Header]) -> Ite
 def reader_version() -> int:
     """A number for the code that reads headers, as SQLite keeps one with a file."""
     digest = hashlib.sha256(medview.__version__.encode())
-    for name in _READERS:
+    for name in READERS:
         spec = find_spec(f"medview.formats.{name}")
         code = getattr(spec.loader, "get_code", lambda _: None)(spec.name) if spec is not None else None
         if isinstance(code, CodeType):
