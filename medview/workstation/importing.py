@@ -214,7 +214,7 @@ class Importing:
         """Show series whose files are still being found: without judgement, and not yet to be opened."""
         for facts in series:
             if CaseId(facts.study.uid) not in drop.closed:
-                drop.announced[facts.uid] = facts
+                drop.announced[facts.uid] = facts = replace(facts, geometry=None, remarks=())
                 self._workspace.case_of(facts.study).put_series(facts)
 
     def _put(self, drop: _Drop, found: Found) -> None:
