@@ -66,12 +66,21 @@ class SeriesKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Patient:
-    """Whose study it is. `key` is the DICOM patient ID, or made from the file; the name is as people write it."""
+    """Whose study it is.
+
+    Attributes:
+        key: The DICOM patient ID; without one, the name, or what was made from the file.
+        name: As people write it.
+        birth_date: ISO (yyyy-mm-dd) or empty.
+        sex: DICOM's code.
+        issuer: Who issued the patient ID; empty when it is not told.
+    """
 
     key: str
     name: str = ""
     birth_date: str = ""
     sex: str = ""
+    issuer: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,10 @@ from medview.formats.raw_elements import PixelPlace, RawElements, read_elements
 from medview.formats.separators import Separators
 from medview.formats.suv import SuvScale
 
-_STUDY_TEXTS = ("PatientName", "PatientID", "StudyDescription", "InstitutionName", "AccessionNumber")
+_STUDY_TEXTS = (
+    *("PatientName", "PatientID", "IssuerOfPatientID"),
+    *("StudyDescription", "InstitutionName", "AccessionNumber"),
+)
 _STUDY_CODES = ("PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyInstanceUID")
 _FACTS = (
     ("kV", "KVP"),
@@ -251,6 +254,7 @@ class HeaderReader:
                 name,
                 iso_date(values.code("PatientBirthDate")),
                 values.code("PatientSex").upper(),
+                values.text("IssuerOfPatientID"),
             )
             study = Study(
                 values.code("StudyInstanceUID") or f"no-study-uid:{path.parent}",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import hmac
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medview.core.case import Study
+from medview.core.pseudonyms import keyed_hash, patient_key
 from medview.core.segmentation import Labels, Provenance, Segment
 from medview.core.volume import Volume, VolumeId
 from medview.learning.example_record import (
@@ -78,13 +78,13 @@ def example_of(
     files: tuple[FileRecord, ...],
 ) -> Example:
     """The record of a draft, with revision 1. Every name of the patient becomes a hash keyed with the site's secret."""
-    patient, model = draft.study.patient, draft.provenance.model
+    model = draft.provenance.model
     proposed_at = draft.provenance.made_at
     return Example(
         schema_version=1,
         example_id=example_id,
         revision=1,
-        patient_key=keyed_hash(secret, "patient", patient.key.strip().casefold() or draft.study.uid),
+        patient_key=patient_key(secret, draft.study.patient, draft.study.uid),
         study_key=keyed_hash(secret, "study", draft.study.uid),
         series_key=keyed_hash(secret, "series", draft.volume.series_uid),
         saved_at=datetime.now(UTC),
@@ -104,11 +104,6 @@ def example_of(
         edit=edit,
         files=files,
     )
-
-
-def keyed_hash(secret: bytes, kind: str, *values: str) -> str:
-    """A hash that only who has the secret can make again."""
-    return hmac.new(secret, "|".join((kind, *values)).encode("utf-8"), hashlib.sha256).hexdigest()
 
 
 def storable(volume: Volume) -> Volume:

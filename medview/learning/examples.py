@@ -12,9 +12,7 @@ Revisions and images are folders that appear whole, by one rename, and never cha
 from __future__ import annotations
 
 import logging
-import secrets
 import sqlite3
-import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,14 +20,15 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from medview.core.errors import GridMismatchError, InputError, StorageError
-from medview.core.files import file_hash, flush, not_written, put_once, rename_folder, sweep, whole_folder, write_bytes
+from medview.core.files import file_hash, not_written, rename_folder, sweep, whole_folder, write_bytes
 from medview.core.progress import NoProgress, PartOf, Progress
 from medview.core.proof import Proof
+from medview.core.pseudonyms import keyed_hash, site_secret
 from medview.core.segmentation import Labels, Segment
 from medview.core.text import Text
 from medview.core.volume import Volume
 from medview.formats.image_files import read_labels, write_labels, write_volume
-from medview.learning.draft import Draft, example_of, image_hash, keyed_hash, storable
+from medview.learning.draft import Draft, example_of, image_hash, storable
 from medview.learning.example_index import ExampleIndex
 from medview.learning.example_record import (
     EditRecord,
@@ -42,7 +41,6 @@ from medview.learning.example_record import (
 
 _log = logging.getLogger(__name__)
 _RECORD, _LABELS, _PROPOSAL, _IMAGE = "example.json", "labels.nii.gz", "proposal.nii.gz", "image.nii.gz"
-_PART = ".part-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +90,7 @@ class ExampleStore:
         if draft.labels.shape != draft.volume.geometry.shape:
             raise GridMismatchError("Labels and image differ in size.")
         try:
-            secret = self._secret()
+            secret = site_secret(self.folder)
             progress.report(0.05, Text("Saving the image"))
             image, image_file, image_proof = self._keep_image(draft.volume, PartOf(progress, 0.05, 0.6))
             progress.report(0.6, Text("Saving the labels"))
@@ -142,7 +140,7 @@ class ExampleStore:
     def example_id(self, draft: Draft) -> str:
         """The example that a draft is or becomes: the same image, series and origin give the same one."""
         origin = draft.provenance.model.plugin_id if draft.provenance.model else ""
-        return self._example_id(self._secret(), draft, image_hash(draft.volume), origin)
+        return self._example_id(site_secret(self.folder), draft, image_hash(draft.volume), origin)
 
     def rebuild_index(self) -> int:
         """Make the list anew from the folders, and sweep them; says how many revisions there are."""
@@ -175,20 +173,6 @@ class ExampleStore:
                     checked.add(path)
                     damages.extend(_damage(path, meant, progress))
         return tuple(damages)
-
-    def _secret(self) -> bytes:
-        path = self.folder / "site.key"
-        if not path.exists():
-            self.folder.mkdir(parents=True, exist_ok=True)
-            temporary = self.folder / f"{_PART}{uuid.uuid4().hex}"
-            try:
-                temporary.write_bytes(secrets.token_hex(32).encode("ascii"))
-                temporary.chmod(0o600)
-                flush(temporary)
-                put_once(temporary, path)
-            finally:
-                temporary.unlink(missing_ok=True)
-        return path.read_bytes()
 
     def _keep_image(self, volume: Volume, progress: Progress) -> tuple[str, FileRecord, Proof]:
         from medview.formats.proof import prove_image
