@@ -30,6 +30,9 @@ _CONTENT_TEXTS = frozenset({_TEXT_VALUE, 0x00700006})
 _NESTED = frozenset({0x0040A073, 0x00340001})
 """Verifying Observer Sequence, Flow Identifier Sequence: the table has a line for each attribute of their items."""
 
+_REFERENCES = frozenset({0x00081110, 0x00081111})
+"""Referenced Study and Performed Procedure Step Sequence, which the option Retain UIDs keeps."""
+
 
 class Action(StrEnum):
     """What is done with an attribute, in the standard's letters."""
@@ -105,6 +108,8 @@ def _retained(number: int, vr: str, listed: Action, options: Options) -> Action 
     columns, text = _options(), vr in _TEXTS or vr == "SQ"
     if listed is Action.NEW_UID:
         return Action.KEEP if options.keep_uids else None
+    if options.keep_uids and number in _REFERENCES:
+        return Action.CLEAN
     if options.keep_characteristics and number in columns.characteristics:
         return Action.CLEAN if vr == "AS" else Action.KEEP
     if options.keep_characteristics and number in columns.cleaned_characteristics and text:
@@ -119,10 +124,7 @@ def _retained(number: int, vr: str, listed: Action, options: Options) -> Action 
 def _sequence(number: int, listed: Action) -> Action:
     if listed is Action.CLEAN or number in (_CONTENT, _GRAPHICS) or number in _NESTED:
         return Action.CLEAN
-    columns = _table()
-    if listed is Action.REPLACE and number not in columns.always_replaced:
-        return Action.REMOVE  # X/D and X/Z/D
-    return listed
+    return listed if number in _table().never_removed else Action.REMOVE
 
 
 def _unlisted(tag: BaseTag, vr: str, options: Options) -> Action:
@@ -146,7 +148,7 @@ def _listed(number: int) -> Action | None:
 class _Table:
     exact: dict[int, Action]
     masked: dict[tuple[int, int], Action]
-    always_replaced: frozenset[int]
+    never_removed: frozenset[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,8 +183,8 @@ def _table() -> _Table:
                 exact[number] = action
             else:
                 masked[number, (one[2] << 16) | one[3]] = action
-    always = frozenset((one[0] << 16) | one[1] for one in edition.D_TAGS)
-    return _Table(exact, masked, always)
+    fixed = frozenset((one[0] << 16) | one[1] for one in (*edition.D_TAGS, *edition.Z_TAGS, *edition.Z_D_TAGS))
+    return _Table(exact, masked, fixed)
 
 
 @cache

@@ -19,7 +19,7 @@ from pydicom.dataset import Dataset, FileDataset
 from pydicom.filereader import read_dataset
 from pydicom.filewriter import dcmwrite
 from pydicom.tag import BaseTag
-from pydicom.uid import UID
+from pydicom.uid import PYDICOM_IMPLEMENTATION_UID, UID
 
 from medview.core.case import Patient
 from medview.core.errors import Cancelled, StorageError, UnreadableFileError
@@ -303,7 +303,12 @@ def _write(dataset: FileDataset, path: Path) -> None:
     kept.TransferSyntaxUID = UID(syntax)
     dataset.file_meta = kept
     dataset.preamble = b"\0" * 128
-    dcmwrite(path, dataset, enforce_file_format=True)
+    try:
+        dcmwrite(path, dataset, enforce_file_format=True)
+    except ValueError:
+        # a transfer syntax that is younger than pydicom; all such are explicit and little endian
+        kept.FileMetaInformationVersion, kept.ImplementationClassUID = b"\x00\x01", PYDICOM_IMPLEMENTATION_UID
+        dcmwrite(path, dataset, implicit_vr=False, little_endian=True, force_encoding=True)
 
 
 def _place(dataset: Dataset) -> Path:

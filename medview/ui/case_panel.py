@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,7 @@ from medview.core.text import Text
 from medview.core.volume import Modality
 from medview.ui.banner import Banner
 from medview.ui.case_tree import KEY_ROLE, ROW_ROLE, CaseTree, Row, pixmap
+from medview.ui.deidentify_dialog import DeidentifyDialog
 from medview.ui.document_view import DocumentView
 from medview.ui.folding import Folding
 from medview.ui.health_card import HealthCard, mark_icon, worst
@@ -251,8 +253,27 @@ class CasePanel(QWidget):
             series = self._series(key.id) if key.level is _Level.SERIES else None
             show = menu.addAction(self.tr("Open"), partial(self._activated, item))
             show.setEnabled(series is None or series.geometry is not None)
+        files = self._files_of(key, case)
+        if files:
+            title = item.data(0, ROW_ROLE).title
+            menu.addAction(self.tr("Save a copy without names ..."), partial(self.save_without_names, title, files))
         menu.addAction(icon("close"), self.tr("Close case"), partial(self._close_case, case.id))
         return menu
+
+    def save_without_names(self, title: str, files: tuple[Path, ...]) -> DeidentifyDialog:
+        """Open the dialog that copies files without names."""
+        dialog = DeidentifyDialog(self._station, title, files, self.window())
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.show()
+        return dialog
+
+    def _files_of(self, key: _Key, case: Case) -> tuple[Path, ...]:
+        """The files behind a row: of a series, or of all series of a study; none behind a segmentation."""
+        series = {
+            _Level.SERIES: [one for one in case.series if one.uid == key.id],
+            _Level.SEGMENTATION: [],
+        }.get(key.level, list(case.series))
+        return tuple(dict.fromkeys(path for one in series for path in one.files))
 
     def _case_of(self, key: _Key) -> Case | None:
         cases = self._station.workspace.cases

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from medview.core.folders import shipped_plugins_folder
+from medview.core.text import Text
 from medview.learning.examples import Saved
 from medview.workstation.analysis import Analysis
 from medview.workstation.attaching import Attaching
 from medview.workstation.correction import Correction
+from medview.workstation.deidentifying import Deidentified, check_target, deidentify
 from medview.workstation.importing import Importing
-from medview.workstation.jobs import Job, JobQueue
+from medview.workstation.jobs import Job, JobQueue, Lane
 from medview.workstation.main_queue import MainQueue
 from medview.workstation.measuring import Measuring
 from medview.workstation.settings import SettingsStore
@@ -18,6 +22,9 @@ from medview.workstation.taking_back import TakingBack
 from medview.workstation.teaching import Teaching
 from medview.workstation.view_state import Viewing
 from medview.workstation.workspace import Workspace
+
+if TYPE_CHECKING:
+    from medview.formats.confidentiality_profile import Options
 
 
 class Workstation:
@@ -77,6 +84,20 @@ class Workstation:
         segmentation = self.workspace.active_segmentation
         edits = self.correction.summary(segmentation) if segmentation is not None else None
         return self.teaching.save_example(segmentation, edits=edits, saved=self.correction.mark_saved)
+
+    def deidentify(self, paths: Sequence[Path], target: Path, options: Options) -> Job[Deidentified]:
+        """Copy files and folders without names into a new folder; patients bear the pseudonyms of the examples.
+
+        Raises:
+            InputError: The folder is not empty, or lies among the files.
+        """
+        check_target(paths, target)
+        secret_folder = self.teaching.store.folder
+        return self.jobs.submit(
+            Text("Copying without names"),
+            lambda progress: deidentify(paths, target, secret_folder, options, progress),
+            lane=Lane.DISK,
+        )
 
     def close(self, timeout_s: float = 5.0) -> None:
         """Stop the jobs, then finish what is being corrected or kept. Unsaved work stays in its journal."""
