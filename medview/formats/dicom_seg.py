@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from highdicom.seg import SegmentDescription
     from highdicom.sr import CodedConcept
 
-__all__ = ["SegKind", "described_segments", "read", "read_layers", "write", "write_labels"]
+__all__ = ["SegKind", "described_segments", "prove_on", "read", "read_layers", "write", "write_labels"]
 _log = logging.getLogger(__name__)
 _MAKER = "MedView"
 _LONG_STRING = 64
@@ -156,6 +156,32 @@ def write_labels(
             ) from error
     progress.report(1.0)
     return Proof(path)
+
+
+def prove_on(
+    path: Path,
+    labels: Labels,
+    geometry: Geometry,
+    segments: Sequence[Segment],
+    source_files: Sequence[Path],
+    progress: Progress | None = None,
+) -> Proof:
+    """Compare a DICOM SEG that lies on the disk with labels, and what it refers to with the files of its images.
+
+    Takes what `write_labels` does.
+
+    Raises:
+        GridMismatchError: The images are gone, or do not lie on the grid.
+        Cancelled: The progress says so.
+    """
+    progress = progress or NoProgress()
+    geometry = with_slices(geometry, source_files)
+    images, _ = images_on(geometry, source_files, PartOf(progress, 0.0, 0.3))
+    headers = completed(images, geometry, "")
+    described = described_segments(labels, segments)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # as above
+        return prove_segmentation(path, labels, geometry, described, headers, PartOf(progress, 0.3, 1.0))
 
 
 def described_segments(labels: Labels, segments: Sequence[Segment]) -> tuple[Segment, ...]:

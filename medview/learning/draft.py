@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medview.core.case import Study
+from medview.core.case import Patient, Study
 from medview.core.pseudonyms import keyed_hash, patient_key
 from medview.core.segmentation import Labels, Provenance, Segment
 from medview.core.volume import Volume, VolumeId
@@ -104,6 +104,14 @@ def example_of(
         edit=edit,
         files=files,
     )
+
+
+def nameless(segments: Sequence[Segment], patient: Patient) -> tuple[Segment, ...]:
+    """The structures as an example may call them: a reader may have put the patient's name into theirs."""
+    from medview.formats.identifying_words import Identity
+
+    identity = Identity.of_patient(patient)
+    return tuple(replace(segment, name=identity.cleaned(segment.name)) for segment in segments)
 
 
 def storable(volume: Volume) -> Volume:

@@ -28,7 +28,7 @@ from medview.core.segmentation import Labels, Segment
 from medview.core.text import Text
 from medview.core.volume import Volume
 from medview.formats.image_files import read_labels, write_labels, write_volume
-from medview.learning.draft import Draft, example_of, image_hash, storable
+from medview.learning.draft import Draft, example_of, image_hash, nameless, storable
 from medview.learning.example_index import ExampleIndex
 from medview.learning.example_record import (
     EditRecord,
@@ -84,7 +84,7 @@ class ExampleStore:
         from medview.formats.dicom_seg import described_segments
 
         progress = progress or NoProgress()
-        segments = described_segments(draft.labels, draft.segments)
+        segments = nameless(described_segments(draft.labels, draft.segments), draft.study.patient)
         if not segments:
             raise InputError("There is no segment to save.", "Add a segment, or run a model, and save again.")
         if draft.labels.shape != draft.volume.geometry.shape:

@@ -1,5 +1,9 @@
 """Examples in the forms that other programs read: DICOM SEG, NIfTI pairs, a MONAI datalist, nnU-Net v2 raw data.
 
+Only the first goes back to the patient's record: its DICOM SEG belongs to the study in the archive and names the
+patient. All others leave the record and name nobody: voxels and labels without DICOM attributes, or DICOM images and
+SEG copied by the confidentiality profile, under the pseudonym that the patient has in every copy of this site.
+
 An export is a new folder that appears whole, when every file in it has been read back and compared.
 """
 
@@ -19,6 +23,7 @@ from medview.core.errors import InputError, StorageError
 from medview.core.files import file_hash, not_written, rename_folder, whole_folder, write_bytes
 from medview.core.progress import NoProgress, PartOf, Progress
 from medview.core.proof import Proof
+from medview.core.pseudonyms import site_secret
 from medview.core.segmentation import Labels
 from medview.core.text import Text
 from medview.formats.image_files import read_volume, write_labels
@@ -35,6 +40,7 @@ class ExportKind(StrEnum):
     """What an export is for."""
 
     DICOM_SEG = "dicom-seg"
+    DICOM_WITHOUT_NAMES = "dicom-without-names"
     NIFTI = "nifti"
     MONAI = "monai"
     NNUNET = "nnunet"
@@ -226,6 +232,25 @@ def _dicom_seg(job: _Job) -> tuple[Text, ...]:
     return tuple(skipped)
 
 
+def _dicom_without_names(job: _Job) -> tuple[Text, ...]:
+    from medview.learning.dicom_without_names import Copies
+
+    copies = Copies(site_secret(job.store.folder), job.folder)
+    skipped = []
+    for number, example in enumerate(job.examples):
+        progress = job.step(number)
+        source, name = job.store.source(example), case_name(example)
+        if source is None or not any(path.is_file() for path in source.files):
+            skipped.append(Text.of("{name}: the DICOM files that it was drawn on are gone.", name=name))
+            continue
+        try:
+            job.proofs.append(copies.add(example, job.labels(example), source, progress))
+        except InputError as error:
+            skipped.append(Text.of("{name}: {reason}", name=name, reason=error.what))
+    copies.write_report()
+    return tuple(skipped)
+
+
 def _nifti(job: _Job) -> tuple[Text, ...]:
     for number, example in enumerate(job.examples):
         job.step(number)
@@ -308,6 +333,7 @@ def _numbers(job: _Job, reserved: Sequence[str] = ()) -> LabelNumbers:
 
 _WRITERS: dict[ExportKind, Callable[[_Job], tuple[Text, ...]]] = {
     ExportKind.DICOM_SEG: _dicom_seg,
+    ExportKind.DICOM_WITHOUT_NAMES: _dicom_without_names,
     ExportKind.NIFTI: _nifti,
     ExportKind.MONAI: _monai,
     ExportKind.NNUNET: _nnunet,

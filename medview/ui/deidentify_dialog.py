@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QEvent, Qt, QUrl
+from PySide6.QtCore import QEvent, Qt, QTimer, QUrl
 from PySide6.QtGui import QCloseEvent, QDesktopServices
 from PySide6.QtWidgets import (
     QCheckBox,
@@ -81,6 +81,11 @@ class DeidentifyDialog(QDialog):
         self.close_button = QPushButton()
         self.close_button.setAutoDefault(False)
         self.close_button.clicked.connect(self.close)
+        # Lines of text come and go; the dialog grows to what they need once their widgets know their width.
+        self._soon = QTimer(self)
+        self._soon.setSingleShot(True)
+        self._soon.setInterval(0)
+        self._soon.timeout.connect(self._fit)
         self._connection = station.jobs.changed.connect(self._job_changed)
         self._lay_out()
         self._write()
@@ -136,7 +141,7 @@ class DeidentifyDialog(QDialog):
 
     def _tell(self, done: Deidentified) -> None:
         held = len(done.outcomes) - done.written
-        what = Text.of("{n} files written without names, {k} held back", n=done.written, k=held)
+        what = Text.of("Written without names: {n}; held back: {k}", n=done.written, k=held)
         answers = (
             Answer(Text("Show report"), partial(_show, done.summary)),
             Answer(Text("Show folder"), partial(_show, done.report.parent)),
@@ -155,7 +160,6 @@ class DeidentifyDialog(QDialog):
             )
         self.verdict.setText("\n".join(render(line) for line in lines))
         self.verdict.setVisible(bool(lines))
-        self.folder.setText(str(_free_folder()))
 
     def _tell_cancelled(self) -> None:
         self.banner.show_message(
@@ -194,11 +198,23 @@ class DeidentifyDialog(QDialog):
                 self.bar.setValue(round(job.fraction * _PER_MILLE))
             self._work.setText(self.tr("Stopping ...") if job.cancel_asked else render(job.message or job.title))
             self.cancel_button.setEnabled(not job.cancel_asked)
+        self._soon.start()
+
+    def _fit(self) -> None:
+        layout = self.layout()
+        if layout is not None:
+            layout.activate()
+            height = layout.totalHeightForWidth(self.width())
+            self.setMinimumHeight(height)
+            self.resize(self.width(), height)
 
     def _write(self) -> None:
         self.setWindowTitle(self.tr("Save a copy without names"))
         count = len(self._files)
-        self._title.setText(render(Text.of("{what}: {count} files", what=self._what, count=count)))
+        title = Text.of("{what}: 1 file", what=self._what)
+        if count != 1:
+            title = Text.of("{what}: {count} files", what=self._what, count=count)
+        self._title.setText(render(title))
         self._plan.setText(
             self.tr(
                 "Names, IDs, dates, institutions and private attributes go, by the Basic Profile of DICOM PS3.15. "
@@ -221,6 +237,7 @@ class DeidentifyDialog(QDialog):
         self.start_button.setText(self.tr("Save copy"))
         self.cancel_button.setText(self.tr("Cancel"))
         self.close_button.setText(self.tr("Close"))
+        self._soon.start()
 
     def _lay_out(self) -> None:
         self.setMinimumWidth(_WIDTH_PX)

@@ -299,10 +299,11 @@ class TeachingPanel(QWidget):
             self.tr("No examples yet. Correct a segmentation and save it; it is proved by reading it back.")
         )
         names = {
-            ExportKind.DICOM_SEG: self.tr("DICOM SEG"),
-            ExportKind.NIFTI: self.tr("NIfTI, image and labels"),
-            ExportKind.MONAI: self.tr("MONAI datalist"),
-            ExportKind.NNUNET: self.tr("nnU-Net raw data"),
+            ExportKind.DICOM_SEG: self.tr("DICOM SEG for the patient's record, with the patient's name"),
+            ExportKind.DICOM_WITHOUT_NAMES: self.tr("DICOM images and SEG, without names"),
+            ExportKind.NIFTI: self.tr("NIfTI, image and labels, without names"),
+            ExportKind.MONAI: self.tr("MONAI datalist, without names"),
+            ExportKind.NNUNET: self.tr("nnU-Net raw data, without names"),
         }
         for kind, action in self.actions_of.items():
             action.setText(f"{names[kind]} ...")

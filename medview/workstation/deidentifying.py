@@ -100,8 +100,8 @@ def deidentify(
         Cancelled: The progress says so; what is written is whole, and the report is missing.
     """
     from medview.formats import image_header_cleaning
+    from medview.formats.deidentification_report import write_report
     from medview.formats.deidentify import Deidentifier, Outcome
-    from medview.workstation.deidentification_report import write_report
 
     check_target(paths, target)
     files = list(_files(paths))

@@ -9,13 +9,11 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from medview.core.files import write_bytes
-
-if TYPE_CHECKING:
-    from medview.formats.confidentiality_profile import Options
-    from medview.formats.deidentify import Change, Outcome
+from medview.formats.confidentiality_profile import EDITION, Options
+from medview.formats.deidentification_marks import codes
+from medview.formats.deidentify import Change, Outcome
 
 JSON_NAME, SUMMARY_NAME = "deidentification.json", "deidentification.txt"
 _DONE = {
@@ -63,9 +61,6 @@ def _content(
     options: Options,
     target: Path,
 ) -> dict[str, object]:
-    from medview.formats.confidentiality_profile import EDITION
-    from medview.formats.deidentification_marks import codes
-
     held = Counter(str(one.reason) for one in outcomes if one.reason is not None)
     patients = {one.target.relative_to(target).parts[0] for one in outcomes if one.target is not None}
     return {
