@@ -41,6 +41,7 @@ _DEFLATED = "1.2.840.10008.1.2.1.99"
 _IMPLICIT, _EXPLICIT, _BIG = f"{_STANDARD}1.2", f"{_STANDARD}1.2.1", f"{_STANDARD}1.2.2"
 _DIRECTORY = f"{_STANDARD}1.3.10"
 _METHOD = 0x00120063
+_MEDIA_INSTANCE = 0x00020003
 _PATIENT = frozenset({0x00100010, 0x00100020})
 """Patient's Name and Patient ID."""
 _DEFER_BYTES = 1 << 20
@@ -240,7 +241,7 @@ def _leaks(path: Path, identity: Identity) -> list[str]:
     dataset = dcmread(path)
     found = [
         _name(element)
-        for element, parent in (*walk_with_parent(dataset.file_meta), *walk_with_parent(dataset))
+        for element, parent in ((dataset.file_meta[_MEDIA_INSTANCE], dataset.file_meta), *walk_with_parent(dataset))
         if element.tag != _METHOD and identity.is_in(element, parent)
     ]
     return found or (["raw bytes"] if identity.is_in_bytes(path.read_bytes()) else [])
@@ -307,6 +308,7 @@ def _write(dataset: FileDataset, path: Path) -> None:
         dcmwrite(path, dataset, enforce_file_format=True)
     except ValueError:
         # a transfer syntax that is younger than pydicom; all such are explicit and little endian
+        kept.FileMetaInformationGroupLength = 0  # pydicom counts
         kept.FileMetaInformationVersion, kept.ImplementationClassUID = b"\x00\x01", PYDICOM_IMPLEMENTATION_UID
         dcmwrite(path, dataset, implicit_vr=False, little_endian=True, force_encoding=True)
 

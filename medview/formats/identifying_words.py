@@ -127,7 +127,10 @@ class Identity:
         return cleaned
 
     def clean(self, element: DataElement, parent: Dataset) -> bool:
-        """Take the words out of a text or code; whether there were any."""
+        """Take the words out of a text or code, and an ID out of a number; whether there were any."""
+        if element.VR == "IS" and self._is_id(element):
+            element.value = 0
+            return True
         if element.VR not in TEXTS and element.VR != "CS":
             return False
         code = _is_code(element, parent)
@@ -150,6 +153,8 @@ class Identity:
         told = [str(one) for one in listed(value)]
         if element.VR == "UI":
             return not self.uids.isdisjoint(told)
+        if element.VR == "IS":
+            return self._is_id(element)
         if element.VR not in TEXTS and element.VR not in ("CS", "PN"):
             return False
         code = _is_code(element, parent)
@@ -159,6 +164,10 @@ class Identity:
         """Whether bytes that are no text say a whole name, or an ID with letters in it."""
         pattern = _raw_pattern(self.strict)
         return pattern is not None and pattern.search(content) is not None
+
+    def _is_id(self, element: DataElement) -> bool:
+        """Whether a number is one of the IDs: some machines count series on from the ID of the patient."""
+        return any((str(one),) in self.strict for one in listed(element.value))
 
     @property
     def _wide(self) -> frozenset[tuple[str, ...]]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import json
 import re
 from dataclasses import replace
@@ -221,3 +222,72 @@ def test_a_free_folder_is_found(store: ExampleStore, tmp_path: Path) -> None:
             found.append(folder)
         assert len(set(found)) == 2
     assert sorted(path.name for path in tmp_path.glob("Dataset*")) == ["Dataset501_MedView", "Dataset502_MedView"]
+
+
+def test_dicom_leaves_without_names_and_its_references_are_whole(tmp_path: Path) -> None:
+    store = ExampleStore(tmp_path / "store")
+    case = draft_from_dicom(tmp_path / "dicom")
+    named = replace(case, segments=(replace(case.segments[0], name="Phantom's nodule"), case.segments[1]))
+    example = store.save(named).example
+    assert example.segments[0].name == "REMOVED's nodule"
+    other = store.save(replace(case, layer=1, labels=np.flip(case.labels, 1).copy())).example
+    done = export(store, [example, other], ExportKind.DICOM_WITHOUT_NAMES, tmp_path / "out")
+    assert (done.count, done.proof.ok, done.skipped) == (2, True, ())
+    copies = sorted((tmp_path / "out").rglob("*.dcm"))
+    assert len(copies) == len(case.source_files) + 2
+    read = [dcmread(path) for path in copies]
+    masks = [one for one in read if one.Modality == "SEG"]
+    images = {one.SOPInstanceUID for one in read if one.Modality == "CT"}
+    originals = {dcmread(path).SOPInstanceUID for path in case.source_files}
+    assert len(images) == len(originals)
+    assert not images & originals
+    for mask in masks:
+        referred = {one.ReferencedSOPInstanceUID for one in mask.ReferencedSeriesSequence[0].ReferencedInstanceSequence}
+        assert referred
+        assert referred <= images
+    # the pseudonym is the beginning of the key that the example has in the store
+    assert {str(one.PatientID) for one in read} == {f"P{example.patient_key[:12].upper()}"}
+    for path in copies:
+        content = path.read_bytes()
+        for word in (b"PHANTOM-1", b"Phantom^Chest", b"19600101", b"20240102", b"Reader One", b"Reader^One"):
+            assert word not in content
+    assert (tmp_path / "out" / "deidentification.json").is_file()
+    assert not list((tmp_path / "out").glob(".part-*"))
+
+
+def test_a_dicom_seg_for_the_record_names_the_patient(tmp_path: Path) -> None:
+    store = ExampleStore(tmp_path / "store")
+    example = store.save(draft_from_dicom(tmp_path / "dicom")).example
+    export(store, [example], ExportKind.DICOM_SEG, tmp_path / "out")
+    (path,) = (tmp_path / "out").glob("*.dcm")
+    assert dcmread(path).PatientID == "PHANTOM-1"
+
+
+@pytest.mark.parametrize("kind", [ExportKind.NIFTI, ExportKind.MONAI, ExportKind.NNUNET])
+def test_other_exports_name_nobody(tmp_path: Path, kind: ExportKind) -> None:
+    store = ExampleStore(tmp_path / "store")
+    case = draft_from_dicom(tmp_path / "dicom")
+    store.save(case)
+    folder = tmp_path / "Dataset501_Lungs"
+    export(store, store.examples(), kind, folder)
+    words = (b"PHANTOM-1", b"Phantom", b"19600101", b"20240102", b"Reader", case.volume.series_uid.encode("ascii"))
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    assert files
+    for path in files:
+        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        assert [
+            word for word in words if word in content or word.decode("ascii") in str(path.relative_to(folder))
+        ] == []
+
+
+def test_images_that_may_show_a_name_do_not_leave(tmp_path: Path) -> None:
+    store = ExampleStore(tmp_path / "store")
+    case = draft_from_dicom(tmp_path / "dicom")
+    for path in case.source_files:
+        dataset = dcmread(path)
+        dataset.BurnedInAnnotation = "YES"
+        dataset.save_as(path)
+    example = store.save(case).example
+    with pytest.raises(InputError, match="names are written into its picture"):
+        export(store, [example], ExportKind.DICOM_WITHOUT_NAMES, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
