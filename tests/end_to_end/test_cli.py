@@ -18,6 +18,7 @@ import pytest
 import SimpleITK
 
 from medview.phantom.chest import Phantom
+from tests.support.named_files import named, names_in
 
 Ended = subprocess.CompletedProcess[str]
 Run = Callable[..., Ended]
@@ -68,7 +69,7 @@ def test_the_version(medview: Run) -> None:
 def test_help_names_every_command(medview: Run) -> None:
     ended = medview("--help")
     assert ended.returncode == 0
-    commands = ("index", "convert", "snapshot", "plugin", "dataset", "demo", "doctor", "selftest")
+    commands = ("index", "convert", "snapshot", "plugin", "dataset", "deidentify", "demo", "doctor", "selftest")
     assert all(name in ended.stdout for name in commands)
 
 
@@ -228,7 +229,43 @@ def test_damage_in_the_store_is_found(
     assert "1 files" in _refusal(ended)
 
 
+def test_copies_without_names(medview: Run, small_series_folder: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for number, path in enumerate(sorted(small_series_folder.iterdir())[:3]):
+        named(path, SOPInstanceUID=pydicom.uid.UID(f"1.2.3.{number}")).save_as(folder / f"{number}.dcm")
+    (folder / "letter.txt").write_text("Zebulon", encoding="utf-8")
+    out = tmp_path / "out"
+    told = _json(medview("deidentify", folder, out, "--shift-dates", "--keep-descriptions", "--json"))
+    assert told["written"] == 3
+    assert [Path(one["path"]).name for one in told["held_back"]] == ["letter.txt"]
+    copies = sorted(out.rglob("*.dcm"))
+    assert len(copies) == 3
+    files = [path for path in out.rglob("*") if path.is_file()]
+    assert [name for path in files for name in names_in(path)] == []
+    report = json.loads(Path(told["report"]).read_text(encoding="utf-8"))
+    assert [one["value"] for one in report["codes"]] == ["113100", "113105", "113107"]
+    names = {str(pydicom.dcmread(path).PatientName) for path in copies}
+    ended = medview("deidentify", folder / "0.dcm", folder / "1.dcm", tmp_path / "again")
+    assert ended.returncode == 0, ended.stderr
+    assert "2 files written, 0 held back" in ended.stdout
+    assert {str(pydicom.dcmread(path).PatientName) for path in (tmp_path / "again").rglob("*.dcm")} == names
+
+
 # How it fails
+
+
+def test_what_cannot_be_copied_without_names(medview: Run, small_series_folder: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    shutil.copytree(small_series_folder, folder)
+    (tmp_path / "letter.txt").write_text("Dear colleague", encoding="utf-8")
+    assert "among the originals" in _refusal(medview("deidentify", folder, folder / "out"))
+    assert "not an empty folder" in _refusal(medview("deidentify", folder, small_series_folder))
+    assert "No file could be copied" in _refusal(medview("deidentify", tmp_path / "letter.txt", tmp_path / "out"))
+    assert "and then the new folder" in _refusal(medview("deidentify", folder))
+    assert "no file or folder" in _refusal(medview("deidentify", tmp_path / "missing", tmp_path / "out"))
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    assert "could not be written" in _refusal(medview("deidentify", folder, tmp_path / "file" / "out"))
 
 
 def test_what_is_not_there(medview: Run, tmp_path: Path) -> None:

@@ -62,6 +62,7 @@ def test_a_study_is_copied_from_its_menu(desk: Bench, folder: Path, tmp_path: Pa
     patient = panel.tree.topLevelItem(0)
     assert patient is not None
     study = patient.child(0)
+    assert study is not None
     menu = panel.menu_of(study)
     assert menu is not None
     (action,) = [one for one in menu.actions() if one.text() == "Save a copy without names ..."]
