@@ -87,7 +87,13 @@ def add(
 
 
 def export(
-    kind: Annotated[str, typer.Argument(metavar="KIND", help="dicom-seg, nifti, monai or nnunet.")],
+    kind: Annotated[
+        str,
+        typer.Argument(
+            metavar="KIND",
+            help="dicom-seg (for the record, names the patient), dicom-without-names, nifti, monai or nnunet.",
+        ),
+    ],
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The folder to make.")],
     examples: Annotated[
         list[str] | None, typer.Argument(metavar="[EXAMPLE]...", help="Which ones; all when not given.")

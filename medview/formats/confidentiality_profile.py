@@ -88,9 +88,15 @@ def action_for(tag: BaseTag, vr: str, options: Options) -> Action:
     return _sequence(number, listed) if vr == "SQ" else listed
 
 
-def is_descriptor(tag: BaseTag) -> bool:
-    """Whether an attribute describes something, so that its words are common ones that name nobody by themselves."""
-    return int(tag) in _options().descriptors
+def is_identifier(tag: BaseTag) -> bool:
+    """Whether what is taken away with an attribute names somebody or some place.
+
+    Descriptions, what kind of person a patient is, and private attributes are taken away too, but their words are
+    common ones, which other texts may hold.
+    """
+    number, columns = int(tag), _options()
+    described = columns.descriptors | columns.characteristics | columns.cleaned_characteristics
+    return not tag.is_private and number not in described
 
 
 def is_content(tag: BaseTag) -> bool:

@@ -50,7 +50,7 @@ def write_report(
     content = _content(outcomes, changes, texts, options, target)
     report, summary = target / JSON_NAME, target / SUMMARY_NAME
     write_bytes(report, json.dumps(content, indent=1).encode("utf-8"))
-    write_bytes(summary, _words(content).encode("utf-8"))
+    write_bytes(summary, _words(content, options).encode("utf-8"))
     return report, summary
 
 
@@ -85,7 +85,7 @@ def _content(
     }
 
 
-def _words(content: dict[str, object]) -> str:
+def _words(content: dict[str, object], options: Options) -> str:
     def rows(name: str) -> list[dict[str, object]]:
         found = content[name]
         return found if isinstance(found, list) else []
@@ -103,6 +103,11 @@ def _words(content: dict[str, object]) -> str:
     if looked := rows("to_be_looked_at"):
         lines += ["", "Look at these pictures before you pass them on:"]
         lines += [f"  {one['file']}: {one['reason']}" for one in looked]
+    if options.clean_descriptors:
+        lines += [
+            "",
+            "Descriptions were kept. A name that stands in a description and nowhere else in a file is not known.",
+        ]
     lines += ["", "What was changed, and how often:"]
     lines += [
         f"  {one['tag']} {one['name']}: {_DONE[str(one['action'])]}, {one['count']}" for one in rows("attributes")

@@ -20,7 +20,7 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 
 from medview.core.case import Patient
-from medview.formats.confidentiality_profile import Action, Options, action_for, is_descriptor
+from medview.formats.confidentiality_profile import Action, Options, action_for, is_identifier
 from medview.formats.dicom_text import iso_date
 
 REMOVED = "REMOVED"
@@ -35,6 +35,13 @@ _LONGEST_VALUE = 128
 _SHORTEST_UID = 12
 _NAMELESS = frozenset({"anonymous", "anonymized", "anonymised", "anon", "unknown", "none", "removed", "noname", "null"})
 """Said where a name is missing."""
+_PARTICLES = frozenset(
+    {
+        *("van", "von", "der", "den", "ter", "del", "della", "des", "dos", "das", "los", "las", "bin", "ibn", "abu"),
+        *("and", "the", "prof", "med", "phd"),
+    }
+)
+"""Parts of many names, and words of many languages."""
 _GAP = r"[\s\^,._=\-/]*"
 _SPLIT = re.compile(r"[\s\^,._=\-/;()]+")
 _CODE_PARTS = frozenset(
@@ -79,8 +86,8 @@ class Identity:
                 dates += told
             elif element.VR == "UI" and not kept:
                 uids |= {one for one in told if one and not one.startswith("1.2.840.10008.")}
-            elif element.VR in _VALUES and not kept and not is_descriptor(element.tag):
-                values += [one for one in told if one.strip().casefold() not in makers]
+            elif element.VR in _VALUES and not kept and is_identifier(element.tag):
+                values += [one for one in told if not any(one.strip().casefold() in maker for maker in makers)]
         return cls._from(names, values, dates, uids)
 
     @classmethod
@@ -100,11 +107,14 @@ class Identity:
                 whole = [word for part in parts for word in part]
                 if len("".join(whole)) < _SHORTEST_WORD or set(whole) & _NAMELESS:
                     continue
-                orders = {tuple(whole)}
+                phrases.add(tuple(whole))
                 if len(whole) > 1:
-                    orders |= {tuple(whole[::-1]), (*whole[1:], whole[0]), (whole[0], whole[1]), (whole[1], whole[0])}
+                    family, given = parts[0], [word for part in parts[1:] for word in part]
+                    orders = {tuple(whole), tuple(whole[::-1]), (*given, *family)}
+                    if family and given:
+                        orders |= {(*family, given[0]), (given[0], *family)}
+                    phrases |= orders
                     strict |= orders
-                phrases |= orders
         for value in values:
             told = tuple(_words(value))
             joined = "".join(told)
@@ -210,7 +220,7 @@ def _words(text: str) -> list[str]:
 
 
 def _is_name_part(word: str) -> bool:
-    if word in _NAMELESS or not any(letter.isalpha() for letter in word):
+    if word in _NAMELESS or word in _PARTICLES or not any(letter.isalpha() for letter in word):
         return False
     return len(word) >= (2 if _is_east_asian(word) else _SHORTEST_WORD)
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from medview.formats.deidentify import Outcome
 
 _SHORT = 12
+_OTHER_IMAGE = Text("Of image files only .nii, .nii.gz and .nrrd can be copied without names; save it as one of them.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,7 @@ def deidentify(
         StorageError: Something cannot be written. What is written is whole.
         Cancelled: The progress says so; what is written is whole, and the report is missing.
     """
-    from medview.formats import image_header_cleaning
+    from medview.formats import image_files, image_header_cleaning
     from medview.formats.deidentification_report import write_report
     from medview.formats.deidentify import Deidentifier, Outcome
 
@@ -122,6 +123,8 @@ def deidentify(
                 suffix = image_header_cleaning.suffix(file)
                 if suffix:
                     outcomes.append(work.copy_image(file, suffix, progress))
+                elif image_files.is_image_file(file) or image_files.is_data_of_image_file(file):
+                    outcomes.append(Outcome(file, None, _OTHER_IMAGE))
                 else:
                     outcomes.append(worker.copy(file, target, progress))
             except (UnreadableFileError, UnsupportedSeriesError) as error:

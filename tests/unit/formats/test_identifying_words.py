@@ -89,9 +89,22 @@ def test_placeholders_and_short_values_are_nobody() -> None:
         assert nobody.cleaned(text) == text
 
 
+def test_common_words_of_what_is_taken_away_stay() -> None:
+    dataset = Dataset()
+    dataset.PatientName, dataset.EthnicGroup = "van der Berg^Anna", "White"
+    dataset.add_new(0x00990010, "LO", "FAST SPIN ECHO 3")
+    named = Identity.of(dataset, Options())
+    for text in ("White matter", "Fast spin echo 3", "CT der Lunge"):
+        assert named.cleaned(text) == text
+    assert named.cleaned("Berg, van der") == "REMOVED, van der"
+    assert named.cleaned("Anna van der Berg") == "REMOVED"
+
+
 def test_the_maker_of_the_machine_is_not_the_hospital() -> None:
-    named = identity(Manufacturer="Philips", InstitutionName="Philips", PatientName="A^B")
-    assert named.cleaned("Philips Achieva") == "Philips Achieva"
+    for told in ("Philips", "Philips Medical Systems"):
+        named = identity(Manufacturer=told, InstitutionName="Philips", PatientName="A^B")
+        assert named.cleaned("Philips Achieva") == "Philips Achieva"
+    assert identity(Manufacturer="Acme", InstitutionName="Philips").cleaned("of Philips") == "of REMOVED"
 
 
 def test_bytes_are_searched_for_whole_names() -> None:

@@ -128,6 +128,29 @@ def test_the_same_patient_is_the_same_in_every_run(small_series_folder: Path, tm
     assert done.outcomes[0].target.relative_to(tmp_path / "elsewhere").parts[0] not in names
 
 
+def test_a_copy_and_an_example_know_the_patient_by_the_same_key(small_series_folder: Path, tmp_path: Path) -> None:
+    source = tmp_path / "in" / "a.dcm"
+    source.parent.mkdir()
+    named(sorted(small_series_folder.iterdir())[0], IssuerOfPatientID="North").save_as(source)
+    study = series_in(source.parent).facts.study
+    assert study.patient.issuer == "North"
+    (outcome,) = run([source], tmp_path / "out").outcomes
+    assert outcome.target is not None
+    key = patient_key(site_secret(tmp_path / "secret"), study.patient, study.uid)
+    assert dcmread(outcome.target).PatientID == pseudonym(key)
+    assert "IssuerOfPatientID" not in dcmread(outcome.target)
+
+
+def test_image_files_of_other_kinds_are_held_back(tmp_path: Path) -> None:
+    (tmp_path / "Quagga.mha").write_bytes(b"ObjectType = Image")
+    (tmp_path / "Quagga.nhdr").write_bytes(b"NRRD0004")
+    (tmp_path / "Quagga.raw").write_bytes(b"1234")
+    done = run([tmp_path / name for name in ("Quagga.mha", "Quagga.nhdr", "Quagga.raw")], tmp_path / "out")
+    ((reason, count),) = done.held_back
+    assert (count, done.written) == (3, 0)
+    assert ".nrrd" in str(reason)
+
+
 def test_image_files_lose_their_names_too(tmp_path: Path) -> None:
     image = Nifti1Image(np.zeros((2, 3, 4), dtype=np.int16), np.eye(4))
     image.header["descrip"] = b"Quagga"
