@@ -34,6 +34,7 @@ from medview.workstation.station import Workstation
 
 _WIDTH_PX = 520
 _PER_MILLE = 1000
+_MOST_NAMES = 20
 _OPTIONS = ("shift_dates", "clean_descriptors", "keep_characteristics", "keep_uids", "keep_risky")
 
 
@@ -146,7 +147,7 @@ class DeidentifyDialog(QDialog):
             Answer(Text("Show report"), partial(_show, done.summary)),
             Answer(Text("Show folder"), partial(_show, done.report.parent)),
         )
-        remedy = Text("Each copy was read anew and searched for everybody who was named in its original.")
+        remedy = Text("Each DICOM copy was read anew and searched for everybody who was named in its original.")
         if not done.written:
             remedy = Text("No file could be copied.")
         kind = Kind.DONE if done.written else Kind.ERROR
@@ -159,6 +160,8 @@ class DeidentifyDialog(QDialog):
                 )
             )
         self.verdict.setText("\n".join(render(line) for line in lines))
+        names = [one.source.name for one in done.outcomes if one.target is None]
+        self.verdict.setToolTip("\n".join([*names[:_MOST_NAMES], *(["..."] if len(names) > _MOST_NAMES else [])]))
         self.verdict.setVisible(bool(lines))
 
     def _tell_cancelled(self) -> None:

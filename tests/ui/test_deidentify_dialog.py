@@ -108,6 +108,7 @@ def test_what_was_held_back_is_said_with_its_reason(
     desk.until(lambda: dialog.banner.message is not None)
     assert dialog.verdict.isVisible()
     assert dialog.verdict.text() == "1 held back: It is no DICOM file, or does not say what it is."
+    assert dialog.verdict.toolTip() == "letter.txt"
     dialog.close()
 
 

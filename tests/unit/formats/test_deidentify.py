@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -414,3 +415,21 @@ def test_a_file_that_is_cut_off_is_told(slice_path: Path, tmp_path: Path) -> Non
     (tmp_path / "a.dcm").write_bytes(slice_path.read_bytes()[:-100])
     with pytest.raises(UnreadableFileError, match="damaged"):
         Deidentifier(SECRET).copy(tmp_path / "a.dcm", tmp_path / "out")
+
+
+def test_a_large_file_takes_little_memory(slice_path: Path, tmp_path: Path) -> None:
+    dataset = dcmread(slice_path)
+    dataset.Rows = dataset.Columns = 4096
+    dataset.PixelData = bytes(2 * 4096 * 4096)
+    source = saved(dataset, tmp_path / "a.dcm")
+    worker = Deidentifier(SECRET)
+    worker.copy(slice_path, tmp_path / "small")  # the tables are read
+    tracemalloc.start()
+    try:
+        outcome = worker.copy(source, tmp_path / "out")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert outcome.target is not None
+    assert outcome.target.stat().st_size > 2 * 4096 * 4096
+    assert peak < 12 * 2**20
