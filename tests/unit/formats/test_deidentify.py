@@ -201,7 +201,7 @@ def test_a_name_in_odd_places_goes_or_the_file_stays_back(
         elif keyword == "RetrieveURL":
             item.RetrieveURL = "https://archive.example/zebulon/quagga"
         elif keyword in CODES:
-            setattr(item, keyword, form.upper()[:16].strip() if "seen" not in form else "QUAGGA ZEBULON")
+            setattr(item, keyword, "ZEBULON_QUAGGA" if "_" in form else "QUAGGA ZEBULON")
         else:
             setattr(item, keyword, form[:16] if keyword == "StationName" else form)
     source = saved(dataset, tmp_path / "a.dcm")
