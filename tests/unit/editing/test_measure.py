@@ -36,3 +36,31 @@ def test_dice_is_simpleitk_s() -> None:
         assert measure.dice(one, other, label) == pytest.approx(overlap.GetDiceCoefficient(label))
     assert math.isnan(measure.dice(one, other, 9))
     assert measure.dice(one, np.zeros_like(one), 1) == 0.0
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_statistics_are_numpy_s(dtype: type[np.uint8] | type[np.uint16]) -> None:
+    rng = np.random.default_rng(5)
+    labels = (rng.integers(0, 5, GEOMETRY.shape) * 50).astype(dtype)
+    labels[:4] = 0
+    # far from zero, where sums of squares would lose the deviation
+    voxels = (rng.normal(30_000, 2, GEOMETRY.shape)).astype(np.float32)
+    found = measure.statistics(labels, voxels)
+    assert sorted(found) == [50, 100, 150, 200]
+    for label, one in found.items():
+        values = voxels[labels == label].astype(np.float64)
+        assert one.voxels == values.size
+        assert one.mean == pytest.approx(values.mean(), rel=1e-12)
+        assert one.deviation == pytest.approx(values.std(ddof=1), rel=1e-9)
+        assert (one.minimum, one.maximum) == (values.min(), values.max())
+
+
+def test_a_single_voxel_has_no_deviation() -> None:
+    labels = np.zeros(GEOMETRY.shape, np.uint8)
+    labels[1, 2, 3] = 4
+    one = measure.statistics(labels, np.full(GEOMETRY.shape, 7, np.int16))[4]
+    assert (one.voxels, one.mean, one.deviation, one.minimum, one.maximum) == (1, 7.0, None, 7.0, 7.0)
+
+
+def test_statistics_of_nothing_are_none() -> None:
+    assert measure.statistics(np.zeros(GEOMETRY.shape, np.uint8), np.ones(GEOMETRY.shape, np.int16)) == {}
