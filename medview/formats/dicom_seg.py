@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from pydicom.charset import convert_encodings
 from pydicom.dataset import Dataset
+from pydicom.pixels.encoders.base import RLELosslessEncoder
 from pydicom.uid import ExplicitVRLittleEndian, RLELossless, generate_uid
 
 import medview
@@ -23,27 +23,24 @@ from medview.core.files import whole_file
 from medview.core.geometry import Geometry
 from medview.core.progress import NoProgress, PartOf, Progress
 from medview.core.proof import Proof
-from medview.core.segmentation import Code, Labels, Provenance, Segment, Segmentation
+from medview.core.segmentation import Labels, Provenance, Segment, Segmentation
 from medview.core.text import Text
 from medview.core.volume import Volume
 from medview.formats import source_references
+from medview.formats.derived_values import character_set, coded, fitting, long_string, person, series_number
 from medview.formats.proof import prove_segmentation
 from medview.formats.seg_reader import read, read_layers
 from medview.formats.seg_source import SourceImage, completed, images_on, outside, with_slices
 
 if TYPE_CHECKING:
     from highdicom.seg import SegmentDescription
-    from highdicom.sr import CodedConcept
 
 __all__ = ["SegKind", "described_segments", "prove_on", "read", "read_layers", "write", "write_labels"]
 _log = logging.getLogger(__name__)
+if "gdcm" in RLELosslessEncoder.available_plugins:
+    # GDCM's encoder ends the process on frames with an odd number of pixels; the other encoders write them.
+    RLELosslessEncoder.remove_plugin("gdcm")
 _MAKER = "MedView"
-_LONG_STRING = 64
-"""Characters that a DICOM LO may have."""
-_SHORT_STRING = 16
-"""Characters that a DICOM SH may have."""
-_PERSON_PART = 64
-"""Characters that a component group of a DICOM PN may have."""
 _MOST_MASKS = 32
 _SERIES_NUMBER_OFFSET = 1000
 """Added to the number of the source, so that a segmentation stands behind the images of its study."""
@@ -145,7 +142,8 @@ def write_labels(
                 dataset.save_as(temporary, enforce_file_format=True)
                 del dataset, frames  # masks of many structures are large, and the proof reads them again
                 progress.report(0.7, Text("Reading it back"))
-                proof = prove_segmentation(temporary, labels, geometry, described, headers, PartOf(progress, 0.7, 1.0))
+                part = PartOf(progress, 0.7, 1.0)
+                proof = prove_segmentation(temporary, labels, geometry, described, headers, part, provenance=provenance)
                 Proof(path, proof.differences).require()
         except (MedViewError, Cancelled):
             raise
@@ -197,10 +195,10 @@ def described_segments(labels: Labels, segments: Sequence[Segment]) -> tuple[Seg
         known.completed(
             replace(
                 segment,
-                name=_long_string(segment.name) or f"Segment {label}",
-                code=_fitting(segment.code),
-                category=_fitting(segment.category),
-                laterality=_fitting(segment.laterality),
+                name=long_string(segment.name) or f"Segment {label}",
+                code=fitting(segment.code),
+                category=fitting(segment.category),
+                laterality=fitting(segment.laterality),
             )
         )
         for label, segment in sorted(names.items())
@@ -241,8 +239,8 @@ def _dataset(
 ) -> Dataset:
     import highdicom
 
-    description = _long_string(title) or "Segmentation"
-    creator = _person(provenance.reviewer)
+    description = long_string(title) or "Segmentation"
+    creator = person(provenance.reviewer)
     sources = source_references.apart(headers)
     dataset: Dataset = highdicom.seg.Segmentation(
         source_images=sources,
@@ -252,7 +250,7 @@ def _dataset(
             _description(number, segment, provenance) for number, segment in enumerate(segments, start=1)
         ],
         series_instance_uid=generate_uid(),
-        series_number=_series_number(headers[0]),
+        series_number=series_number(headers[0], _SERIES_NUMBER_OFFSET),
         sop_instance_uid=generate_uid(),
         instance_number=1,
         manufacturer=_MAKER,
@@ -270,9 +268,9 @@ def _dataset(
     source_references.put_back(dataset, sources, headers)
     now = datetime.now(UTC).astimezone()
     dataset.SeriesDate, dataset.SeriesTime = now.strftime("%Y%m%d"), now.strftime("%H%M%S")
-    character_set = _character_set(headers[0], [description, creator or "", *(segment.name for segment in segments)])
-    if character_set:
-        dataset.SpecificCharacterSet = character_set
+    named = character_set(headers[0], [description, creator or "", *(segment.name for segment in segments)])
+    if named:
+        dataset.SpecificCharacterSet = named
     return dataset
 
 
@@ -290,70 +288,21 @@ def _description(number: int, segment: Segment, provenance: Provenance) -> Segme
     if model is not None:
         kind = SegmentAlgorithmTypeValues.SEMIAUTOMATIC if provenance.reviewer else SegmentAlgorithmTypeValues.AUTOMATIC
         identification = AlgorithmIdentificationSequence(
-            name=_long_string(model.plugin_id) or "unknown",
+            name=long_string(model.plugin_id) or "unknown",
             family=codes.cid7162.ArtificialIntelligence,
-            version=_long_string(model.version) or "unknown",
+            version=long_string(model.version) or "unknown",
             parameters={"sha256": model.sha256} if model.sha256 else None,
         )
     described = SegmentDescription(
         segment_number=number,
         segment_label=segment.name,
-        segmented_property_category=_coded(segment.category),
-        segmented_property_type=_coded(segment.code),
+        segmented_property_category=coded(segment.category),
+        segmented_property_type=coded(segment.code),
         algorithm_type=kind,
         algorithm_identification=identification,
         display_color=CIELabColor.from_rgb(*segment.color),
     )
     if segment.laterality is not None:
         kind_item = described.SegmentedPropertyTypeCodeSequence[0]
-        kind_item.SegmentedPropertyTypeModifierCodeSequence = [_coded(segment.laterality)]
+        kind_item.SegmentedPropertyTypeModifierCodeSequence = [coded(segment.laterality)]
     return described
-
-
-def _fitting(code: Code | None) -> Code | None:
-    """A code as DICOM can hold it; None for one that says nothing."""
-    if code is None or not (code.value.strip() and code.scheme.strip()):
-        return None
-    meaning = _long_string(code.meaning) or _long_string(code.value)
-    return Code(code.value.strip(), code.scheme.strip()[:_SHORT_STRING], meaning)
-
-
-def _coded(code: Code) -> CodedConcept:
-    from highdicom.sr import CodedConcept
-
-    return CodedConcept(code.value, code.scheme, code.meaning)
-
-
-def _series_number(header: Dataset) -> int:
-    number = header.get("SeriesNumber")
-    return _SERIES_NUMBER_OFFSET + (int(number) if number is not None and 0 < int(number) < 10**8 else 0)
-
-
-def _long_string(value: str) -> str:
-    """As a DICOM LO may be: no backslash, no control characters, no more than 64 characters."""
-    printable = "".join(character if character.isprintable() else " " for character in value)
-    return printable.replace("\\", "/").strip()[:_LONG_STRING].strip()
-
-
-def _person(name: str | None) -> str | None:
-    """As a DICOM PN may be: components and groups are parted by ^ and =, which a reader's name may not hold twice."""
-    cleaned = _long_string(name or "").replace("=", " ")
-    return cleaned[:_PERSON_PART] or None
-
-
-def _character_set(source: Dataset, texts: Sequence[str]) -> str | list[str]:
-    """The character set of the source; UTF-8 when a text cannot be written in it; empty for ASCII."""
-    declared = source.get("SpecificCharacterSet") or ""
-    encodings = convert_encodings(declared) if declared else ["ascii"]
-    theirs = [str(source.get(keyword, "")) for keyword in ("PatientName", "ReferringPhysicianName")]
-    if all(any(_encodes(text, encoding) for encoding in encodings) for text in [*texts, *([] if declared else theirs)]):
-        return declared if isinstance(declared, str) else list(declared)
-    return "ISO_IR 192"
-
-
-def _encodes(text: str, encoding: str) -> bool:
-    try:
-        text.encode(encoding)
-    except (UnicodeEncodeError, LookupError):
-        return False
-    return True

@@ -20,8 +20,9 @@ from pydicom.pixels.utils import iter_pixels
 from medview.core.geometry import Geometry
 from medview.core.progress import NoProgress, Progress
 from medview.core.proof import Proof
-from medview.core.segmentation import Code, Labels, Segment
+from medview.core.segmentation import Code, Labels, Provenance, Segment
 from medview.core.text import Text
+from medview.formats.derived_values import long_string, person
 
 _LABEL_MAP = "1.2.840.10008.5.1.4.1.1.66.7"
 _SAME_PLACE_MM = 1e-2
@@ -39,6 +40,8 @@ def prove_segmentation(
     segments: Sequence[Segment],
     sources: Sequence[Dataset],
     progress: Progress | None = None,
+    *,
+    provenance: Provenance | None = None,
 ) -> Proof:
     """Read a DICOM segmentation back and compare it.
 
@@ -49,9 +52,10 @@ def prove_segmentation(
         segments: What was meant, in the order of their segment numbers 1, 2, ...
         sources: Headers of the images that it shall refer to.
         progress: Asked for cancellation once a frame.
+        provenance: Who made it; not compared when not given.
 
     Returns:
-        What differs: voxels, places, segments, study, references.
+        What differs: voxels, places, segments, who made them, study, references.
     """
     progress = progress or NoProgress()
     try:
@@ -61,6 +65,7 @@ def prove_segmentation(
             differences = [
                 *_identity(dataset, sources[0]),
                 *_descriptions(dataset, segments),
+                *(_makers(dataset, provenance) if provenance is not None else ()),
                 *_frames(dataset, labels, geometry, segments, progress),
                 *_references(dataset, sources),
             ]
@@ -135,6 +140,28 @@ def _descriptions(dataset: Dataset, segments: Sequence[Segment]) -> Iterator[Tex
             yield Text.of("segment {name} is described as {found}", name=segment.name, found=str(item.SegmentLabel))
         if np.abs(np.subtract(_rgb(item.RecommendedDisplayCIELabValue), segment.color)).max() > _SAME_COLOR:
             yield Text.of("segment {name} has another colour", name=segment.name)
+
+
+def _makers(dataset: Dataset, provenance: Provenance) -> Iterator[Text]:
+    """Whether every segment names the model, and the object the reader."""
+    model = provenance.model
+    kind = "MANUAL" if model is None else "SEMIAUTOMATIC" if provenance.reviewer else "AUTOMATIC"
+    meant = (long_string(model.plugin_id) or "unknown", long_string(model.version) or "unknown") if model else None
+    for item in dataset.SegmentSequence:
+        if int(item.SegmentNumber) == 0:
+            continue
+        named = item.get("SegmentationAlgorithmIdentificationSequence") or []
+        found = [(str(one.AlgorithmName), str(one.AlgorithmVersion)) for one in named]
+        if item.SegmentAlgorithmType != kind or found != ([meant] if meant else []):
+            yield Text.of(
+                "the algorithm of {name} is {found}, not {meant}",
+                name=str(item.SegmentLabel),
+                found=" ".join([str(item.SegmentAlgorithmType), *(part for one in found for part in one)]),
+                meant=" ".join([kind, *(meant or ())]),
+            )
+    reader = str(dataset.get("ContentCreatorName", "") or "")
+    if reader != (person(provenance.reviewer) or ""):
+        yield Text.of("its reader is {found}, not {meant}", found=reader, meant=provenance.reviewer or "")
 
 
 def _is(item: Dataset, code: Code | None) -> bool:

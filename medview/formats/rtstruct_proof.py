@@ -13,7 +13,7 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 from medview.core.proof import Proof
-from medview.core.segmentation import Labels, Segment
+from medview.core.segmentation import Labels, Provenance, Segment
 from medview.core.text import Text
 from medview.formats.seg_source import SourceImage
 
@@ -23,7 +23,12 @@ _OFF_PLANE_MM = 1e-2
 
 
 def prove(
-    path: Path, labels: Labels, segments: Sequence[Segment], images: Sequence[SourceImage], headers: Sequence[Dataset]
+    path: Path,
+    labels: Labels,
+    segments: Sequence[Segment],
+    images: Sequence[SourceImage],
+    headers: Sequence[Dataset],
+    provenance: Provenance,
 ) -> Proof:
     """Read a structure set back and compare it.
 
@@ -33,15 +38,20 @@ def prove(
         segments: What was meant, in the order of their ROI numbers 1, 2, ...
         images: Where the images lie on the grid of the labels.
         headers: Of the same images.
+        provenance: Who made them.
 
     Returns:
-        What differs: names, colours, study, references, pixels.
+        What differs: names, colours, who made them, study, references, pixels.
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             dataset = dcmread(path)
-            differences = [*_identity(dataset, segments, headers), *_pixels(dataset, labels, segments, images, headers)]
+            differences = [
+                *_identity(dataset, segments, headers),
+                *_makers(dataset, provenance),
+                *_pixels(dataset, labels, segments, images, headers),
+            ]
     except (OSError, AttributeError, KeyError, IndexError, ValueError, TypeError) as error:
         return Proof(path, (Text.of("it cannot be read back ({reason})", reason=str(error)),))
     return Proof(path, tuple(differences))
@@ -67,6 +77,21 @@ def _identity(dataset: Dataset, segments: Sequence[Segment], headers: Sequence[D
     meant = {(str(one.SOPInstanceUID), int(one.get("ReferencedFrameNumber", 0))) for one in headers}
     if listed != meant:
         yield Text.of("it refers to {found} images, not {meant}", found=len(listed), meant=len(meant))
+
+
+def _makers(dataset: Dataset, provenance: Provenance) -> Iterator[Text]:
+    model = provenance.model
+    kind = "MANUAL" if model is None else "SEMIAUTOMATIC" if provenance.reviewer else "AUTOMATIC"
+    meant = f"{model.plugin_id} {model.version}"[:64].strip() if model is not None else ""
+    for item in dataset.StructureSetROISequence:
+        found = str(item.get("ROIGenerationDescription", "") or "")
+        if item.ROIGenerationAlgorithm != kind or found != meant:
+            yield Text.of(
+                "the algorithm of {name} is {found}, not {meant}",
+                name=str(item.ROIName),
+                found=f"{item.ROIGenerationAlgorithm} {found}".strip(),
+                meant=f"{kind} {meant}".strip(),
+            )
 
 
 def _pixels(

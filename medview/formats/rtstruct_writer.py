@@ -73,7 +73,8 @@ def write(
             with whole_file(path) as temporary:
                 _save(dataset, temporary)
                 progress.report(0.7, Text("Reading it back"))
-                prove(temporary, segmentation.labels, segments, images, headers).require()
+                proof = prove(temporary, segmentation.labels, segments, images, headers, segmentation.provenance)
+                Proof(path, proof.differences).require()
         except (MedViewError, Cancelled):
             raise
         except Exception as error:  # values of the source may raise anything in a library

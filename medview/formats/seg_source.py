@@ -37,6 +37,11 @@ _log = logging.getLogger(__name__)
 _OFF_GRID_VOXELS = 0.2
 """How far, in voxels, the corners of an image may lie from voxel centres and still be on the grid."""
 
+_ONLY_TEXT = {"StudyID": 16, "StudyDescription": 64}
+"""What only describes, and the characters that the standard gives it; longer identifiers are kept as they are."""
+_SAME_DIRECTION = 1e-3
+"""How far direction cosines of two images may be apart and still mean the same."""
+
 _OF_AN_INSTANCE = ("SOPClassUID", "SOPInstanceUID", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing",
                    "Rows", "Columns", "SliceThickness")  # fmt: skip
 _OF_THE_SERIES = ("StudyInstanceUID", "SeriesInstanceUID", "Modality", "FrameOfReferenceUID", "SeriesNumber",
@@ -254,13 +259,14 @@ def completed(images: Sequence[SourceImage], geometry: Geometry, series_uid: str
     _default(series, "Modality", "OT")
     thickness = f"{geometry.spacing_mm[0]:.6g}"
     _repair(series)
-    headers = []
+    headers: list[Dataset] = []
     for image in images:
         header = Dataset()
         header.update(series)
         for keyword in _OF_AN_INSTANCE:
             _copy(image.header, header, keyword)
         _default(header, "SliceThickness", thickness)
+        _align(header, headers[0] if headers else header)
         if image.frame is not None:
             header.ReferencedFrameNumber = image.frame
         headers.append(header)
@@ -352,10 +358,21 @@ def _default(header: Dataset, keyword: str, value: str) -> None:
         setattr(header, keyword, value)
 
 
+def _align(header: Dataset, first: Dataset) -> None:
+    """Give an image the very direction of the first one where it differs by what rounding leaves."""
+    keyword = "ImageOrientationPatient"
+    ours, theirs = header.get(keyword), first.get(keyword)
+    if ours and theirs and np.allclose([float(v) for v in ours], [float(v) for v in theirs], atol=_SAME_DIRECTION):
+        header.ImageOrientationPatient = theirs
+
+
 def _repair(header: Dataset) -> None:
     for keyword in _MAY_BE_EMPTY:
         if header.get(keyword) is None:
             setattr(header, keyword, "")
+    for keyword, most in _ONLY_TEXT.items():
+        if len(str(header.get(keyword, "") or "")) > most:
+            setattr(header, keyword, str(header[keyword].value)[:most].strip())
     if header.PatientSex not in ("M", "F", "O", ""):
         header.PatientSex = ""
     for keyword, kind in (("PatientBirthDate", DA), ("StudyDate", DA), ("StudyTime", TM)):

@@ -15,7 +15,7 @@ from pydicom.dataset import Dataset
 from medview.core.errors import StorageError
 from medview.core.geometry import Geometry
 from medview.core.proof import Proof
-from medview.core.segmentation import Segment, Segmentation
+from medview.core.segmentation import ModelRef, Provenance, Segment, Segmentation
 from medview.formats import dicom_seg
 from medview.formats.proof import prove_image, prove_labels, prove_segmentation
 from tests.support import source_series
@@ -23,6 +23,8 @@ from tests.support import source_series
 GRID = Geometry.from_parts((5, 16, 8), (2.5, 0.7, 0.8), (-31.5, 12.25, 700.5))
 
 SEGMENTS = (Segment(1, "Left lung", (86, 180, 233)), Segment(2, "Liver", (221, 130, 101)))
+
+MADE = Provenance(ModelRef("lungs", "2.0", "ab" * 32), reviewer="Reader^One")
 
 
 def labels() -> NDArray[np.uint8]:
@@ -117,6 +119,22 @@ def other_frame(dataset: Dataset) -> None:
     dataset.FrameOfReferenceUID = "1.2.3"
 
 
+def other_algorithm(dataset: Dataset) -> None:
+    dataset.SegmentSequence[1].SegmentationAlgorithmIdentificationSequence[0].AlgorithmName = "other"
+
+
+def other_version(dataset: Dataset) -> None:
+    dataset.SegmentSequence[0].SegmentationAlgorithmIdentificationSequence[0].AlgorithmVersion = "3"
+
+
+def by_hand(dataset: Dataset) -> None:
+    dataset.SegmentSequence[0].SegmentAlgorithmType = "MANUAL"
+
+
+def other_reader(dataset: Dataset) -> None:
+    dataset.ContentCreatorName = "Somebody^Else"
+
+
 def no_pixels(dataset: Dataset) -> None:
     del dataset.PixelData
 
@@ -129,16 +147,14 @@ def short(dataset: Dataset) -> None:
 def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, tuple[Dataset, ...]]:
     folder = tmp_path_factory.mktemp("written")
     volume, files = source_series.make(folder / "ct", GRID)
-    drawn = Segmentation(
-        GRID, labels(), (Segment(1, "Left lung", (86, 180, 233)), Segment(2, "Liver", (221, 130, 101)))
-    )
+    drawn = Segmentation(GRID, labels(), SEGMENTS, provenance=MADE)
     assert dicom_seg.write(drawn, volume, files, folder / "seg.dcm").ok
     return folder / "seg.dcm", tuple(dcmread(path) for path in files)
 
 
 def prove(path: Path, sources: tuple[Dataset, ...]) -> Proof:
     segments = dicom_seg.described_segments(labels(), SEGMENTS)
-    return prove_segmentation(path, labels(), GRID, segments, sources)
+    return prove_segmentation(path, labels(), GRID, segments, sources, provenance=MADE)
 
 
 def test_what_was_written_is_proved(written: tuple[Path, tuple[Dataset, ...]]) -> None:
@@ -149,7 +165,8 @@ def test_what_was_written_is_proved(written: tuple[Path, tuple[Dataset, ...]]) -
     "damage",
     [
         flip, mirror, lose_a_voxel, swap_frames, shift, half_a_voxel, turn, lose_a_segment, rename, recode, recolour,
-        exchange_numbers, refer_elsewhere, lose_references, other_patient, other_frame, no_pixels, short,
+        exchange_numbers, other_algorithm, other_version, by_hand, other_reader,
+        refer_elsewhere, lose_references, other_patient, other_frame, no_pixels, short,
     ],
 )  # fmt: skip
 def test_damage_is_found(

@@ -152,7 +152,9 @@ def test_a_validator_finds_no_error(name: str, real_data: Path, tmp_path: Path) 
     assert [line for line in told.splitlines() if line.startswith("Error")] == []
 
 
-@pytest.mark.parametrize("fault", ["flipped", "hole lost", "renamed", "reference lost"])
+@pytest.mark.parametrize(
+    "fault", ["flipped", "hole lost", "renamed", "reference lost", "other maker", "shifted", "swapped"]
+)
 def test_a_wrong_file_is_not_proved(
     fault: str, small_series_folder: Path, small_phantom: Phantom, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -170,6 +172,14 @@ def test_a_wrong_file_is_not_proved(
             dataset.ROIContourSequence[0].ContourSequence = [max(items, key=lambda one: one.NumberOfContourPoints)]
         elif fault == "renamed":
             dataset.StructureSetROISequence[0].ROIName = "Other"
+        elif fault == "other maker":
+            dataset.StructureSetROISequence[0].ROIGenerationAlgorithm = "AUTOMATIC"
+        elif fault == "shifted":
+            for item in items:
+                item.ContourData = [float(v) + 6.0 * (n % 3 == 0) for n, v in enumerate(item.ContourData)]
+        elif fault == "swapped":
+            one, two = dataset.ROIContourSequence
+            one.ContourSequence, two.ContourSequence = two.ContourSequence, one.ContourSequence
         else:
             study = dataset.ReferencedFrameOfReferenceSequence[0].RTReferencedStudySequence[0]
             del study.RTReferencedSeriesSequence[0].ContourImageSequence[0]
