@@ -34,7 +34,6 @@ _OBJECTS = {
     "1.2.840.10008.5.1.4.1.1.66.5": Text("a surface segmentation"),
     "1.2.840.10008.5.1.4.1.1.481.2": Text("a radiotherapy dose"),
     "1.2.840.10008.5.1.4.1.1.481.5": Text("a radiotherapy plan"),
-    "1.2.840.10008.5.1.4.1.1.30": Text("a parametric map"),
     "1.2.840.10008.5.1.4.1.1.67": Text("a real world value mapping"),
     "1.2.840.10008.5.1.4.1.1.66.1": Text("a spatial registration"),
 }

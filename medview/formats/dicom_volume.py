@@ -37,6 +37,7 @@ from medview.formats.dicom_pixels import (
     values_range,
 )
 from medview.formats.dicom_series import DicomSeries
+from medview.formats.functional_groups import PARAMETRIC_MAP
 from medview.formats.pixel_decoding import Decode, DecodingProcesses, decoded, forget, useful_processes
 from medview.formats.slice_resampling import SliceMap, laid
 
@@ -47,6 +48,8 @@ _WORTH_PROCESSES_S = 2.0
 """Decoding that would take longer is done in processes, which take half a second to start."""
 _MOST_THREADS = 4
 _AIR = -1024
+_MAP_UNITS = {"1": "", "[hnsf'U]": "HU", "g/ml{SUVbw}": "SUVbw"}
+"""Units of parametric maps in UCUM, by the names that the program has for them."""
 _BRIGHTNESS = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 """Of red, green and blue (ITU-R BT.601)."""
 
@@ -279,6 +282,10 @@ def _unit(series: DicomSeries) -> str:
         return "HU"
     if all(one.header.suv.factor for one in series.frames):
         return "SUVbw"
+    if all(one.header.sop_class_uid == PARAMETRIC_MAP for one in series.frames):
+        maps = {one.rescale_type for one in series.frames}
+        unit = maps.pop() if len(maps) == 1 else ""
+        return _MAP_UNITS.get(unit, unit)
     units = {one.header.units for one in series.frames}
     return "Bq/ml" if units == {"BQML"} else ""
 

@@ -16,7 +16,8 @@ from medview.formats.frame_facts import FrameFacts
 from medview.formats.separators import Separators
 
 _GROUPS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
-_ALSO = ("Rows", "Columns", "PixelSpacing", "RescaleSlope", "RescaleIntercept")
+_ALSO = ("SOPClassUID", "Rows", "Columns", "PixelSpacing", "RescaleSlope", "RescaleIntercept")
+PARAMETRIC_MAP = "1.2.840.10008.5.1.4.1.1.30"
 _FRAME_TYPES = ("MRImageFrameTypeSequence", "CTImageFrameTypeSequence", "PETFrameTypeSequence")
 _DELAYS = ("NominalCardiacTriggerDelayTime", "CardiacTriggerDelayTime", "ActualCardiacTriggerDelayTime")
 
@@ -46,6 +47,13 @@ def _facts(index: int, own: Dataset, shared: Dataset, dataset: Dataset, shape: t
         return Dataset()
 
     rescale = item("PixelValueTransformationSequence")
+    slope, intercept = rescale.get("RescaleSlope"), rescale.get("RescaleIntercept")
+    unit = str(rescale.get("RescaleType", "") or "").upper()
+    if dataset.get("SOPClassUID") == PARAMETRIC_MAP:
+        mapping = item("RealWorldValueMappingSequence")
+        slope, intercept = mapping.get("RealWorldValueSlope"), mapping.get("RealWorldValueIntercept")
+        units = mapping.get("MeasurementUnitsCodeSequence") or [Dataset()]
+        unit = str(units[0].get("CodeValue", "") or "")
     measures = item("PixelMeasuresSequence")
     return FrameFacts(
         index=index,
@@ -54,9 +62,9 @@ def _facts(index: int, own: Dataset, shared: Dataset, dataset: Dataset, shape: t
         position=_numbers(item("PlanePositionSequence").get("ImagePositionPatient")),
         orientation=_numbers(item("PlaneOrientationSequence").get("ImageOrientationPatient")),
         pixel_spacing=_numbers(measures.get("PixelSpacing") or dataset.get("PixelSpacing")),
-        slope=_number(rescale.get("RescaleSlope", dataset.get("RescaleSlope"))) or 1.0,
-        intercept=_number(rescale.get("RescaleIntercept", dataset.get("RescaleIntercept"))) or 0.0,
-        rescale_type=str(rescale.get("RescaleType", "") or "").upper(),
+        slope=_number(dataset.get("RescaleSlope") if slope is None else slope) or 1.0,
+        intercept=_number(dataset.get("RescaleIntercept") if intercept is None else intercept) or 0.0,
+        rescale_type=unit,
         windows=_windows(item("FrameVOILUTSequence")),
         separators=_separators(
             item("FrameContentSequence"),
