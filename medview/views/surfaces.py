@@ -9,14 +9,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 from vtkmodules.vtkCommonCore import vtkPoints
 from vtkmodules.vtkCommonDataModel import vtkPolyData
 from vtkmodules.vtkFiltersCore import vtkPolyDataNormals, vtkSurfaceNets3D
 
-from medview.core.geometry import Box, Geometry
+from medview.core.geometry import Box, Floats, Geometry
 from medview.core.progress import Progress
 from medview.core.segmentation import Labels
 from medview.views.vtk_image import share
@@ -24,7 +26,8 @@ from medview.views.vtk_image import share
 _MOST_VOXELS = 6_000_000
 """A larger box around a segment is thinned out first: the picture cannot show more."""
 _SMOOTHING_ITERATIONS = 16
-_SWELLING_STEPS = 4
+_REAL = 1e-9
+"""The imaginary part up to which a root counts as real."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,19 +80,36 @@ def make_surfaces(source: LabelCopy, progress: Progress) -> dict[int, vtkPolyDat
 
 def _surface(mask: Labels, geometry: Geometry) -> vtkPolyData:
     filled_mm3 = float(np.count_nonzero(mask)) * geometry.voxel_mm3
-    mask, geometry = _thinned(mask, geometry)
-    padded = np.pad(mask, 1)
-    # In a frame of its own: spacing only. Where the grid lies in the patient is applied to the points afterwards, so
-    # that no filter has to know of directions.
-    local = Geometry.from_parts(padded.shape, geometry.spacing_mm)
+    mask, geometry = thinned(mask, geometry)
+    surface = placed(net(np.pad(mask, 1), geometry), geometry)
+    swell(surface, np.array([filled_mm3]), max(geometry.spacing_mm))
+    return surface
+
+
+def net(padded: Labels, geometry: Geometry, *, smooth: bool = True) -> vtkPolyData:
+    """The surface around a mask, in a frame of its own: spacing only.
+
+    Where the grid lies in the patient is applied to the points afterwards, so that no filter has to know of directions.
+
+    Args:
+        padded: (k, j, i) uint8, 0 and 1, empty at its faces.
+        geometry: Of the grid; only its spacing counts.
+        smooth: Whether points may move within their voxels; else the surface is that of the voxels themselves.
+    """
     nets = vtkSurfaceNets3D()
-    nets.SetInputData(share(padded, local).image)
+    nets.SetInputData(share(padded, Geometry.from_parts(padded.shape, geometry.spacing_mm)).image)
     nets.SetValue(0, 1)
+    nets.SetSmoothing(smooth)
     nets.SetNumberOfIterations(_SMOOTHING_ITERATIONS)
     nets.SetOutputMeshTypeToTriangles()
     nets.Update()
     mesh = vtkPolyData()
     mesh.ShallowCopy(nets.GetOutput())
+    return mesh
+
+
+def placed(mesh: vtkPolyData, geometry: Geometry) -> vtkPolyData:
+    """The surface of a mask that was padded by one voxel, moved into the patient, LPS, mm, with normals."""
     _place(mesh, geometry)
     normals = vtkPolyDataNormals()
     normals.SetInputData(mesh)
@@ -100,29 +120,45 @@ def _surface(mask: Labels, geometry: Geometry) -> vtkPolyData:
     surface.SetPoints(normals.GetOutput().GetPoints())
     surface.SetPolys(normals.GetOutput().GetPolys())
     surface.GetPointData().SetNormals(normals.GetOutput().GetPointData().GetNormals())
-    _swell(surface, filled_mm3, max(geometry.spacing_mm))
     return surface
 
 
-def _swell(surface: vtkPolyData, wanted_mm3: float, most_mm: float) -> None:
-    """Move the points along their normals until the surface encloses a volume: smoothing makes small things smaller."""
+def swell(surface: vtkPolyData, wanted_mm3: Floats, most_mm: float, parts: NDArray[np.int64] | None = None) -> None:
+    """Move points along their normals until the surface encloses a volume: smoothing makes small things smaller.
+
+    The volume is a cubic of the way, so that four of its values say where it is the wanted one.
+
+    Args:
+        surface: Closed, with normals; changed.
+        wanted_mm3: (part,) what every part shall enclose.
+        most_mm: How far points may move.
+        parts: (point,) to which part a point belongs; None: there is one.
+    """
     points = vtk_to_numpy(surface.GetPoints().GetData())
     normals = vtk_to_numpy(surface.GetPointData().GetNormals()).astype(np.float64)
     corners = vtk_to_numpy(surface.GetPolys().GetConnectivityArray()).reshape(-1, 3)
     start = points.astype(np.float64)
-    moved_mm = 0.0
-    for _ in range(_SWELLING_STEPS):
-        a, b, c = (start + moved_mm * normals - start.mean(axis=0))[corners.T]
-        faces = np.cross(b - a, c - a)
-        enclosed_mm3 = float(np.einsum("ij,ij->", a, faces)) / 6
-        area_mm2 = float(np.linalg.norm(faces, axis=1).sum()) / 2
-        moved_mm += (wanted_mm3 - enclosed_mm3) / max(area_mm2, 1e-9)
-        moved_mm = min(max(moved_mm, -most_mm), most_mm)
-    points[:] = start + moved_mm * normals
+    of_point = np.zeros(len(points), dtype=np.int64) if parts is None else parts
+    ways = np.array([-1.0, -1 / 3, 1 / 3, 1.0])
+    excess = np.stack([enclosed(start + way * most_mm * normals, corners, of_point) for way in ways]) - wanted_mm3
+    chosen = np.empty(len(wanted_mm3))
+    for part, cubic in enumerate(np.polyfit(ways, excess, 3).T):
+        roots = np.roots(cubic)
+        real = roots[np.abs(roots.imag) < _REAL].real
+        inside = real[np.abs(real) <= 1]
+        chosen[part] = min(inside, key=abs) if inside.size else ways[int(np.abs(excess[:, part]).argmin())]
+    points[:] = start + chosen[of_point, None] * most_mm * normals
     surface.GetPoints().Modified()
 
 
-def _thinned(mask: Labels, geometry: Geometry) -> tuple[Labels, Geometry]:
+def enclosed(points: Floats, corners: NDArray[Any], parts: NDArray[np.int64]) -> Floats:
+    """(part,) mm³: the volume inside every closed part of a surface; of a cavity it is negative."""
+    a, b, c = (points - points.mean(axis=0))[corners.T]
+    sixths = np.einsum("ij,ij->i", a, np.cross(b, c)) / 6
+    return np.asarray(np.bincount(parts[corners[:, 0]], sixths, minlength=int(parts.max()) + 1), dtype=np.float64)
+
+
+def thinned(mask: Labels, geometry: Geometry) -> tuple[Labels, Geometry]:
     """Every second, third... voxel along the finest axes, until the mask is small enough."""
     steps = [1, 1, 1]
     spacing = np.asarray(geometry.spacing_mm)
