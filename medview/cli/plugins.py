@@ -11,7 +11,7 @@ import typer
 
 from medview.cli import console
 from medview.cli.headless import existing, finish, home, open_series, workstation
-from medview.cli.reading import Json, SeriesUid, dicom_files_of
+from medview.cli.reading import Json, SeriesUid
 from medview.core.progress import NoProgress
 
 if TYPE_CHECKING:
@@ -60,15 +60,15 @@ def run(
         raise console.CommandError(f"{out} is a file; --out names a folder.")
     with workstation(home()) as station:
         _require(plugin, station.analysis.plugins())
-        case, volume = open_series(station, path, series)
+        _, volume = open_series(station, path, series)
         station.analysis.device = device.value
         finish(station, station.analysis.run(plugin))
         finished = station.analysis.last
         if finished is None or finished.segmentation is None:
             raise console.CommandError(f"The plugin {plugin} gave no answer.")
-        from medview.workstation import results
+        from medview.workstation import results, saving
 
-        sources = dicom_files_of(case.series_with(volume.series_uid))
+        sources = saving.sources_of(station.importing, volume)
         written = results.write(out, finished.segmentation, finished.result, volume, sources, NoProgress())
         station.correction.mark_saved(finished.segmentation)
     if json:

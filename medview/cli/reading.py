@@ -1,4 +1,4 @@
-"""Commands that look at images: index, convert, snapshot."""
+"""Commands that look at images: index, snapshot."""
 
 from __future__ import annotations
 
@@ -11,10 +11,8 @@ import typer
 from medview.cli import console
 from medview.cli.headless import existing, finish, home, nothing_in, open_series, workstation
 from medview.core.case import Reject, Series
-from medview.core.errors import InputError, StorageError
 from medview.core.progress import NoProgress
 from medview.core.segmentation import Segmentation
-from medview.core.text import Text
 from medview.core.volume import Volume
 
 Paths = Annotated[list[Path], typer.Argument(help="Files or folders.", metavar="PATH...")]
@@ -25,7 +23,6 @@ SeriesUid = Annotated[str, typer.Option("--series", help="UID of the series; the
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command("index")(index)
-    app.command("convert")(convert)
     app.command("snapshot")(snapshot)
 
 
@@ -50,40 +47,6 @@ def _show(series: Sequence[Series], rejects: Sequence[Reject]) -> None:
         console.table(rows, ("Patient", "Study", "No", "Modality", "Description", "Size", "Spacing mm", "State", "UID"))
     for reject in rejects:
         console.say(f"not used: {reject.path}: {reject.reason}")
-
-
-def convert(
-    source: Annotated[Path, typer.Argument(metavar="IN", help="A series, or a mask.")],
-    target: Annotated[
-        Path, typer.Argument(metavar="OUT", help="Ends in .nii.gz, .nii, .nrrd, .mha; a mask also in .dcm.")
-    ],
-    series: SeriesUid = "",
-    reference: Annotated[
-        Path | None, typer.Option(help="IN is a mask, and this is the series that it was drawn on.")
-    ] = None,
-    form: Annotated[
-        str, typer.Option("--as", help="What a .dcm mask becomes: seg, labelmap or rtstruct.", metavar="FORM")
-    ] = "",
-) -> None:
-    """Convert a series to NIfTI, NRRD or MetaImage; with --reference, a mask between these, DICOM SEG and RTSTRUCT."""
-    existing(source)
-    if form not in ("", "seg", "labelmap", "rtstruct"):
-        raise console.CommandError(f"There is no form {form}; choose seg, labelmap or rtstruct.")
-    if not target.parent.is_dir():
-        raise console.CommandError(f"There is no folder {target.parent}.")
-    with workstation(home()) as station:
-        if reference is None:
-            _, volume = open_series(station, source, series)
-            _write_volume(volume, target)
-        else:
-            from medview.workstation import masks
-
-            case, volume = open_series(station, existing(reference), series)
-            mask = masks.read_mask(source, volume, NoProgress())
-            facts = case.series_with(volume.series_uid)
-            dicom = masks.DicomMask(form) if form else None
-            masks.write_mask(mask, volume, dicom_files_of(facts), target, NoProgress(), dicom=dicom)
-    console.say(f"{target}: written, read back, identical.")
 
 
 def snapshot(
@@ -111,32 +74,10 @@ def snapshot(
     console.say(f"{out}: {picture.shape[1]} x {picture.shape[0]} pixels.")
 
 
-def dicom_files_of(series: Series | None) -> tuple[Path, ...]:
-    """The DICOM files of a series; empty when it comes from an image file."""
-    from medview.formats.image_files import is_image_file
-
-    files = series.files if series is not None else ()
-    return () if any(is_image_file(path) for path in files) else files
-
-
 def _mask(path: Path, volume: Volume) -> Segmentation:
     from medview.workstation import masks
 
     return masks.read_mask(path, volume, NoProgress())
-
-
-def _write_volume(volume: Volume, target: Path) -> None:
-    from medview.formats import image_files, proof
-
-    if not image_files.is_image_file(target):
-        raise InputError(
-            Text.of("A series cannot be written as {name}.", name=target.name),
-            Text("Choose a name that ends in .nii.gz, .nii, .nrrd or .mha; a .dcm mask needs --reference."),
-        )
-    image_files.write_volume(volume, target)
-    found = proof.prove_image(target, volume.voxels, volume.geometry)
-    if not found.ok:
-        raise StorageError(Text.of("{name} was written wrongly: {what}.", name=target.name, what=found.differences[0]))
 
 
 def _studies(series: tuple[Series, ...]) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 import uuid
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from medview.core.case import Patient, Remark, Series, Severity, Study
 from medview.core.errors import StorageError, UnreadableFileError, UnsupportedSeriesError
 from medview.core.geometry import Floats, Geometry
 from medview.core.progress import NoProgress, PartOf, Progress
+from medview.core.proof import Proof
 from medview.core.segmentation import Labels
 from medview.core.text import Text
 from medview.core.volume import Modality, Volume, VolumeId
@@ -142,7 +144,22 @@ def write_labels(labels: Labels, geometry: Geometry, path: Path) -> None:
     _write(labels, geometry, path)
 
 
-def _write(array: NDArray[Any], geometry: Geometry, path: Path) -> None:
+def write_proved(array: NDArray[Any], geometry: Geometry, path: Path) -> Proof:
+    """Write voxels or labels, (k, j, i), and read them back another way before the file gets its name.
+
+    Raises:
+        StorageError: The ending is another, or the disk refuses, or it did not read back as meant.
+    """
+    from medview.formats.proof import prove_image
+
+    def check(temporary: Path) -> None:
+        Proof(path, prove_image(temporary, array, geometry).differences).require()
+
+    _write(array, geometry, path, check)
+    return Proof(path)
+
+
+def _write(array: NDArray[Any], geometry: Geometry, path: Path, check: Callable[[Path], None] | None = None) -> None:
     import SimpleITK
 
     ending = next((one for one in sorted(_WRITTEN, key=len, reverse=True) if path.name.lower().endswith(one)), None)
@@ -160,6 +177,8 @@ def _write(array: NDArray[Any], geometry: Geometry, path: Path) -> None:
         writer.Execute(to_itk(array, geometry))
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
+        if check is not None:
+            check(temporary)
         temporary.replace(path)
     except (RuntimeError, OSError) as error:
         raise StorageError(

@@ -54,6 +54,7 @@ TABLE = (
     Entry("open-files", Text("Open files ..."), ("Ctrl+Shift+O",), _F),
     Entry("sample", Text("Open the sample study"), (), _F),
     Entry("save-example", Text("Save as training example"), ("Ctrl+S",), _F),
+    Entry("save-masks", Text("Save masks as files ..."), ("Ctrl+Shift+S",), _F, "content-save-outline"),
     Entry("close-case", Text("Close the case"), ("Ctrl+W",), _F),
     Entry("quit", Text("Quit"), ("Ctrl+Q",), _F),
     Entry("view", Text("View: read the images"), ("V",), _R, checkable=True),

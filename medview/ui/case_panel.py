@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QEvent, QPoint, Qt, QTimer
+from PySide6.QtCore import QEvent, QPoint, Qt, QTimer, Signal
 from PySide6.QtGui import QIcon, QPixmap
 from PySide6.QtWidgets import (
     QLabel,
@@ -89,6 +89,9 @@ class CasePanel(QWidget):
     Args:
         station: Whose workspace.
     """
+
+    save_asked = Signal(str)
+    """Which segmentation is to be saved as files, by its id."""
 
     def __init__(self, station: Workstation, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -253,6 +256,10 @@ class CasePanel(QWidget):
             series = self._series(key.id) if key.level is _Level.SERIES else None
             show = menu.addAction(self.tr("Open"), partial(self._activated, item))
             show.setEnabled(series is None or series.geometry is not None)
+        if key.level is _Level.SEGMENTATION:
+            menu.addAction(
+                icon("content-save-outline"), self.tr("Save masks as ..."), partial(self.save_asked.emit, key.id)
+            )
         files = self._files_of(key, case)
         if files:
             title = item.data(0, ROW_ROLE).title

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from PySide6.QtCore import QEvent, Qt, QTimer
+from PySide6.QtCore import QEvent, Qt, QTimer, Signal
 from PySide6.QtWidgets import (
     QCheckBox,
     QFrame,
@@ -45,6 +45,9 @@ class CorrectionPanel(QWidget):
         station: Whose correction.
     """
 
+    save_asked = Signal(str)
+    """Which segmentation is to be saved as files, by its id."""
+
     def __init__(self, station: Workstation, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._station = station
@@ -68,6 +71,8 @@ class CorrectionPanel(QWidget):
         self.remove_button.clicked.connect(self._remove)
         self.fill_button = QPushButton()
         self.fill_button.clicked.connect(self._fill)
+        self.save_button = QPushButton()
+        self.save_button.clicked.connect(self._save)
         self._display_heading = _heading()
         self._opacity_label = QLabel()
         set_role(self._opacity_label, "quiet")
@@ -188,6 +193,11 @@ class CorrectionPanel(QWidget):
             self.banner.show_error(error)
         self._soon.start()
 
+    def _save(self) -> None:
+        segmentation = self._held()
+        if segmentation is not None:
+            self.save_asked.emit(segmentation.id)
+
     # What is shown
 
     def _sync(self) -> None:
@@ -202,6 +212,7 @@ class CorrectionPanel(QWidget):
         self.add_button.setEnabled(ready)
         self.remove_button.setEnabled(ready and any_segment)
         self.fill_button.setEnabled(ready and any_segment and self._job is None)
+        self.save_button.setEnabled(ready and any_segment)
         self._write_hint(volume is not None, ready, any_segment)
         self._write_steps()
         problem = correction.problem
@@ -291,6 +302,9 @@ class CorrectionPanel(QWidget):
         self.remove_button.setToolTip(self.tr("Take the segment in work off the list, with its voxels"))
         self.fill_button.setText(self.tr("Fill between slices"))
         self.fill_button.setToolTip(self.tr("Paint a few slices of the active view; the ones between are filled"))
+        self.save_button.setIcon(icon("content-save-outline"))
+        self.save_button.setText(self.tr("Save masks as ..."))
+        self.save_button.setToolTip(self.tr("DICOM SEG, RTSTRUCT, report, NIfTI, NRRD, STL (Ctrl+Shift+S)"))
         self._display_heading.setText(self.tr("Display"))
         self._opacity_label.setText(self.tr("Opacity"))
         self.outline.setText(self.tr("Outline"))
@@ -309,6 +323,7 @@ class CorrectionPanel(QWidget):
         content.addWidget(self.segments)
         content.addLayout(_row(self.add_button, self.remove_button, None))
         content.addWidget(self.fill_button)
+        content.addWidget(self.save_button)
         content.addWidget(_separator())
         content.addWidget(self._display_heading)
         content.addLayout(_row(self._opacity_label, self.opacity, self.outline))

@@ -55,6 +55,13 @@ _STEPS = (
         ),
     ),
     (
+        Text("Save"),
+        Text(
+            "Ctrl+Shift+S saves the masks as DICOM SEG, RTSTRUCT, report, NIfTI, NRRD or STL. Every file is read back "
+            "in another way; a green line says that it is proved, a red one what differs."
+        ),
+    ),
+    (
         Text("Teach"),
         Text(
             "Save as training example keeps the image, your masks and what was changed. Saving again makes a new "

@@ -12,7 +12,7 @@ from PySide6.QtCore import QEvent, Qt
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QFileDialog, QMainWindow, QSplitter, QStackedWidget, QTabWidget, QVBoxLayout, QWidget
 
-from medview.core.errors import MedViewError, StorageError
+from medview.core.errors import InputError, MedViewError, StorageError
 from medview.core.text import Text
 from medview.ui.actions import Actions
 from medview.ui.analysis_panel import AnalysisPanel
@@ -23,6 +23,7 @@ from medview.ui.empty_state import EmptyState
 from medview.ui.help import Help
 from medview.ui.measuring_desk import MeasuringDesk
 from medview.ui.reading_room import ReadingRoom
+from medview.ui.save_dialog import SaveDialog
 from medview.ui.settings_dialog import SettingsDialog
 from medview.ui.status_bar import StatusBar
 from medview.ui.teaching_panel import TeachingPanel
@@ -147,6 +148,8 @@ class MainWindow(QMainWindow):
         """Let go, in this order: work in hand, scenes, OpenGL. Nothing is asked: unsaved strokes are in the journal."""
         for dialog in self._dialogs.values():
             dialog.close()
+            if isinstance(dialog, SaveDialog):
+                dialog.close_down()
         for panel in (self._cases, self._analysis, self._correction, self._teaching):
             panel.close_down()
         self._station.close()
@@ -169,6 +172,7 @@ class MainWindow(QMainWindow):
         on("open-files", self._ask_files)
         on("sample", self.open_sample)
         on("save-example", self._save_example)
+        on("save-masks", self._save_active)
         on("close-case", self._close_case)
         on("quit", self.close)
         on("view", lambda: viewing.update(mode=Mode.VIEW))
@@ -218,6 +222,8 @@ class MainWindow(QMainWindow):
         self._empty.open_asked.connect(self._ask_folder)
         self._empty.sample_asked.connect(self.open_sample)
         self._empty.recent_asked.connect(lambda path: self.open_paths([Path(path)]))
+        for panel in (self._cases, self._correction):
+            panel.save_asked.connect(self._save_masks)
         self._analysis.finished.connect(lambda: self._tabs.setCurrentWidget(self._correction))
 
     def _workspace_changed(self, change: WorkspaceChange) -> None:
@@ -320,6 +326,25 @@ class MainWindow(QMainWindow):
         """Save where the result is told."""
         self._tabs.setCurrentWidget(self._teaching)
         self._teaching.save()
+
+    def _save_active(self) -> None:
+        segmentation = self._station.workspace.active_segmentation
+        if segmentation is None or not segmentation.segments:
+            self._banner.show_error(InputError("There are no masks to save.", "Run a model or draw a structure first."))
+        else:
+            self._save_masks(segmentation.id)
+
+    def _save_masks(self, segmentation_id: str) -> None:
+        """Ask how a segmentation shall be saved as files."""
+        found = [
+            one for case in self._station.workspace.cases for one in case.segmentations.values()
+            if one.id == segmentation_id
+        ]  # fmt: skip
+        if found:
+            self._show_dialog(SaveDialog, lambda: SaveDialog(self._station, self))
+            dialog = self._dialogs[SaveDialog]
+            assert isinstance(dialog, SaveDialog)
+            dialog.offer(found[0], Path(self._last_folder()))
 
     def _close_case(self) -> None:
         case = self._station.workspace.active_case

@@ -119,7 +119,7 @@ def write_mask(
         InputError: A DICOM object is wanted and the series is not DICOM.
         StorageError: It could not be written, or did not read back as meant.
     """
-    from medview.formats import dicom_seg, proof, rtstruct_writer
+    from medview.formats import dicom_seg, rtstruct_writer
 
     if is_dicom_name(path):
         if not sources:
@@ -132,8 +132,7 @@ def write_mask(
         kinds = {DicomMask.SEG: dicom_seg.SegKind.BINARY, DicomMask.LABELMAP: dicom_seg.SegKind.LABELMAP}
         kind = kinds.get(dicom) if dicom is not None else None
         return dicom_seg.write(segmentation, volume, sources, path, progress, kind=kind)
-    image_files.write_labels(segmentation.labels, segmentation.geometry, path)
-    return proof.prove_labels(path, segmentation.labels, segmentation.geometry).require()
+    return image_files.write_proved(segmentation.labels, segmentation.geometry, path)
 
 
 def on_grid(labels: Labels, geometry: Geometry, grid: Geometry) -> Labels | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from medview.core.folders import shipped_plugins_folder
+from medview.core.segmentation import Segmentation
 from medview.core.text import Text
 from medview.learning.examples import Saved
 from medview.workstation.analysis import Analysis
@@ -17,6 +18,7 @@ from medview.workstation.importing import Importing
 from medview.workstation.jobs import Job, JobQueue, Lane
 from medview.workstation.main_queue import MainQueue
 from medview.workstation.measuring import Measuring
+from medview.workstation.saving import SaveFormat, Saving, Surfaces, Verdict
 from medview.workstation.settings import SettingsStore
 from medview.workstation.taking_back import TakingBack
 from medview.workstation.teaching import Teaching
@@ -65,6 +67,7 @@ class Workstation:
         )
         self.taking_back = TakingBack(self.viewing, self.measuring, self.correction)
         self.attaching = Attaching(self.workspace, self.viewing, self.jobs, self.importing, self.correction)
+        self.saving = Saving(self.workspace, self.jobs, self.importing, lambda: self.settings.current.reader_name)
         chosen = self.settings.current.examples_folder
         self.teaching = Teaching(
             self.workspace,
@@ -84,6 +87,31 @@ class Workstation:
         segmentation = self.workspace.active_segmentation
         edits = self.correction.summary(segmentation) if segmentation is not None else None
         return self.teaching.save_example(segmentation, edits=edits, saved=self.correction.mark_saved)
+
+    def save_masks(
+        self,
+        segmentation: Segmentation,
+        formats: Sequence[SaveFormat],
+        folder: Path,
+        name: str,
+        surfaces: Surfaces,
+    ) -> Job[tuple[Verdict, ...]]:
+        """Save a segmentation as files for other programs, each proved. A report has what was measured, too.
+
+        Args:
+            segmentation: Which one.
+            formats: As what.
+            folder: Where.
+            name: What the names of the files begin with.
+            surfaces: Makes surfaces, for STL.
+
+        Raises:
+            InputError: Its image is still loading, or it belongs to no open case.
+        """
+        self.correction.end_stroke()
+        case = next((one for one in self.workspace.cases if segmentation.id in one.segmentations), None)
+        measured = self.measuring.of_volume(case.volume_under(segmentation.id)) if case is not None else ()
+        return self.saving.save(segmentation, formats, folder, name, surfaces, measured)
 
     def deidentify(self, paths: Sequence[Path], target: Path, options: Options) -> Job[Deidentified]:
         """Copy files and folders without names into a new folder; patients bear the pseudonyms of the examples.

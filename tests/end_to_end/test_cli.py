@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,29 +16,8 @@ import pytest
 import SimpleITK
 
 from medview.phantom.chest import Phantom
+from tests.end_to_end.conftest import Ended, Run
 from tests.support.named_files import named, names_in
-
-Ended = subprocess.CompletedProcess[str]
-Run = Callable[..., Ended]
-
-
-@pytest.fixture
-def medview(medview_home: Path, tmp_path: Path) -> Run:
-    """Runs a command in an empty folder, with a home of its own and no display."""
-    hidden = ("DISPLAY", "WAYLAND_DISPLAY")
-    environment = {name: value for name, value in os.environ.items() if name not in hidden}
-    root = Path(__file__).resolve().parents[2]
-    environment |= {"PYTHONPATH": str(root), "PYTHONWARNINGS": "ignore", "MEDVIEW_HOME": str(medview_home)}
-    here = tmp_path / "here"
-    here.mkdir()
-
-    def run(*arguments: str | Path) -> Ended:
-        command = [sys.executable, "-m", "medview", *map(str, arguments)]
-        return subprocess.run(
-            command, cwd=here, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
-        )
-
-    return run
 
 
 def _json(ended: Ended) -> Any:
