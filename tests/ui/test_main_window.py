@@ -43,8 +43,9 @@ def test_a_dropped_folder_is_read_and_shown(screen: Screen, small_series_folder:
 
 
 def test_what_cannot_be_used_is_told_in_words(screen: Screen, tmp_path: Path) -> None:
-    (tmp_path / "letter.txt").write_text("not an image", encoding="utf-8")
-    screen.drop(tmp_path)
+    (tmp_path / "dropped").mkdir()
+    (tmp_path / "dropped" / "letter.txt").write_text("not an image", encoding="utf-8")
+    screen.drop(tmp_path / "dropped")
     banner = screen.window.findChild(Banner, "window-banner")
     assert isinstance(banner, Banner)
     screen.wait(lambda: banner.message is not None)
