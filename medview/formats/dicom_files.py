@@ -12,19 +12,19 @@ from pathlib import Path
 from medview.core.case import Reject
 from medview.core.progress import Progress
 from medview.core.text import Text
+from medview.formats import archives, dicomdir, plausibility
 from medview.formats.dicom_header import Header, HeaderReader, quiet_pydicom
-from medview.formats.image_files import is_data_of_image_file, is_image_file
-from medview.formats.raw_elements import Storage
+from medview.formats.image_files import is_data_of_image_file, is_image_file, is_name_of_data
 
 _BATCH_INTERVAL_S = 0.25
 _LONGEST_FIRST_ELEMENT = 1 << 16
-_IGNORED = frozenset({"thumbs.db", "desktop.ini", "dicomdir"})
+_IGNORED = frozenset({"thumbs.db", "desktop.ini", "dicomdir", "__macosx"})
 _OTHER_KINDS = (
-    (b"\x1f\x8b", Text("It is packed (gzip): unpack it first.")),
-    (b"PK\x03\x04", Text("It is packed (zip): unpack it first.")),
     (b"7z\xbc\xaf", Text("It is packed (7z): unpack it first.")),
     (b"%PDF", Text("It is a PDF document, not an image.")),
 )
+PACKED = Text("It is packed within a packed file: unpack it first.")
+"""What is said of an archive that nobody unpacks."""
 _CMS_OBJECT_IDENTIFIER = b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07"
 """How a file starts that is encrypted as a whole (DICOM PS3.15, secure file: a CMS envelope)."""
 
@@ -36,6 +36,7 @@ class Scan:
     headers: tuple[Header, ...]
     image_files: tuple[Path, ...]
     rejects: tuple[Reject, ...]
+    archives: tuple[Path, ...] = ()
 
 
 @dataclass
@@ -44,6 +45,7 @@ class _Findings:
     headers: list[Header] = field(default_factory=list)
     image_files: list[Path] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
+    archives: list[Path] = field(default_factory=list)
     told: int = 0
     told_at: float = field(default_factory=time.monotonic)
 
@@ -60,7 +62,8 @@ def scan(paths: Sequence[Path], progress: Progress, found: Callable[[tuple[Heade
     """Read the headers of all DICOM files among what was dropped; no pixels.
 
     A folder is searched with all its subfolders. One single DICOM file stands for its whole series: its folder is
-    searched too, and the files of the same series are taken.
+    searched too, and the files of the same series are taken. A DICOMDIR stands for the files that it names. Archives
+    are named, and not looked into.
 
     Args:
         paths: Files and folders.
@@ -72,13 +75,25 @@ def scan(paths: Sequence[Path], progress: Progress, found: Callable[[tuple[Heade
     """
     findings = _Findings(found)
     quiet_pydicom()
-    if len(paths) == 1 and paths[0].is_file() and paths[0].name.upper() != "DICOMDIR":
+    if len(paths) == 1 and paths[0].is_file() and not dicomdir.is_directory(paths[0]):
         _scan_one(paths[0], progress, findings)
     else:
-        folders = [path.parent if path.is_file() and path.name.upper() == "DICOMDIR" else path for path in paths]
-        _scan_all(list(_walk(folders, progress, findings)), progress, findings)
+        named = [one for path in paths for one in _named_by(path)]
+        _scan_all(list(_walk(named, progress, findings)), progress, findings)
     findings.tell(now=True)
-    return Scan(tuple(findings.headers), tuple(findings.image_files), tuple(findings.rejects))
+    return Scan(tuple(findings.headers), tuple(findings.image_files), tuple(findings.rejects), tuple(findings.archives))
+
+
+def may_be_image(name: str, start: bytes) -> bool:
+    """Whether a file in an archive is worth unpacking, by its name and its first 132 bytes or more."""
+    path = Path(name)
+    if dicomdir.is_directory(path):
+        return True
+    if _is_passed_over(path):
+        return False
+    is_part = is_image_file(path) or is_name_of_data(path)
+    is_dicom = start[128:132] == b"DICM" or _looks_like_a_data_set(start)
+    return is_part or is_dicom or start.startswith((archives.ZIP, archives.GZIP))
 
 
 def read_header(path: Path) -> Header | None:
@@ -89,6 +104,14 @@ def read_header(path: Path) -> Header | None:
     except OSError:
         return None
     return header if isinstance(header, Header) else None
+
+
+def _named_by(path: Path) -> Sequence[Path]:
+    """The files that a DICOMDIR names, and its folder where it names none; anything else stands for itself."""
+    if not (path.is_file() and dicomdir.is_directory(path)):
+        return (path,)
+    directory = dicomdir.read(path)
+    return (path, *directory.files) if directory is not None and directory.files else (path.parent,)
 
 
 def _scan_one(path: Path, progress: Progress, findings: _Findings) -> None:
@@ -131,18 +154,29 @@ def _walk(paths: Sequence[Path], progress: Progress, findings: _Findings) -> Ite
 
     for path in paths:
         if not path.is_dir():
-            if path not in seen:
+            if dicomdir.is_directory(path):
+                _say_what_is_missing(path, findings)
+            elif path not in seen:
                 seen.add(path)
                 yield path
             continue
         for folder, folders, names in os.walk(path, onerror=unreadable):
             progress.raise_if_cancelled()
-            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            folders[:] = sorted(name for name in folders if not _is_passed_over(Path(name)))
             for name in sorted(names):
                 file = Path(folder, name)
+                if dicomdir.is_directory(file):
+                    _say_what_is_missing(file, findings)
                 if file not in seen and not _is_passed_over(file):
                     seen.add(file)
                     yield file
+
+
+def _say_what_is_missing(path: Path, findings: _Findings) -> None:
+    directory = dicomdir.read(path)
+    for missing in directory.missing if directory is not None else ():
+        text = Text.of("It is missing, although {list} names it.", list=path.name)
+        findings.rejects.append(Reject(missing, text))
 
 
 def _is_passed_over(path: Path) -> bool:
@@ -164,6 +198,8 @@ def _look_at(path: Path, reader: HeaderReader, findings: _Findings) -> None:
         return
     if isinstance(header, Header):
         findings.headers.append(header)
+    elif header is PACKED:
+        findings.archives.append(path)
     else:
         findings.rejects.append(Reject(path, header))
 
@@ -186,19 +222,7 @@ def _header(path: Path, reader: HeaderReader) -> Header | Text:
         return Text("It is not a DICOM file.") if not has_preamble else Text("It is a DICOM file without an image.")
     if header.pixels is None and header.rows and header.columns:
         return Text("It holds no pixels: it is not an image, or the file is cut off.")
-    if _is_cut_off(header, size):
-        return Text("The file is cut off: its pixels are not all there.")
-    return header
-
-
-def _is_cut_off(header: Header, size: int) -> bool:
-    place = header.pixels
-    if place is None or place.storage is not Storage.NATIVE or place.is_float:
-        return False
-    needed = header.bytes_needed
-    if header.photometric == "YBR_FULL_422":
-        needed = needed * 2 // 3
-    return place.length < needed or place.offset + needed > size
+    return plausibility.disbelief(header, size) or header
 
 
 def _looks_like_a_data_set(start: bytes) -> bool:
@@ -215,6 +239,8 @@ def _looks_like_a_data_set(start: bytes) -> bool:
 def _what_it_is_instead(start: bytes) -> Text:
     if not start:
         return Text("The file is empty.")
+    if start.startswith((archives.ZIP, archives.GZIP)):
+        return PACKED
     if _CMS_OBJECT_IDENTIFIER in start[:64]:
         return Text("The file is encrypted.")
     return next((reason for magic, reason in _OTHER_KINDS if start.startswith(magic)), Text("It is not a DICOM file."))

@@ -10,12 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom import dcmread
 from pydicom.dataset import Dataset
+from pydicom.encaps import get_frame
 from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
 from pydicom.pixels.utils import pixel_array
 from pydicom.uid import UID, ExplicitVRBigEndian, JPEGExtended12Bit
 
 from medview.core.errors import UnreadableFileError
 from medview.core.text import Text
+from medview.formats import codestream, decoder_panics
 from medview.formats.dicom_frames import Frame
 from medview.formats.dicom_header import Header
 from medview.formats.raw_elements import Storage
@@ -84,12 +86,12 @@ def read_colors(frame: Frame, out: NDArray[np.uint8]) -> None:
     """
     header = frame.header
     try:
-        dataset = _dataset(frame)
+        dataset = _with_believable_stream(_dataset(frame), frame)
         if header.photometric == "PALETTE COLOR":
-            colors = apply_color_lut(pixel_array(dataset, index=frame.index, raw=True), dataset)
+            colors = apply_color_lut(_unpacked(dataset, frame.index, raw=True), dataset)
             deepest = 8 * colors.dtype.itemsize
         else:
-            colors, deepest = pixel_array(dataset, index=frame.index), header.bits_stored
+            colors, deepest = _unpacked(dataset, frame.index, raw=False), header.bits_stored
         if deepest > 8:
             colors = colors >> (deepest - 8)
         if colors.shape != out.shape:
@@ -99,6 +101,21 @@ def read_colors(frame: Frame, out: NDArray[np.uint8]) -> None:
     except Exception as error:  # decoders raise anything on damaged pixels
         raise _undecodable(header) from error
     out[...] = colors
+
+
+def ensure_believable(frame: Frame) -> None:
+    """Look at the code stream of a compressed image before room is made for what its header says.
+
+    Raises:
+        UnreadableFileError: The stream is damaged, or is a picture of another size.
+    """
+    if frame.header.pixels is not None and frame.header.pixels.storage is Storage.FRAGMENTS:
+        try:
+            _with_believable_stream(_dataset(frame), frame)
+        except UnreadableFileError:
+            raise
+        except Exception as error:  # what holds the stream may be damaged in any way
+            raise _undecodable(frame.header) from error
 
 
 def forget() -> None:
@@ -148,6 +165,8 @@ def _stored(frame: Frame) -> NDArray[Any]:
     else:
         try:
             pixels = _decoded(frame)
+        except UnreadableFileError:
+            raise
         except Exception as error:  # decoders raise anything on damaged pixels
             raise _undecodable(header) from error
         if pixels.shape != (header.rows, header.columns):
@@ -178,13 +197,41 @@ def _decoded(frame: Frame) -> NDArray[Any]:
     """(j, i) stored values, through pydicom's decoders; of 12-bit JPEG, which none of them has, through ITK's."""
     header = frame.header
     single = header.frames == 1
+    dataset = _with_believable_stream(_dataset(frame), frame)
     if header.transfer_syntax == JPEGExtended12Bit and header.bits_stored > 8 and single and not is_inverted(frame):
         import SimpleITK
 
         values = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(header.path))).reshape(header.rows, header.columns)
         stored: NDArray[Any] = np.rint((values.astype(np.float64) - frame.intercept) / frame.slope).astype(np.int32)
         return stored
-    return pixel_array(_dataset(frame), index=None if single else frame.index, raw=True)
+    return _unpacked(dataset, None if single else frame.index, raw=True)
+
+
+def _unpacked(dataset: Dataset, index: int | None, *, raw: bool) -> NDArray[Any]:
+    with decoder_panics.caught():
+        return pixel_array(dataset, index=index, raw=raw)
+
+
+def _with_believable_stream(dataset: Dataset, frame: Frame) -> Dataset:
+    """The same data set; a code stream of another size than its header's would make a decoder take any memory."""
+    header = frame.header
+    if header.pixels is None or header.pixels.storage is not Storage.FRAGMENTS:
+        return dataset
+    stream = get_frame(dataset.PixelData, frame.index, number_of_frames=header.frames)
+    size = codestream.size_of(stream)
+    if size is not None and (size.columns, size.rows or header.rows) != (header.columns, header.rows):
+        raise UnreadableFileError(
+            Text.of(
+                "The pixels of {file} are a picture of {columns} x {rows}, and its header says {other} x {others}.",
+                file=header.path.name,
+                columns=size.columns,
+                rows=size.rows,
+                other=header.columns,
+                others=header.rows,
+            ),
+            Text("Copy the series again from where it came from."),
+        )
+    return dataset
 
 
 def _dataset(frame: Frame) -> Dataset:

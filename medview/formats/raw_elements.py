@@ -26,6 +26,8 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
+from medview.formats import inflation
+
 _TRANSFER_SYNTAX = 0x00020010
 _PIXEL_GROUP = 0x7FE0
 _FIRST_PIXELS = 0x7FE00008
@@ -121,6 +123,8 @@ def _at_pixels(tag: BaseTag, vr: str | None, length: int) -> bool:
 
 
 def _any(file: BinaryIO, tags: Sequence[BaseTag], *, has_preamble: bool) -> RawElements:
+    inflation.ensure_bounded(file, has_preamble=has_preamble)
+    file.seek(0)
     dataset = dcmread(file, stop_before_pixels=True, force=not has_preamble, specific_tags=list(tags))
     implicit, little = dataset.original_encoding
     values = {int(tag): _bytes(dataset.get_item(tag)) for tag in tags if tag in dataset}

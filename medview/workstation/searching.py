@@ -12,11 +12,17 @@ from medview.core.errors import InputError, MedViewError, UnreadableFileError, U
 from medview.core.progress import Progress
 from medview.core.text import Text
 from medview.formats import image_files
+from medview.workstation.settings import user_folder
 
 if TYPE_CHECKING:
     # pydicom comes with these; it is loaded by the first search, not before the window is up
+    from medview.formats.dicom_files import Scan
     from medview.formats.dicom_header import Header
     from medview.formats.dicom_series import DicomSeries
+
+_STORE = "unpacked"
+"""The folder, within the user's, in which archives are unpacked."""
+_DEEPEST_ARCHIVE = 2
 
 Source: TypeAlias = "DicomSeries | Path"
 """What a series is read from: DICOM headers in slice order, or an image file."""
@@ -52,7 +58,7 @@ def search(
     Raises:
         Cancelled: The progress says so.
     """
-    from medview.formats import dicom_files, dicom_series
+    from medview.formats import dicom_series
 
     gathered: dict[str, dict[Path, Header]] = {}
 
@@ -64,7 +70,7 @@ def search(
         fresh = {header.series_uid for header in batch} - known.keys()
         announce(tuple(one.facts for uid in fresh for one in dicom_series.group(gathered[uid].values())))
 
-    scan = dicom_files.scan(paths, progress, found)
+    scan = _scan(paths, progress, found)
     sources: list[tuple[Series, Source]] = []
     for members in gathered.values():
         sources.extend((one.facts, one) for one in dicom_series.group(members.values()))
@@ -76,6 +82,38 @@ def search(
         except MedViewError as error:
             rejects.append(Reject(path, error.what))
     return Found(tuple(sources), tuple(rejects))
+
+
+def _scan(paths: Sequence[Path], progress: Progress, found: Callable[[tuple[Header, ...]], None]) -> Scan:
+    """Look through files, and through the archives among them, and the archives in these, but no deeper."""
+    from medview.formats import archives, dicom_files
+
+    scan = dicom_files.scan(paths, progress, found)
+    headers, image_files, rejects = list(scan.headers), list(scan.image_files), list(scan.rejects)
+    waiting = [(path, path, 1) for path in scan.archives]
+    while waiting:
+        path, shown, depth = waiting.pop(0)
+        try:
+            unpacked = archives.unpack(path, user_folder() / _STORE, dicom_files.may_be_image, progress)
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+            rejects.append(Reject(shown, Text.of("It cannot be unpacked: {reason}.", reason=reason)))
+            continue
+        rejects += [Reject(shown / one.path.relative_to(path), one.reason) for one in unpacked.rejects]
+        if unpacked.folder is None:
+            continue
+        inner = dicom_files.scan([unpacked.folder], progress, found)
+        headers += inner.headers
+        image_files += inner.image_files
+        # files of an archive as people know them, not where they lie now
+        rejects += [Reject(shown / one.path.relative_to(unpacked.folder), one.reason) for one in inner.rejects]
+        for archive in inner.archives:
+            known_as = shown / archive.relative_to(unpacked.folder)
+            if depth < _DEEPEST_ARCHIVE:
+                waiting.append((archive, known_as, depth + 1))
+            else:
+                rejects.append(Reject(known_as, dicom_files.PACKED))
+    return dicom_files.Scan(tuple(headers), tuple(image_files), tuple(rejects))
 
 
 def nothing_to_open(found: Found) -> InputError | None:
