@@ -48,23 +48,29 @@ class Frame:
 def frames_of(header: Header) -> tuple[Frame, ...]:
     """The images that a file holds. Values of PET are rescaled to uptake values where the file says how."""
     facts = header.frame_facts or tuple(_facts(header, index) for index in range(header.frames))
+    return tuple(_frame(header, one) for one in facts)
+
+
+def first_frame(header: Header) -> Frame:
+    """The first of the images that a file holds, or what stands for a file without any."""
+    return _frame(header, header.frame_facts[0] if header.frame_facts else _facts(header, 0))
+
+
+def _frame(header: Header, one: FrameFacts) -> Frame:
     factor = header.suv.factor or 1.0
-    return tuple(
-        Frame(
-            header,
-            one.index,
-            one.corner,
-            *one.shape,
-            one.position,
-            one.orientation,
-            one.pixel_spacing,
-            one.slope * factor,
-            one.intercept * factor,
-            one.rescale_type,
-            tuple(Window(window.center * factor, window.width * factor) for window in one.windows or header.windows),
-            one.separators,
-        )
-        for one in facts
+    return Frame(
+        header,
+        one.index,
+        one.corner,
+        *one.shape,
+        one.position,
+        one.orientation,
+        one.pixel_spacing,
+        one.slope * factor,
+        one.intercept * factor,
+        one.rescale_type,
+        tuple(Window(window.center * factor, window.width * factor) for window in one.windows or header.windows),
+        one.separators,
     )
 
 

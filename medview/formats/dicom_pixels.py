@@ -22,6 +22,8 @@ from medview.formats.dicom_frames import Frame
 from medview.formats.dicom_header import Header
 from medview.formats.raw_elements import Storage
 
+_BITS_OF_A_SUM = 30
+"""Of numbers whose sums and differences fit into 32 bits."""
 _LARGEST_IN_A_TABLE = (1 << 16) - 1
 
 
@@ -32,7 +34,8 @@ def is_hounsfield(frame: Frame) -> bool:
 
 def is_inverted(frame: Frame) -> bool:
     """Whether values are turned round, so that larger is brighter: MONOCHROME1 whose values are no measurement."""
-    return frame.header.photometric == "MONOCHROME1" and not is_hounsfield(frame)
+    header = frame.header
+    return header.photometric == "MONOCHROME1" and not is_float(header) and not is_hounsfield(frame)
 
 
 def stored_range(header: Header) -> tuple[int, int]:
@@ -252,7 +255,7 @@ def _put(frame: Frame, stored: NDArray[Any], out: NDArray[Any]) -> None:
     values = stored
     if is_inverted(frame):
         low, high = stored_range(frame.header)
-        values = np.int32(low + high) - values.astype(np.int32)
+        values = low + high - values.astype(np.int64 if frame.header.bits_stored > _BITS_OF_A_SUM else np.int32)
     if frame.slope != 1 or frame.intercept != 0:
         values = values * frame.slope + frame.intercept
     if np.issubdtype(out.dtype, np.integer):

@@ -10,6 +10,7 @@ positions only, never on file names or image numbers.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -19,12 +20,13 @@ from medview.core.case import Remark, Series, SeriesKind, Severity, Use
 from medview.core.text import Text
 from medview.core.volume import Modality
 from medview.formats import documents, phases, pictures, slice_stack, stack_split
-from medview.formats.dicom_frames import Frame, frames_of
+from medview.formats.dicom_frames import Frame, first_frame, frames_of
 from medview.formats.dicom_header import Header
 from medview.formats.dicom_pixels import is_color, is_float
 from medview.formats.mask_references import MASKS
 from medview.formats.slice_stack import Layout, Slices
 
+_log = logging.getLogger(__name__)
 _SECTIONS = frozenset({"CT", "MR", "PT", "NM"})
 """What cuts slices through a patient: images of these that do not say where are a surprise."""
 _DEPTHS = frozenset({1, 8, 16, 32})
@@ -81,7 +83,17 @@ def group(headers: Iterable[Header]) -> tuple[DicomSeries, ...]:
     together: dict[tuple[str, str], list[Header]] = {}
     for header in headers:
         together.setdefault((header.study.uid, header.series_uid), []).append(header)
-    return tuple(one for members in together.values() for one in _series(sorted(members, key=_by_number)))
+    return tuple(one for members in together.values() for one in _judged(sorted(members, key=_by_number)))
+
+
+def _judged(members: list[Header]) -> list[DicomSeries]:
+    """As `_series`; numbers that no scanner writes may contradict each other in ways that nobody has thought of."""
+    try:
+        return _series(members)
+    except Exception:
+        _log.exception("Series %s", members[0].series_uid)
+        text = Text("What its files say of themselves contradicts itself: it cannot be laid out.")
+        return [_made([first_frame(members[0])], Layout(None, (_refused("contradictory", text),)), ())]
 
 
 def _by_number(header: Header) -> tuple[bool, int, str]:
@@ -103,7 +115,7 @@ def _series(members: list[Header]) -> list[DicomSeries]:
         parts.append(_object(header, Remark(Severity.NOTE, "document", text), SeriesKind.DOCUMENT))
     reasons: dict[Remark, list[Frame]] = {}
     for header, refusal in unusable:
-        reasons.setdefault(refusal, []).append(frames_of(header)[0])
+        reasons.setdefault(refusal, []).append(first_frame(header))
     parts += [(frames, (), Layout(None, (reason,)), SeriesKind.VOLUME) for reason, frames in reasons.items()]
     return [
         _made(of_part, layout, [*remarks, *_part_remarks(parts, number)], names=names, number=number, kind=kind)
@@ -132,7 +144,7 @@ def _images(headers: Sequence[Header]) -> list[_Part]:
 
 def _object(header: Header, remark: Remark, kind: SeriesKind) -> _Part:
     """One object that is no image; several of them often come as one series."""
-    return [frames_of(header)[0]], (), Layout(None, (remark,)), kind
+    return [first_frame(header)], (), Layout(None, (remark,)), kind
 
 
 def _is_placed(frame: Frame) -> bool:

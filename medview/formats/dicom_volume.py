@@ -256,6 +256,8 @@ def _voxel_type(series: DicomSeries) -> type[np.number[Any]]:
 
 
 def _unit(series: DicomSeries) -> str:
+    if is_color(series.frames[0].header):
+        return ""
     if all(is_hounsfield(one) for one in series.frames):
         return "HU"
     if all(one.header.suv.factor for one in series.frames):

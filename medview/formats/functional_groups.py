@@ -18,6 +18,8 @@ from medview.formats.separators import Separators
 _GROUPS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
 _ALSO = ("Rows", "Columns", "PixelSpacing", "RescaleSlope", "RescaleIntercept")
 _FRAME_TYPES = ("MRImageFrameTypeSequence", "CTImageFrameTypeSequence", "PETFrameTypeSequence")
+_LARGEST = 1e30
+"""No measure of anything; also what is no number is not below it."""
 _DELAYS = ("NominalCardiacTriggerDelayTime", "CardiacTriggerDelayTime", "ActualCardiacTriggerDelayTime")
 
 
@@ -109,9 +111,10 @@ def _listed(value: Any) -> Sequence[Any]:
 
 def _numbers(value: Any) -> tuple[float, ...]:
     try:
-        return tuple(float(part) for part in _listed(value))
-    except (TypeError, ValueError):
+        numbers = tuple(float(part) for part in _listed(value))
+    except (TypeError, ValueError, OverflowError):
         return ()
+    return numbers if all(abs(number) < _LARGEST for number in numbers) else ()
 
 
 def _number(value: Any) -> float | None:

@@ -57,8 +57,9 @@ class Outcome:
 class _Trial:
     """The process that opens files; started again when one of them has ended it."""
 
-    def __init__(self, good_hash: str, errors: Path) -> None:
+    def __init__(self, good_hash: str, errors: Path, limit_s: float) -> None:
         self._good_hash = good_hash
+        self._limit_s = limit_s
         self._errors = errors
         self._process: subprocess.Popen[str] | None = None
 
@@ -71,11 +72,11 @@ class _Trial:
             process.stdin.flush()
         with selectors.DefaultSelector() as selector:
             selector.register(process.stdout, selectors.EVENT_READ)
-            answer = process.stdout.readline() if selector.select(2 * LIMIT_S) else ""
+            answer = process.stdout.readline() if selector.select(2 * self._limit_s) else ""
         if not answer:
             process.kill()
             status = process.wait()
-            self._process = None
+            self._let_go(process)
             return "ENDED", f"status {status}: {self._errors.read_text(errors='replace')[-3000:]}"
         _, verdict, words = answer.rstrip("\n").split("\t", 2)
         return verdict, words
@@ -84,9 +85,17 @@ class _Trial:
         if self._process is not None and self._process.stdin is not None:
             self._process.stdin.close()
             self._process.wait(30)
+            self._let_go(self._process)
+
+    def _let_go(self, process: subprocess.Popen[str]) -> None:
+        self._process = None
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                with contextlib.suppress(BrokenPipeError):
+                    pipe.close()
 
     def _start(self) -> subprocess.Popen[str]:
-        command = [sys.executable, str(_TRIAL), str(LIMIT_BYTES), str(LIMIT_S), self._good_hash]
+        command = [sys.executable, str(_TRIAL), str(LIMIT_BYTES), str(self._limit_s), self._good_hash]
         with self._errors.open("w") as errors:
             process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True,
@@ -100,7 +109,14 @@ class _Trial:
 
 
 def run(
-    files: Sequence[Seed], numbers: range, folder: Path, *, seed: int = 1, keep: Path | None = None, loud: bool = False
+    files: Sequence[Seed],
+    numbers: range,
+    folder: Path,
+    *,
+    seed: int = 1,
+    limit_s: float = LIMIT_S,
+    keep: Path | None = None,
+    loud: bool = False,
 ) -> list[Outcome]:
     """Spoil files and open them.
 
@@ -109,19 +125,20 @@ def run(
         numbers: The number of each mutation; one number is one file, whatever the others are.
         folder: For the spoilt files; empty afterwards, but for what stays.
         seed: Of the whole.
+        limit_s: How long one file may take.
         keep: Where what failed is copied to.
         loud: Whether failures are printed as they come.
     """
     volume = replace(seeds.volume(), description=trial.GOOD)
     good = write_series(volume, folder / "good", SeriesOptions(bits_stored=12, series_uid="1.2.3.4.5"))
     good_hash = hashlib.sha256(volume.voxels.tobytes()).hexdigest()
-    process = _Trial(good_hash, folder / "errors.txt")
+    process = _Trial(good_hash, folder / "errors.txt", limit_s)
     outcomes = []
     for number in numbers:
         chosen = files[random.Random(f"{seed} {number}").randrange(len(files))]
-        mutation, data = mutate(chosen.data, chosen.mutations, seed * 1_000_003 + number)
         case = folder / f"case{number}"
         case.mkdir()
+        mutation, data = mutate(chosen.data, chosen.mutations, seed * 1_000_003 + number)
         for path in good:
             os.link(path, case / path.name)
         (case / f"spoilt{chosen.suffix}").write_bytes(data)

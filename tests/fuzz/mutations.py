@@ -238,10 +238,10 @@ def deflate_bomb(data: bytes, rng: random.Random) -> bytes:
     out.write(_head(dataset.file_meta))
     packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
     element = b"\x08\x00\x05\x00CS\x0a\x00ISO_IR 100" + b"\x09\x00\x01\x10UN\0\0" + struct.pack("<L", 0xFFFFFFF0)
-    out.write(packer.compress(element))
-    for _ in range(rng.choice((16, 4096))):
-        out.write(packer.compress(bytes(1 << 20)))
-    out.write(packer.flush())
+    out.write(packer.compress(element) + packer.flush(zlib.Z_FULL_FLUSH))
+    # a block that refers to nothing before it can be written many times
+    zeros_packed = packer.compress(bytes(1 << 20)) + packer.flush(zlib.Z_FULL_FLUSH)
+    out.write(zeros_packed * rng.choice((16, 4096)) + packer.flush())
     return out.getvalue()
 
 
@@ -271,7 +271,7 @@ def nifti_dimensions(data: bytes, rng: random.Random) -> bytes:
 
 def gzip_bomb(data: bytes, rng: random.Random) -> bytes:
     """Packed zeros behind a header that says little."""
-    return gzip.compress(_unpacked(data)[:352] + bytes(rng.choice((1 << 20, 1 << 28))), 9)
+    return gzip.compress(_unpacked(data)[:352] + bytes(rng.choice((1 << 20, 1 << 28))), 1)
 
 
 ANY: tuple[Mutation, ...] = (cut, cut_the_tail, zeros, noise, noise_in_the_header, bit_flips, inserted, spliced)
