@@ -29,12 +29,13 @@ from medview.formats.slice_stack import Layout, Slices
 _log = logging.getLogger(__name__)
 _SECTIONS = frozenset({"CT", "MR", "PT", "NM"})
 """What cuts slices through a patient: images of these that do not say where are a surprise."""
-_DEPTHS = frozenset({1, 8, 16, 32})
+_DEPTHS, _FLOAT_DEPTHS = frozenset({1, 8, 16, 32}), frozenset({32, 64})
+_ULTRASOUND_VOLUME = "1.2.840.10008.5.1.4.1.1.6.2"
+_PARAMETRIC_MAP = "1.2.840.10008.5.1.4.1.1.30"
 _OBJECTS = {
     "1.2.840.10008.5.1.4.1.1.66.5": Text("a surface segmentation"),
     "1.2.840.10008.5.1.4.1.1.481.2": Text("a radiotherapy dose"),
     "1.2.840.10008.5.1.4.1.1.481.5": Text("a radiotherapy plan"),
-    "1.2.840.10008.5.1.4.1.1.30": Text("a parametric map"),
     "1.2.840.10008.5.1.4.1.1.67": Text("a real world value mapping"),
     "1.2.840.10008.5.1.4.1.1.66.1": Text("a spatial registration"),
 }
@@ -196,7 +197,13 @@ def _slices(ordered: Sequence[Frame]) -> Slices:
 
 
 def _of_values(frames: Sequence[Frame]) -> list[Remark]:
-    """What is to be said of the values of PET."""
+    """What is to be said of values that were computed, of places outside of the patient, and of values of PET."""
+    if frames[0].header.sop_class_uid == _PARAMETRIC_MAP:
+        text = Text("It is a parametric map: its values were computed from other images.")
+        return [Remark(Severity.NOTE, "parametric-map", text)]
+    if frames[0].header.sop_class_uid == _ULTRASOUND_VOLUME:
+        text = Text("It lies in the space of its transducer: the letters of the directions are not the patient's.")
+        return [Remark(Severity.WARNING, "transducer-space", text)]
     lacks = next((frame.header.suv.lacks for frame in frames if frame.header.suv.lacks is not None), None)
     if lacks is None:
         return []
@@ -212,8 +219,8 @@ def _part_remarks(parts: Sequence[_Part], number: int) -> list[Remark]:
         text = Text.of("It came under the same series UID as {n} other images.", n=len(parts[0][0]))
     else:
         text = Text.of(
-            "Images of another direction, size or acquisition came under the same series UID: {n}. They are listed as "
-            "series of their own.",
+            "Images of another place, direction, size or acquisition came under the same series UID: {n}. They are "
+            "listed as series of their own.",
             n=sum(len(part[0]) for part in images[1:]),
         )
     return [Remark(Severity.NOTE, "split", text)]
@@ -282,7 +289,10 @@ _KINDS: tuple[_Kind, ...] = (
     ),
     (
         "pixel-depth",
-        lambda one: not is_float(one) and (one.bits_allocated not in _DEPTHS or not 1 <= one.bits_stored <= 32),
+        lambda one: (
+            one.bits_allocated not in (_FLOAT_DEPTHS if is_float(one) else _DEPTHS)
+            or (not is_float(one) and not 1 <= one.bits_stored <= 32)
+        ),
         Text("Its pixels have a depth that MedView cannot read (1, 8, 16 and 32 bits can be read)."),
     ),
 )

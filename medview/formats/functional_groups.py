@@ -53,8 +53,8 @@ def _facts(index: int, own: Dataset, shared: Dataset, dataset: Dataset, shape: t
         index=index,
         corner=(0, 0),
         shape=shape,
-        position=_numbers(item("PlanePositionSequence").get("ImagePositionPatient")),
-        orientation=_numbers(item("PlaneOrientationSequence").get("ImageOrientationPatient")),
+        position=_told(item("PlanePositionSequence", "PlanePositionVolumeSequence"), "ImagePosition"),
+        orientation=_told(item("PlaneOrientationSequence", "PlaneOrientationVolumeSequence"), "ImageOrientation"),
         pixel_spacing=_numbers(measures.get("PixelSpacing") or dataset.get("PixelSpacing")),
         slope=_number(rescale.get("RescaleSlope", dataset.get("RescaleSlope"))) or 1.0,
         intercept=_number(rescale.get("RescaleIntercept", dataset.get("RescaleIntercept"))) or 0.0,
@@ -68,6 +68,11 @@ def _facts(index: int, own: Dataset, shared: Dataset, dataset: Dataset, shape: t
             item(*_FRAME_TYPES),
         ),
     )
+
+
+def _told(item: Dataset, what: str) -> tuple[float, ...]:
+    """A place or a direction, in the patient or else, as ultrasound tells it, in the space of the transducer."""
+    return _numbers(item.get(f"{what}Patient")) or _numbers(item.get(f"{what}Volume"))
 
 
 def _separators(content: Dataset, echo: Dataset, diffusion: Dataset, heart: Dataset, kind: Dataset) -> Separators:

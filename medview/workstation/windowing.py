@@ -33,7 +33,7 @@ def initial_window(volume: Volume, slices: slice = slice(None)) -> Window:
     """
     if volume.colors is not None:
         return COLORS
-    sample = _sample(volume.voxels[slices])
+    sample = _without_padding(_sample(volume.voxels[slices]))
     stored = next((window for window in volume.windows if _shows(window, sample, volume.unit)), None)
     if stored is not None:
         return stored
@@ -61,6 +61,16 @@ def _sample(voxels: NDArray[Any]) -> NDArray[Any]:
     """At most some 200 000 values, evenly spread; an odd step keeps clear of the row length."""
     flat = voxels.reshape(-1)
     return flat[:: max(1, flat.size // _SAMPLES) | 1]
+
+
+def _without_padding(sample: NDArray[Any]) -> NDArray[Any]:
+    """What was measured: a lowest value further from all others than these are from each other fills up the frame."""
+    lowest = sample.min()
+    rest = sample[sample > lowest]
+    if not rest.size:
+        return sample
+    low, high = float(rest.min()), float(rest.max())
+    return rest if low - float(lowest) > high - low else sample
 
 
 def _shows(window: Window, sample: NDArray[Any], unit: str) -> bool:

@@ -193,7 +193,7 @@ def test_the_times_of_one_slice_are_no_stack(real_data: Path, tmp_path: Path) ->
 def test_slices_far_apart_are_two_series_and_no_box(real_data: Path, tmp_path: Path) -> None:
     """One slice 20 cm below three others: dcm2niix puts all four into one box, and guesses others between them."""
     folder = real_data / "dicomdir" / "77654033" / "CT2"
-    assert [values.shape[2] for values, _ in converted(folder, tmp_path)][0] == 4
+    assert next(values.shape[2] for values, _ in converted(folder, tmp_path)) == 4
     three, one = volumes_in(folder)
     assert (three.facts.slices, one.facts.slices) == (3, 1)
     assert three.facts.geometry is not None
