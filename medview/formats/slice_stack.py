@@ -204,7 +204,7 @@ def _missing(step: float, times: Floats, numbers: Sequence[int | None]) -> _Faul
         gaps=_listed(named, len(gaps)),
     )
     remark = Remark(Severity.WARNING, "missing-slices", text, _NO_NUMBER_IS_SAFE)
-    return _Fault(remark, Text.of("{n} slices missing", n=int((times - 1).sum())))
+    return _Fault(remark, Text.of("slices missing: {n}", n=int((times - 1).sum())))
 
 
 def _sideways(slices: Slices) -> _Fault | None:

@@ -24,8 +24,8 @@ def initial_window(volume: Volume, slices: slice = slice(None)) -> Window:
     """The window that a reader would choose to begin with.
 
     The one stored with the image, unless it would show nothing of it or, where values have no unit, only a dark or pale
-    blur: windows are inherited from other images. Else for Hounsfield units soft tissue; for everything else from black
-    air to the brightest half per cent of the body.
+    blur: windows are inherited from other images. Else soft tissue for Hounsfield units, where there is any; for
+    everything else from black air to the brightest half per cent of the body.
 
     Args:
         volume: The volume.
@@ -37,7 +37,7 @@ def initial_window(volume: Volume, slices: slice = slice(None)) -> Window:
     stored = next((window for window in volume.windows if _shows(window, sample, volume.unit)), None)
     if stored is not None:
         return stored
-    if volume.unit == "HU":
+    if volume.unit == "HU" and _shows(SOFT_TISSUE, sample, volume.unit):
         return SOFT_TISSUE
     return body_window(sample)
 
