@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from medview.core.case import Reject, Series
+from medview.core.case import Reject, Series, SeriesKind
 from medview.core.errors import InputError, MedViewError, UnreadableFileError, UnsupportedSeriesError
 from medview.core.progress import Progress
 from medview.core.text import Text
@@ -119,8 +119,12 @@ def _scan(paths: Sequence[Path], progress: Progress, found: Callable[[tuple[Head
 def nothing_to_open(found: Found) -> InputError | None:
     """What to say when a drop holds nothing to look at; None when it does."""
     series, rejects = found.series, found.rejects
-    if any(one.geometry is not None for one in series):
+    if any(one.geometry is not None or one.kind is SeriesKind.DOCUMENT for one in series):
         return None
+    if any(one.kind is SeriesKind.MASK for one in series):
+        return UnsupportedSeriesError(
+            Text("There are masks in what was dropped, and no images."), Text("Drop the images that they belong to.")
+        )
     if len(series) == 1 and (refusal := series[0].refusal) is not None:
         return UnsupportedSeriesError(refusal.text)
     if series:

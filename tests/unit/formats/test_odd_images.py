@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from medview.core.case import SeriesKind
 from medview.core.geometry import Geometry
@@ -47,7 +49,7 @@ def at_its_place(volume: Volume, values: np.ndarray) -> None:
 @pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.int16, np.uint32, np.int32])
 def test_frames_in_any_order_become_one_volume(sop_class: str, modality: str, kind: type, tmp_path: Path) -> None:
     high = np.iinfo(kind).max
-    values = (np.random.default_rng(1).random(GRID.shape) * min(high, 1 << 24)).astype(kind)
+    values: NDArray[Any] = (np.random.default_rng(1).random(GRID.shape) * min(high, 1 << 24)).astype(kind)
     write_enhanced(tmp_path / "x.dcm", values, GRID, sop_class, modality)
     series, volume = opened(tmp_path)
     assert series.facts.kind is SeriesKind.VOLUME
@@ -65,7 +67,7 @@ def test_every_frame_of_a_pet_has_its_own_slope(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", [np.float32, np.float64])
 def test_a_parametric_map_of_floats_is_a_volume(kind: type, tmp_path: Path) -> None:
-    values = np.random.default_rng(3).normal(1.1e-3, 4e-4, GRID.shape).astype(kind)
+    values: NDArray[Any] = np.random.default_rng(3).normal(1.1e-3, 4e-4, GRID.shape).astype(kind)
     write_enhanced(tmp_path / "adc.dcm", values, GRID, odd_images.PARAMETRIC_MAP, "MR")
     series, volume = opened(tmp_path)
     assert volume.voxels.dtype == np.float32
@@ -89,7 +91,7 @@ def test_a_real_parametric_map_has_the_values_that_highdicom_reads(real_data: Pa
 def test_pictures_of_every_depth_have_their_values(kind: type, tmp_path: Path) -> None:
     rng = np.random.default_rng(4)
     plain = rng.normal(size=(5, 7)) if np.issubdtype(kind, np.floating) else rng.integers(0, 100, (5, 7))
-    values = plain.astype(kind)
+    values: NDArray[Any] = plain.astype(kind)
     if np.issubdtype(kind, np.signedinteger):
         values -= 50
     made = dataset(odd_images.SECONDARY, "OT", values.shape)
