@@ -70,7 +70,7 @@ def _count(series: Series) -> Text:
     if series.phases:
         phases = len(series.phases)
         return Text.of("{phases} x {count} slices", phases=phases, count=series.slices // phases)
-    return Text.of("{count} slices", count=series.slices)
+    return Text("1 slice") if series.slices == 1 else Text.of("{count} slices", count=series.slices)
 
 
 @dataclass(frozen=True, slots=True)
