@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import os
 import shutil
 import time
 import uuid
@@ -87,7 +88,7 @@ class _Room:
 
 
 def unpack(path: Path, store: Path, wanted: Wanted, progress: Progress) -> Unpacked:
-    """Unpack what may be of use in a ZIP archive or a packed file; what was unpacked before is taken as it is.
+    """Unpack what may be of use in a ZIP archive or a packed file, unless that was done before and is all still there.
 
     Args:
         path: The archive.
@@ -104,7 +105,7 @@ def unpack(path: Path, store: Path, wanted: Wanted, progress: Progress) -> Unpac
     """
     _forget_old(store)
     folder = store / _key(path)
-    if (folder / _DONE).is_file():
+    if _is_whole(folder):
         (folder / _DONE).touch()
         return Unpacked(folder, ())
     part = store / f".part-{uuid.uuid4().hex}"
@@ -114,12 +115,25 @@ def unpack(path: Path, store: Path, wanted: Wanted, progress: Progress) -> Unpac
         if not count:
             return Unpacked(None, tuple(rejects) or (Reject(path, Text("There is no image in it.")),))
         if not rejects:
-            (part / _DONE).touch()
+            (part / _DONE).write_text(str(_files_in(part)), encoding="ascii")
         shutil.rmtree(folder, ignore_errors=True)
         part.replace(folder)
         return Unpacked(folder, tuple(rejects))
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether everything that was unpacked into a folder is still there."""
+    try:
+        return int((folder / _DONE).read_text(encoding="ascii")) == _files_in(folder)
+    except (OSError, ValueError):
+        return False
+
+
+def _files_in(folder: Path) -> int:
+    """How many files were unpacked into a folder."""
+    return sum(name != _DONE for _, _, names in os.walk(folder) for name in names)
 
 
 def _key(path: Path) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import struct
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,11 +14,15 @@ from medview.core.progress import Progress
 from medview.core.text import Text
 from medview.formats import archives, dicomdir, plausibility
 from medview.formats.dicom_header import Header, HeaderReader, quiet_pydicom
+from medview.formats.file_walk import Listing, is_passed_over, list_folder, walk
+from medview.formats.header_cache import HeaderCache
 from medview.formats.image_files import is_data_of_image_file, is_image_file, is_name_of_data
 
 _BATCH_INTERVAL_S = 0.25
+_BUFFER = 1 << 15
 _LONGEST_FIRST_ELEMENT = 1 << 16
-_IGNORED = frozenset({"thumbs.db", "desktop.ini", "dicomdir", "__macosx"})
+_ASK_EVERY = 16
+_DAMAGED = Text("The file is damaged: its DICOM header cannot be read.")
 _OTHER_KINDS = (
     (b"7z\xbc\xaf", Text("It is packed (7z): unpack it first.")),
     (b"%PDF", Text("It is a PDF document, not an image.")),
@@ -31,12 +35,22 @@ _CMS_OBJECT_IDENTIFIER = b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07"
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """What is in the files that were dropped."""
+    """What is in the files that were dropped.
+
+    Attributes:
+        headers: Of the DICOM files that can be used.
+        image_files: Files of other kinds that may hold an image.
+        rejects: Files of no use, and why.
+        archives: What is packed.
+        is_passing: Whether the same files may give something else next time: one could not be read, or not for lack
+            of memory.
+    """
 
     headers: tuple[Header, ...]
     image_files: tuple[Path, ...]
     rejects: tuple[Reject, ...]
     archives: tuple[Path, ...] = ()
+    is_passing: bool = False
 
 
 @dataclass
@@ -46,8 +60,27 @@ class _Findings:
     image_files: list[Path] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
     archives: list[Path] = field(default_factory=list)
+    is_passing: bool = False
     told: int = 0
     told_at: float = field(default_factory=time.monotonic)
+
+    def told_all(self) -> Scan:
+        self.tell(now=True)
+        return Scan(
+            tuple(self.headers),
+            tuple(self.image_files),
+            tuple(self.rejects),
+            tuple(self.archives),
+            is_passing=self.is_passing,
+        )
+
+    def put(self, header: Header) -> None:
+        self.headers.append(header)
+        self.tell()
+
+    def unreadable(self, folder: Path, error: OSError) -> None:
+        reason = error.strerror or type(error).__name__
+        self.rejects.append(Reject(folder, Text.of("The folder cannot be read: {reason}.", reason=reason)))
 
     def tell(self, *, now: bool = False) -> None:
         if self.found is None or self.told == len(self.headers):
@@ -58,7 +91,12 @@ class _Findings:
             self.found(batch)
 
 
-def scan(paths: Sequence[Path], progress: Progress, found: Callable[[tuple[Header, ...]], None] | None = None) -> Scan:
+def scan(
+    paths: Sequence[Path],
+    progress: Progress,
+    found: Callable[[tuple[Header, ...]], None] | None = None,
+    cache: HeaderCache | None = None,
+) -> Scan:
     """Read the headers of all DICOM files among what was dropped; no pixels.
 
     A folder is searched with all its subfolders. One single DICOM file stands for its whole series: its folder is
@@ -69,19 +107,48 @@ def scan(paths: Sequence[Path], progress: Progress, found: Callable[[tuple[Heade
         paths: Files and folders.
         progress: Told how many files have been looked at.
         found: Called with the headers that are new since the last call, a few times a second, in this thread.
+        cache: What is known from earlier scans, open; learns what is read now.
 
     Raises:
         Cancelled: The progress says so.
     """
-    findings = _Findings(found)
+    if is_single_file(paths):
+        findings = _Findings(found)
+        quiet_pydicom()
+        _scan_one(paths[0], progress, findings, cache)
+        return findings.told_all()
+    listings, rejects = list_files(paths, progress)
+    return scan_listed(listings, progress, found, cache, rejects)
+
+
+def is_single_file(paths: Sequence[Path]) -> bool:
+    """Whether what was dropped is one file, which stands for its series."""
+    return len(paths) == 1 and paths[0].is_file() and not dicomdir.is_directory(paths[0])
+
+
+def list_files(paths: Sequence[Path], progress: Progress) -> tuple[list[Listing], list[Reject]]:
+    """The files in what was dropped, those that a DICOMDIR names among them, and the folders that cannot be read.
+
+    Raises:
+        Cancelled: The progress says so.
+    """
+    findings = _Findings(None)
+    named = [one for path in paths for one in _named_by(path)]
+    return list(walk(named, progress, findings.unreadable)), findings.rejects
+
+
+def scan_listed(
+    listings: Sequence[Listing],
+    progress: Progress,
+    found: Callable[[tuple[Header, ...]], None] | None = None,
+    cache: HeaderCache | None = None,
+    rejects: Sequence[Reject] = (),
+) -> Scan:
+    """As `scan`, of what `list_files` has found."""
+    findings = _Findings(found, rejects=list(rejects))
     quiet_pydicom()
-    if len(paths) == 1 and paths[0].is_file() and not dicomdir.is_directory(paths[0]):
-        _scan_one(paths[0], progress, findings)
-    else:
-        named = [one for path in paths for one in _named_by(path)]
-        _scan_all(list(_walk(named, progress, findings)), progress, findings)
-    findings.tell(now=True)
-    return Scan(tuple(findings.headers), tuple(findings.image_files), tuple(findings.rejects), tuple(findings.archives))
+    _scan_all(listings, progress, findings, cache)
+    return findings.told_all()
 
 
 def may_be_image(name: str, start: bytes) -> bool:
@@ -89,7 +156,7 @@ def may_be_image(name: str, start: bytes) -> bool:
     path = Path(name)
     if dicomdir.is_directory(path):
         return True
-    if _is_passed_over(path):
+    if is_passed_over(path.name):
         return False
     is_part = is_image_file(path) or is_name_of_data(path)
     is_dicom = start[128:132] == b"DICM" or _looks_like_a_data_set(start)
@@ -101,7 +168,7 @@ def read_header(path: Path) -> Header | None:
     quiet_pydicom()
     try:
         header = _header(path, HeaderReader())
-    except OSError:
+    except (OSError, MemoryError):
         return None
     return header if isinstance(header, Header) else None
 
@@ -114,62 +181,46 @@ def _named_by(path: Path) -> Sequence[Path]:
     return (path, *directory.files) if directory is not None and directory.files else (path.parent,)
 
 
-def _scan_one(path: Path, progress: Progress, findings: _Findings) -> None:
-    reader = HeaderReader()
-    _look_at(path, reader, findings)
-    findings.tell(now=True)
-    if not findings.headers:
+def _scan_one(path: Path, progress: Progress, findings: _Findings, cache: HeaderCache | None) -> None:
+    first = _look_at(path, HeaderReader(), findings)
+    if first is None:
         return
-    series = findings.headers[0].series_uid
-    siblings = sorted(other for other in path.parent.iterdir() if other.is_file() and other != path)
-    for number, sibling in enumerate(siblings):
-        progress.raise_if_cancelled()
-        progress.report(number / len(siblings), Text.of("{number} files looked at", number=number))
-        if _is_passed_over(sibling) or is_image_file(sibling):
-            continue
-        aside = _Findings(None)
-        _look_at(sibling, reader, aside)
-        findings.headers.extend(header for header in aside.headers if header.series_uid == series)
-        findings.tell()
+    findings.put(first)
+    findings.tell(now=True)
+    listing = list_folder(path.parent, progress, findings.unreadable)
+    siblings = tuple(
+        (name, stamp)
+        for name, stamp in listing.files
+        if name != path.name and not dicomdir.is_directory(path.with_name(name))
+    )
+    _scan_all([Listing(path.parent, siblings, is_whole=False)], progress, findings, cache, only_series=first.series_uid)
 
 
-def _scan_all(files: list[Path], progress: Progress, findings: _Findings) -> None:
+def _scan_all(
+    listings: Sequence[Listing],
+    progress: Progress,
+    findings: _Findings,
+    cache: HeaderCache | None,
+    only_series: str | None = None,
+) -> None:
+    """Look at files, or only for those of a series: then what the others are is nobody's concern."""
     reader = HeaderReader()
-    for number, path in enumerate(files):
-        if number % 16 == 0:
-            progress.raise_if_cancelled()
-            progress.report(number / len(files), Text.of("{number} files looked at", number=number))
-        _look_at(path, reader, findings)
-        findings.tell()
-
-
-def _walk(paths: Sequence[Path], progress: Progress, findings: _Findings) -> Iterator[Path]:
-    """Every file once, in a stable order, without what systems leave in folders."""
-    seen: set[Path] = set()
-
-    def unreadable(error: OSError) -> None:
-        folder = Path(error.filename or "")
-        reason = error.strerror or type(error).__name__
-        findings.rejects.append(Reject(folder, Text.of("The folder cannot be read: {reason}.", reason=reason)))
-
-    for path in paths:
-        if not path.is_dir():
-            if dicomdir.is_directory(path):
-                _say_what_is_missing(path, findings)
-            elif path not in seen:
-                seen.add(path)
-                yield path
-            continue
-        for folder, folders, names in os.walk(path, onerror=unreadable):
-            progress.raise_if_cancelled()
-            folders[:] = sorted(name for name in folders if not _is_passed_over(Path(name)))
-            for name in sorted(names):
-                file = Path(folder, name)
-                if dicomdir.is_directory(file):
-                    _say_what_is_missing(file, findings)
-                if file not in seen and not _is_passed_over(file):
-                    seen.add(file)
-                    yield file
+    number, count = 0, sum(len(listing.files) for listing in listings)
+    aside = findings if only_series is None else _Findings(None)
+    for listing in listings:
+        known = cache.known(listing, progress) if cache is not None else {}
+        for name, stamp in listing.files:
+            if number % _ASK_EVERY == 0:
+                progress.raise_if_cancelled()
+                progress.report(number / count, Text.of("{number} files looked at", number=number))
+            number += 1
+            header = known.get(name)
+            if header is None:
+                header = _look_at(listing.folder / name, reader, aside)
+                if header is not None and cache is not None:
+                    cache.learn(name, stamp, header)
+            if header is not None and only_series in (None, header.series_uid):
+                findings.put(header)
 
 
 def _say_what_is_missing(path: Path, findings: _Findings) -> None:
@@ -179,34 +230,39 @@ def _say_what_is_missing(path: Path, findings: _Findings) -> None:
         findings.rejects.append(Reject(missing, text))
 
 
-def _is_passed_over(path: Path) -> bool:
-    """Hidden files, the "._" twins that macOS leaves, and what Windows leaves: not worth a word."""
-    return path.name.startswith(".") or path.name.lower() in _IGNORED
-
-
-def _look_at(path: Path, reader: HeaderReader, findings: _Findings) -> None:
+def _look_at(path: Path, reader: HeaderReader, findings: _Findings) -> Header | None:
+    """The header of a DICOM file; what another file is goes to the findings."""
+    if dicomdir.is_directory(path):
+        _say_what_is_missing(path, findings)
+        return None
     if is_image_file(path):
         findings.image_files.append(path)
-        return
+        return None
     if is_data_of_image_file(path):
-        return
+        return None
     try:
         header = _header(path, reader)
     except OSError as error:
         reason = error.strerror or type(error).__name__
         findings.rejects.append(Reject(path, Text.of("It cannot be read: {reason}.", reason=reason)))
-        return
+        findings.is_passing = True
+        return None
+    except MemoryError:  # mostly what a damaged file asks for, but there may be more memory next time
+        findings.rejects.append(Reject(path, _DAMAGED))
+        findings.is_passing = True
+        return None
     if isinstance(header, Header):
-        findings.headers.append(header)
-    elif header is PACKED:
+        return header
+    if header is PACKED:
         findings.archives.append(path)
     else:
         findings.rejects.append(Reject(path, header))
+    return None
 
 
 def _header(path: Path, reader: HeaderReader) -> Header | Text:
     """The header, or why there is none."""
-    with path.open("rb") as file:
+    with path.open("rb", buffering=_BUFFER) as file:
         start = file.read(132)
         has_preamble = start[128:132] == b"DICM"
         if not has_preamble and not _looks_like_a_data_set(start):
@@ -214,9 +270,9 @@ def _header(path: Path, reader: HeaderReader) -> Header | Text:
         try:
             header = reader.read(file, path, has_preamble=has_preamble)
         except Exception as error:  # pydicom raises anything on damaged files; whatever it is, the file is of no use
-            if isinstance(error, OSError) and error.errno is not None:
+            if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno is not None):
                 raise
-            return Text("The file is damaged: its DICOM header cannot be read.")
+            return _DAMAGED
         size = os.fstat(file.fileno()).st_size
     if not header.sop_class_uid and not header.rows:
         return Text("It is not a DICOM file.") if not has_preamble else Text("It is a DICOM file without an image.")

@@ -47,17 +47,20 @@ class Frame:
 
 def frames_of(header: Header) -> tuple[Frame, ...]:
     """The images that a file holds. Values of PET are rescaled to uptake values where the file says how."""
-    facts = header.frame_facts or tuple(_facts(header, index) for index in range(header.frames))
-    return tuple(_frame(header, one) for one in facts)
+    factor = header.suv.factor or 1.0
+    if not header.frame_facts:
+        return tuple(_untold(header, index, factor) for index in range(header.frames))
+    return tuple(_told(header, one, factor) for one in header.frame_facts)
 
 
 def first_frame(header: Header) -> Frame:
     """The first of the images that a file holds, or what stands for a file without any."""
-    return _frame(header, header.frame_facts[0] if header.frame_facts else _facts(header, 0))
-
-
-def _frame(header: Header, one: FrameFacts) -> Frame:
     factor = header.suv.factor or 1.0
+    return _told(header, header.frame_facts[0], factor) if header.frame_facts else _untold(header, 0, factor)
+
+
+def _told(header: Header, one: FrameFacts, factor: float) -> Frame:
+    """A frame of which its file tells something on its own."""
     return Frame(
         header,
         one.index,
@@ -69,24 +72,32 @@ def _frame(header: Header, one: FrameFacts) -> Frame:
         one.slope * factor,
         one.intercept * factor,
         one.rescale_type,
-        tuple(Window(window.center * factor, window.width * factor) for window in one.windows or header.windows),
+        _scaled(one.windows or header.windows, factor),
         one.separators,
     )
 
 
-def _facts(header: Header, index: int) -> FrameFacts:
+def _untold(header: Header, index: int, factor: float) -> Frame:
     """A frame of which nothing is told that its file does not tell."""
     single = header.frames == 1
-    return FrameFacts(
+    return Frame(
+        header,
         index,
         (0, 0),
-        (header.rows, header.columns),
+        header.rows,
+        header.columns,
         header.position if single else (),
         header.orientation if single else (),
         header.pixel_spacing,
-        header.slope,
-        header.intercept,
+        header.slope * factor,
+        header.intercept * factor,
         header.rescale_type,
-        header.windows,
+        _scaled(header.windows, factor),
         header.separators,
     )
+
+
+def _scaled(windows: tuple[Window, ...], factor: float) -> tuple[Window, ...]:
+    if factor == 1:
+        return windows
+    return tuple(Window(window.center * factor, window.width * factor) for window in windows)

@@ -11,7 +11,6 @@ from typing import Any, BinaryIO, Literal
 
 from pydicom.charset import convert_encodings, decode_bytes
 from pydicom.datadict import tag_for_keyword
-from pydicom.tag import BaseTag
 from pydicom.uid import UID
 
 from medview.core.case import Patient, Study
@@ -73,7 +72,8 @@ def _tag(keyword: str) -> int:
 
 _TAGS = {name: _tag(name) for name in (*_STUDY_TEXTS, *_STUDY_CODES, *(tag for _, tag in _FACTS), *_OTHERS)}
 _PRIVATE = (_MOSAIC_COUNT, *_B_VALUES.values(), *(tag for tags in _DIRECTIONS.values() for tag in tags))
-_WANTED = [BaseTag(tag) for tag in (*_TAGS.values(), *_PRIVATE)]
+WANTED = frozenset((*_TAGS.values(), *_PRIVATE))
+_NO_SCALE, _NO_SUV = PictureScale(), SuvScale()
 _ENHANCED = frozenset(
     f"1.2.840.10008.5.1.4.1.1.{end}"
     for end in ("2.1", "2.2", "4.1", "4.3", "4.4", "6.2", "128.1", "130", "12.1.1", "12.2.1", "13.1.1", "13.1.2", "30")
@@ -157,6 +157,7 @@ class HeaderReader:
     """Reads headers; remembers what it has decoded, because the files of a series repeat each other."""
 
     _texts: dict[tuple[bytes, bytes, bool], str] = field(default_factory=dict)
+    _numbers: dict[bytes, tuple[float, ...]] = field(default_factory=dict)
     _studies: dict[tuple[Any, ...], Study] = field(default_factory=dict)
     _facts: dict[tuple[Any, ...], tuple[tuple[str, str], ...]] = field(default_factory=dict)
 
@@ -171,8 +172,8 @@ class HeaderReader:
         Raises:
             Exception: Whatever pydicom raises on a damaged file.
         """
-        elements = read_elements(file, _WANTED, has_preamble=has_preamble)
-        values = _Values(elements, self._texts)
+        elements = read_elements(file, WANTED, has_preamble=has_preamble)
+        values = _Values(elements, self._texts, self._numbers)
         study = self._study(values, path)
         place = (values.number("Rows") and values.number("Columns") and elements.pixels) or None
         allocated = values.number("BitsAllocated") or 0
@@ -193,7 +194,7 @@ class HeaderReader:
             rescale = (_first(slope) or 1.0, _first(intercept) or 0.0, values.code("RescaleType").upper())
             frame_facts = mosaic.read(file, rescale, windows, separators)
         placed = any(one.position for one in frame_facts) or (frames == 1 and values.has("ImagePositionPatient"))
-        scale = PictureScale() if placed or place is None else picture_scale.read_scale(file)
+        scale = _NO_SCALE if placed or place is None else picture_scale.read_scale(file)
         return Header(
             path=path,
             study=study,
@@ -234,7 +235,7 @@ class HeaderReader:
             separators=separators,
             frame_facts=frame_facts,
             scale=scale,
-            suv=suv.read_scale(file) if values.code("Modality").upper() == "PT" and place is not None else SuvScale(),
+            suv=suv.read_scale(file) if values.code("Modality").upper() == "PT" and place is not None else _NO_SUV,
             pixels=place,
             facts=self._facts_of(values),
         )
@@ -275,9 +276,15 @@ class HeaderReader:
 class _Values:
     """Plain values out of a data set; decodes the bytes itself, which is many times faster than pydicom's elements."""
 
-    def __init__(self, elements: RawElements, texts: dict[tuple[bytes, bytes, bool], str]) -> None:
+    def __init__(
+        self,
+        elements: RawElements,
+        texts: dict[tuple[bytes, bytes, bool], str],
+        numbers: dict[bytes, tuple[float, ...]],
+    ) -> None:
         self._values = elements.values
         self._texts = texts
+        self._numbers = numbers
         self._order: Literal["little", "big"] = "little" if elements.little else "big"
         self.charset = self.raw(_TAGS["SpecificCharacterSet"])
 
@@ -336,17 +343,23 @@ class _Values:
 
     def decimals(self, keyword: str) -> tuple[float, ...]:
         """Numbers written as text; none when one of them is not a number."""
-        return self._as_decimals(self.raw(_TAGS[keyword]))
+        return self._as_decimals(self._values.get(_TAGS[keyword], b""))
 
-    @staticmethod
-    def _as_decimals(raw: bytes) -> tuple[float, ...]:
-        if not raw.strip(b"\0 "):
-            return ()
-        try:
-            numbers = tuple(float(part.strip(b"\0 ")) for part in raw.split(b"\\"))
-        except ValueError:
-            return ()
-        return numbers if all(abs(number) < 1e30 for number in numbers) else ()
+    def _as_decimals(self, raw: bytes) -> tuple[float, ...]:
+        numbers = self._numbers.get(raw)
+        if numbers is None:
+            numbers = self._numbers[raw] = _decimals(raw)
+        return numbers
+
+
+def _decimals(raw: bytes) -> tuple[float, ...]:
+    if not raw.strip(b"\0 "):
+        return ()
+    try:
+        numbers = tuple(float(part.strip(b"\0 ")) for part in raw.split(b"\\"))
+    except ValueError:
+        return ()
+    return numbers if all(abs(number) < 1e30 for number in numbers) else ()
 
 
 def _decoded(raw: bytes, charset: bytes, *, is_name: bool) -> str:

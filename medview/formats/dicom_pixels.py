@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom import dcmread
-from pydicom.dataset import Dataset
-from pydicom.encaps import get_frame
-from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
-from pydicom.pixels.utils import pixel_array
+from pydicom.pixels.processing import apply_modality_lut
 from pydicom.uid import UID, ExplicitVRBigEndian, JPEGExtended12Bit
 
 from medview.core.errors import UnreadableFileError
 from medview.core.text import Text
-from medview.formats import codestream, decoder_panics
+from medview.formats import pixel_decoding
 from medview.formats.dicom_frames import Frame
 from medview.formats.dicom_header import Header
+from medview.formats.pixel_decoding import Decode, Form, Picture, dataset_of, decoded
 from medview.formats.raw_elements import Storage
 
 _BITS_OF_A_SUM = 30
@@ -58,43 +53,47 @@ def is_color(header: Header) -> bool:
     return header.samples_per_pixel > 1 or header.photometric == "PALETTE COLOR"
 
 
+def is_compressed(header: Header) -> bool:
+    """Whether pixels have to be decoded."""
+    return header.pixels is not None and header.pixels.storage is Storage.FRAGMENTS
+
+
 def is_float(header: Header) -> bool:
     """Whether pixels are stored as floating-point numbers."""
     return header.pixels is not None and header.pixels.is_float
 
 
-def read_slice(frame: Frame, out: NDArray[Any]) -> None:
+def read_slice(frame: Frame, out: NDArray[Any], decode: Decode = decoded) -> None:
     """Read one grey image.
 
     Args:
         frame: The image: a file, a frame of a file, or a tile of a mosaic.
         out: (j, i), C-contiguous; gets the values: rescaled, and turned round where `is_inverted`.
+        decode: Decodes compressed pixels.
 
     Raises:
         UnreadableFileError: The pixels are damaged or missing.
     """
     if not _read_in_place(frame, out):
-        _put(frame, _stored(frame), out)
+        _put(frame, _stored(frame, decode), out)
 
 
-def read_colors(frame: Frame, out: NDArray[np.uint8]) -> None:
+def read_colors(frame: Frame, out: NDArray[np.uint8], decode: Decode = decoded) -> None:
     """Read one picture in colour.
 
     Args:
         frame: The picture; in any colour space of DICOM, or coloured by a palette.
         out: (j, i, 3) uint8, sRGB.
+        decode: Decodes the pixels.
 
     Raises:
         UnreadableFileError: The pixels are damaged or missing.
     """
     header = frame.header
     try:
-        dataset = _with_believable_stream(_dataset(frame), frame)
-        if header.photometric == "PALETTE COLOR":
-            colors = apply_color_lut(_unpacked(dataset, frame.index, raw=True), dataset)
-            deepest = 8 * colors.dtype.itemsize
-        else:
-            colors, deepest = _unpacked(dataset, frame.index, raw=False), header.bits_stored
+        has_palette = header.photometric == "PALETTE COLOR"
+        colors = decode(_picture(frame, Form.PALETTE if has_palette else Form.COLORS))
+        deepest = 8 * colors.dtype.itemsize if has_palette else header.bits_stored
         if deepest > 8:
             colors = colors >> (deepest - 8)
         if colors.shape != out.shape:
@@ -112,18 +111,13 @@ def ensure_believable(frame: Frame) -> None:
     Raises:
         UnreadableFileError: The stream is damaged, or is a picture of another size.
     """
-    if frame.header.pixels is not None and frame.header.pixels.storage is Storage.FRAGMENTS:
+    if is_compressed(frame.header):
         try:
-            _with_believable_stream(_dataset(frame), frame)
+            pixel_decoding.ensure_believable(_picture(frame, Form.VALUES))
         except UnreadableFileError:
             raise
         except Exception as error:  # what holds the stream may be damaged in any way
             raise _undecodable(frame.header) from error
-
-
-def forget() -> None:
-    """Let go of the files that were kept open for their next frame."""
-    _kept.cache_clear()
 
 
 def _read_in_place(frame: Frame, out: NDArray[Any]) -> bool:
@@ -155,7 +149,7 @@ def _read_in_place(frame: Frame, out: NDArray[Any]) -> bool:
     return True
 
 
-def _stored(frame: Frame) -> NDArray[Any]:
+def _stored(frame: Frame, decode: Decode) -> NDArray[Any]:
     """(j, i) stored values of any grey image, through its table of values where it has one."""
     header = frame.header
     kind = _kind(header)
@@ -167,7 +161,7 @@ def _stored(frame: Frame) -> NDArray[Any]:
             _strip(header, pixels)
     else:
         try:
-            pixels = _decoded(frame)
+            pixels = _decoded(frame, decode)
         except UnreadableFileError:
             raise
         except Exception as error:  # decoders raise anything on damaged pixels
@@ -178,7 +172,9 @@ def _stored(frame: Frame) -> NDArray[Any]:
     pixels = pixels[row : row + frame.rows, column : column + frame.columns]
     if header.has_modality_lut:
         try:
-            return apply_modality_lut(pixels, _dataset(frame))
+            return apply_modality_lut(
+                pixels, dataset_of(header.path, header.transfer_syntax, is_kept=header.frames > 1)
+            )
         except Exception as error:  # tables may be damaged in any way
             raise _undecodable(header) from error
     return pixels
@@ -196,59 +192,21 @@ def _kind(header: Header) -> str | None:
     return f"{'>' if is_big else '<'}{letter}{header.bits_allocated // 8}"
 
 
-def _decoded(frame: Frame) -> NDArray[Any]:
+def _decoded(frame: Frame, decode: Decode) -> NDArray[Any]:
     """(j, i) stored values, through pydicom's decoders; of 12-bit JPEG, which none of them has, through ITK's."""
     header = frame.header
     single = header.frames == 1
-    dataset = _with_believable_stream(_dataset(frame), frame)
     if header.transfer_syntax == JPEGExtended12Bit and header.bits_stored > 8 and single and not is_inverted(frame):
-        import SimpleITK
-
-        values = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(header.path))).reshape(header.rows, header.columns)
-        stored: NDArray[Any] = np.rint((values.astype(np.float64) - frame.intercept) / frame.slope).astype(np.int32)
+        values = decode(_picture(frame, Form.RESCALED)).astype(np.float64)
+        stored: NDArray[Any] = np.rint((values - frame.intercept) / frame.slope).astype(np.int32)
         return stored
-    return _unpacked(dataset, None if single else frame.index, raw=True)
+    return decode(_picture(frame, Form.VALUES))
 
 
-def _unpacked(dataset: Dataset, index: int | None, *, raw: bool) -> NDArray[Any]:
-    with decoder_panics.caught():
-        return pixel_array(dataset, index=index, raw=raw)
-
-
-def _with_believable_stream(dataset: Dataset, frame: Frame) -> Dataset:
-    """The same data set; a code stream of another size than its header's would make a decoder take any memory."""
+def _picture(frame: Frame, form: Form) -> Picture:
     header = frame.header
-    if header.pixels is None or header.pixels.storage is not Storage.FRAGMENTS:
-        return dataset
-    stream = get_frame(dataset.PixelData, frame.index, number_of_frames=header.frames)
-    size = codestream.size_of(stream)
-    if size is not None and (size.columns, size.rows or header.rows) != (header.columns, header.rows):
-        raise UnreadableFileError(
-            Text.of(
-                "The pixels of {file} are a picture of {columns} x {rows}, and its header says {other} x {others}.",
-                file=header.path.name,
-                columns=size.columns,
-                rows=size.rows,
-                other=header.columns,
-                others=header.rows,
-            ),
-            Text("Copy the series again from where it came from."),
-        )
-    return dataset
-
-
-def _dataset(frame: Frame) -> Dataset:
-    """The file of a frame, with its pixels; one with many frames is kept for the next."""
-    header = frame.header
-    read = _kept if header.frames > 1 else _kept.__wrapped__
-    return read(header.path, header.transfer_syntax)
-
-
-@lru_cache(maxsize=1)
-def _kept(path: Path, transfer_syntax: str) -> Dataset:
-    dataset = dcmread(path, force=True)
-    dataset.file_meta.TransferSyntaxUID = UID(transfer_syntax)
-    return dataset
+    size = (header.rows, header.columns) if is_compressed(header) else None
+    return Picture(header.path, header.transfer_syntax, frame.index, header.frames, size, form)
 
 
 def _put(frame: Frame, stored: NDArray[Any], out: NDArray[Any]) -> None:

@@ -143,6 +143,7 @@ def write_labels(
             dataset = _dataset(frames, headers, described, provenance, title, stored)
             with whole_file(path) as temporary:
                 dataset.save_as(temporary, enforce_file_format=True)
+                del dataset, frames  # masks of many structures are large, and the proof reads them again
                 progress.report(0.7, Text("Reading it back"))
                 proof = prove_segmentation(temporary, labels, geometry, described, headers, PartOf(progress, 0.7, 1.0))
                 Proof(path, proof.differences).require()

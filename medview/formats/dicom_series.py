@@ -11,12 +11,15 @@ positions only, never on file names or image numbers.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 
 from medview.core.case import Remark, Series, SeriesKind, Severity, Use
+from medview.core.errors import Cancelled
+from medview.core.progress import NoProgress, Progress
 from medview.core.text import Text
 from medview.core.volume import Modality
 from medview.formats import documents, phases, pictures, slice_stack, stack_split
@@ -27,6 +30,8 @@ from medview.formats.mask_references import MASKS
 from medview.formats.slice_stack import Layout, Slices
 
 _log = logging.getLogger(__name__)
+CONTRADICTORY = "contradictory"
+"""The code of the refusal of a series that could not be judged."""
 _SECTIONS = frozenset({"CT", "MR", "PT", "NM"})
 """What cuts slices through a patient: images of these that do not say where are a surprise."""
 _DEPTHS, _FLOAT_DEPTHS = frozenset({1, 8, 16, 32}), frozenset({32, 64})
@@ -43,6 +48,7 @@ _OBJECT_FAMILIES = (("1.2.840.10008.5.1.4.1.1.9.", Text("a waveform")),)
 _COSINE_TOLERANCE = 0.01
 """How far direction cosines may be from unit length and right angles before they are taken for wrong."""
 _MASKS_TEXT = Text("It holds masks: choose it to draw them on the images that they belong to.")
+_ASK_EVERY = 1024
 _MOST_STACKS = 6
 _LEAST_IN_A_STACK = 3
 """More stacks than this, with fewer images each than that, are no acquisitions: slices that turn around an axis."""
@@ -51,19 +57,35 @@ _Part = tuple[list[Frame], tuple[Text, ...], Layout, SeriesKind]
 """Images, the names of their phases, the grid that they make, and what it shows."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class DicomSeries:
     """A series and its images, in slice order as far as there is one.
 
-    Attributes:
+    Args:
         facts: What the rest of the program knows of it.
-        frames: Its images; of a 4D series one volume after the other.
+        frames: Its images; of a 4D series one volume after the other. Or what finds them, when they are wanted.
         caution: What a number measured on it has to say; None when its grid is as safe as its slices.
     """
 
-    facts: Series
-    frames: tuple[Frame, ...]
-    caution: Text | None = None
+    def __init__(
+        self, facts: Series, frames: Sequence[Frame] | Callable[[], tuple[Frame, ...]], caution: Text | None = None
+    ) -> None:
+        self.facts = facts
+        self.caution = caution
+        self._find = frames if callable(frames) else None
+        self._frames = () if callable(frames) else tuple(frames)
+
+    @property
+    def frames(self) -> tuple[Frame, ...]:
+        """Its images.
+
+        Raises:
+            UnreadableFileError: They were not asked for until their files had changed.
+        """
+        find = self._find
+        if find is not None:  # two threads that ask at once find the same
+            self._frames = find()
+            self._find = None
+        return self._frames
 
     @property
     def headers(self) -> tuple[Header, ...]:
@@ -76,40 +98,72 @@ class DicomSeries:
         return self.frames[number * count : (number + 1) * count]
 
 
-def group(headers: Iterable[Header]) -> tuple[DicomSeries, ...]:
+def group(headers: Iterable[Header], progress: Progress | None = None) -> tuple[DicomSeries, ...]:
     """Sort headers into series, order each and judge it. The order in which the headers come does not matter.
 
     A DICOM series that holds several stacks of slices becomes several series: the largest keeps the UID.
+
+    Raises:
+        Cancelled: The progress says so.
     """
+    progress = progress or NoProgress()
     together: dict[tuple[str, str], list[Header]] = {}
     for header in headers:
         together.setdefault((header.study.uid, header.series_uid), []).append(header)
-    return tuple(one for members in together.values() for one in _judged(sorted(members, key=_by_number)))
+    return tuple(one for members in together.values() for one in _judged(sorted(members, key=_by_number), progress))
 
 
-def _judged(members: list[Header]) -> list[DicomSeries]:
+def unjudged(headers: Collection[Header]) -> Series:
+    """What can be said of a series while its files are still being found, without looking at each of them again."""
+    first = next(iter(headers))
+    kind = SeriesKind.VOLUME
+    if first.sop_class_uid in MASKS:
+        kind = SeriesKind.MASK
+    elif documents.kind_of(first.sop_class_uid) is not None:
+        kind = SeriesKind.DOCUMENT
+    return Series(
+        uid=first.series_uid,
+        study=first.study,
+        modality=Modality.of(first.modality),
+        description=first.series_description,
+        number=first.series_number,
+        body_part=first.body_part,
+        files=tuple(header.path for header in headers),
+        slices=sum(header.frames for header in headers),
+        geometry=None,
+        acquisition=first.facts,
+        kind=kind,
+    )
+
+
+def _judged(members: list[Header], progress: Progress) -> list[DicomSeries]:
     """As `_series`; numbers that no scanner writes may contradict each other in ways that nobody has thought of."""
     try:
-        return _series(members)
+        return _series(members, progress)
+    except Cancelled:
+        raise
     except Exception:
         _log.exception("Series %s", members[0].series_uid)
         text = Text("What its files say of themselves contradicts itself: it cannot be laid out.")
-        return [_made([first_frame(members[0])], Layout(None, (_refused("contradictory", text),)), ())]
+        frames = [first_frame(header) for header in members]
+        return [_made(frames, Layout(None, (_refused(CONTRADICTORY, text),)), ())]
 
 
 def _by_number(header: Header) -> tuple[bool, int, str]:
     return header.instance_number is None, header.instance_number or 0, str(header.path)
 
 
-def _series(members: list[Header]) -> list[DicomSeries]:
+def _series(members: list[Header], progress: Progress) -> list[DicomSeries]:
     """What came under one UID: images first, then masks, documents, and what is none of these."""
+    progress.raise_if_cancelled()
     unique, remarks = _without_copies(members)
     unusable = [(header, refusal) for header in unique if (refusal := _refusal(header)) is not None]
     refused = {id(header) for header, _ in unusable}
     masks = [one for one in unique if one.sop_class_uid in MASKS]
     words = [one for one in unique if documents.kind_of(one.sop_class_uid) is not None]
     aside = refused | {id(one) for one in (*masks, *words)}
-    parts = _images([one for one in unique if id(one) not in aside])
+    progress.raise_if_cancelled()
+    parts = _images([one for one in unique if id(one) not in aside], progress)
     parts += [_object(header, Remark(Severity.NOTE, "masks", _MASKS_TEXT), SeriesKind.MASK) for header in masks]
     for header in words:
         text = Text.of("This is {thing}: choose it to read it.", thing=documents.kind_of(header.sop_class_uid))
@@ -124,17 +178,23 @@ def _series(members: list[Header]) -> list[DicomSeries]:
     ]
 
 
-def _images(headers: Sequence[Header]) -> list[_Part]:
+def _images(headers: Sequence[Header], progress: Progress) -> list[_Part]:
     """Volumes and pictures."""
-    frames = [frame for header in headers for frame in frames_of(header)]
+    frames: list[Frame] = []
+    for number, header in enumerate(headers):
+        if number % _ASK_EVERY == 0:
+            progress.raise_if_cancelled()
+        frames.extend(frames_of(header))
     placed = [frame for frame in frames if _is_placed(frame)]
     loose = [frame for frame in frames if not _is_placed(frame)]
     doubt = next((doubt for frame in placed if (doubt := _doubt(frame)) is not None), None)
+    progress.raise_if_cancelled()
     parts: list[_Part] = []
     if doubt is not None:
         parts += _pictures(placed, len(frames), [doubt])
     elif placed:
         stacks = stack_split.split(placed)
+        progress.raise_if_cancelled()
         if len(stacks) > _MOST_STACKS and len(stacks) > len(placed) / _LEAST_IN_A_STACK:
             turning = Remark(Severity.NOTE, "mixed-orientations", _orientations_text(stacks))
             parts += _pictures(placed, len(frames), [turning])
@@ -252,7 +312,7 @@ def _made(
         kind=kind,
         frame_ms=first.scale.frame_ms,
     )
-    return DicomSeries(facts, tuple(frames), layout.caution)
+    return DicomSeries(facts, frames, layout.caution)
 
 
 def _without_copies(members: list[Header]) -> tuple[list[Header], list[Remark]]:
@@ -270,7 +330,7 @@ def _refusal(header: Header) -> Remark | None:
     """Why a file is nothing that can be shown; None when it is an image, or masks, or words."""
     if header.sop_class_uid in MASKS or documents.kind_of(header.sop_class_uid) is not None:
         return None
-    thing = _object_name(header)
+    thing = _object_name(header.sop_class_uid)
     if thing is not None:
         return _refused(
             "no-image", Text.of("This is {thing}, not an image series; MedView lists it only.", thing=thing)
@@ -336,15 +396,16 @@ def _orientations_text(stacks: Sequence[Sequence[Frame]]) -> Text:
     )
 
 
+@lru_cache(maxsize=256)
 def _has_right_angle(orientation: tuple[float, ...]) -> bool:
     row, column = np.array(orientation).reshape(2, 3)
     lengths = np.array([np.linalg.norm(row), np.linalg.norm(column)])
     return bool(np.abs(lengths - 1).max() <= _COSINE_TOLERANCE and abs(row @ column) <= _COSINE_TOLERANCE)
 
 
-def _object_name(header: Header) -> Text | None:
-    """What a DICOM object is that is no image; None for images."""
-    uid = header.sop_class_uid
+@lru_cache(maxsize=256)
+def _object_name(uid: str) -> Text | None:
+    """What objects of a SOP class are that is no image; None for images."""
     if uid in _OBJECTS:
         return _OBJECTS[uid]
     return next((name for start, name in _OBJECT_FAMILIES if uid.startswith(start)), None)

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import math
 import os
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
@@ -28,8 +30,8 @@ from medview.formats.dicom_frames import Frame
 from medview.formats.dicom_header import quiet_pydicom
 from medview.formats.dicom_pixels import (
     ensure_believable,
-    forget,
     is_color,
+    is_compressed,
     is_float,
     is_hounsfield,
     is_inverted,
@@ -38,9 +40,14 @@ from medview.formats.dicom_pixels import (
     values_range,
 )
 from medview.formats.dicom_series import DicomSeries
+from medview.formats.pixel_decoding import Decode, DecodingProcesses, decoded, forget, useful_processes
 from medview.formats.slice_resampling import SliceMap, laid
 
 _SLICES_AT_ONCE = 16
+_PICTURES_AT_ONCE = 4
+_PATIENCE_S = 0.1
+_WORTH_PROCESSES_S = 2.0
+"""Decoding that would take longer is done in processes, which take half a second to start."""
 _MOST_THREADS = 4
 _AIR = -1024
 _BRIGHTNESS = np.array([0.299, 0.587, 0.114], dtype=np.float32)
@@ -55,6 +62,7 @@ def read(
     first_slice: int | None = None,
     started: Callable[[Volume], None] | None = None,
     arrived: Callable[[int, int], None] | None = None,
+    processes: int | None = None,
 ) -> Volume:
     """Read a volume of a series that `dicom_series.group` did not refuse.
 
@@ -66,6 +74,8 @@ def read(
         started: Called with the volume as soon as that plane is in; the others are black until they
             arrive (-1024 HU, or 0).
         arrived: Called with (start, stop) along k when these planes hold their values. Both are called in this thread.
+
+        processes: How many processes decode; 0 for none, None for as many as are worth their start.
 
     Returns:
         The volume that `started` got. Voxels: (k, j, i) int16, uint16, int32 or float32, the smallest that holds every
@@ -108,12 +118,17 @@ def read(
     )
     planes = _Planes(frames, geometry, outside, voxels, colors)
     try:
+        begin = time.perf_counter()
         planes.read(first, first + 1, progress)
+        to_come_s = (time.perf_counter() - begin) * (count - 1)
         if started is not None:
             started(volume)
         if arrived is not None:
             arrived(first, first + 1)
-        _read_others(planes, first, progress, arrived)
+        if processes is None:
+            is_worth_it = to_come_s > _WORTH_PROCESSES_S and is_compressed(frames[0].header)
+            processes = useful_processes() if is_worth_it else 0
+        _read_others(planes, first, progress, arrived, processes)
     finally:
         forget()
     return volume
@@ -143,18 +158,19 @@ class _Planes:
         self._frames = frames
         self._map = SliceMap.of(geometry)
         self._outside = outside
+        self.decode: Decode = decoded
 
     def read(self, start: int, stop: int, progress: Progress) -> None:
         """Fill the planes from `start` up to but not including `stop`."""
         if self._colors is not None:
             for plane in range(start, stop):
                 progress.raise_if_cancelled()
-                read_colors(self._frames[plane], self._colors[plane])
+                read_colors(self._frames[plane], self._colors[plane], self.decode)
                 self.voxels[plane] = self._colors[plane] @ _BRIGHTNESS
         elif self._map is None:
             for plane in range(start, stop):
                 progress.raise_if_cancelled()
-                read_slice(self._frames[plane], self.voxels[plane])
+                read_slice(self._frames[plane], self.voxels[plane], self.decode)
         else:
             self._read_between(start, stop, progress, self._map)
 
@@ -174,41 +190,51 @@ class _Planes:
         assert self._map is not None
         frame = self._frames[index]
         pixels = np.empty((frame.rows, frame.columns), dtype=np.float32)
-        read_slice(frame, pixels)
+        read_slice(frame, pixels, self.decode)
         _, rows, columns = self.voxels.shape
         return laid(pixels, self._map.shift[index], (rows, columns), self._outside)
 
 
-def _read_others(planes: _Planes, first: int, progress: Progress, arrived: Callable[[int, int], None] | None) -> None:
-    """Read stretches of planes in threads: reading and decoding leave Python's lock."""
+def _read_others(
+    planes: _Planes,
+    first: int,
+    progress: Progress,
+    arrived: Callable[[int, int], None] | None,
+    processes: int,
+) -> None:
+    """Read stretches of planes in threads: reading leaves Python's lock, and so does waiting for processes."""
     done, count = 1, len(planes.voxels)
-    threads = min(_MOST_THREADS, os.cpu_count() or 1)
+    threads = processes or min(_MOST_THREADS, os.cpu_count() or 1)
 
     def read_stretch(start: int, stop: int) -> tuple[int, int]:
         planes.read(start, stop, progress)
         return start, stop
 
-    with ThreadPoolExecutor(threads, thread_name_prefix="slices") as pool:
+    with ExitStack() as stack:
+        pool = stack.enter_context(ThreadPoolExecutor(threads, thread_name_prefix="slices"))
         waiting: set[Future[tuple[int, int]]] = set()
-        try:
-            for stretch in _outwards(first, count):
-                waiting.add(pool.submit(read_stretch, *stretch))
-                if len(waiting) > threads:
-                    done += _collect(waiting, arrived)
-                    progress.raise_if_cancelled()
-                    progress.report(done / count, Text.of("{n} of {all} slices", n=done, all=count))
-            while waiting:
-                done += _collect(waiting, arrived)
-                progress.raise_if_cancelled()
+        # the last to be entered is left first: processes that end let go of the threads that wait for them
+        stack.callback(lambda: [future.cancel() for future in waiting])
+        if processes:
+            planes.decode = stack.enter_context(DecodingProcesses(processes)).decode
+        for stretch in _outwards(first, count, _PICTURES_AT_ONCE if processes else _SLICES_AT_ONCE):
+            waiting.add(pool.submit(read_stretch, *stretch))
+            if len(waiting) > threads:
+                done += _collect(waiting, progress, arrived)
                 progress.report(done / count, Text.of("{n} of {all} slices", n=done, all=count))
-        finally:
-            for future in waiting:
-                future.cancel()
+        while waiting:
+            done += _collect(waiting, progress, arrived)
+            progress.report(done / count, Text.of("{n} of {all} slices", n=done, all=count))
 
 
-def _collect(waiting: set[Future[tuple[int, int]]], arrived: Callable[[int, int], None] | None) -> int:
+def _collect(
+    waiting: set[Future[tuple[int, int]]], progress: Progress, arrived: Callable[[int, int], None] | None
+) -> int:
     """Wait for at least one stretch; how many slices have come."""
-    ready, _ = wait(waiting, return_when=FIRST_COMPLETED)
+    ready: set[Future[tuple[int, int]]] = set()
+    while not ready:
+        progress.raise_if_cancelled()
+        ready, _ = wait(waiting, timeout=_PATIENCE_S, return_when=FIRST_COMPLETED)
     count = 0
     for future in ready:
         waiting.discard(future)
@@ -219,16 +245,16 @@ def _collect(waiting: set[Future[tuple[int, int]]], arrived: Callable[[int, int]
     return count
 
 
-def _outwards(first: int, count: int) -> Iterator[tuple[int, int]]:
+def _outwards(first: int, count: int, at_once: int) -> Iterator[tuple[int, int]]:
     """Stretches [start, stop) that cover everything but `first`, nearest first, by turns above and below."""
     above, below = first + 1, first
     while above < count or below > 0:
         if above < count:
-            stop = min(above + _SLICES_AT_ONCE, count)
+            stop = min(above + at_once, count)
             yield above, stop
             above = stop
         if below > 0:
-            start = max(below - _SLICES_AT_ONCE, 0)
+            start = max(below - at_once, 0)
             yield start, below
             below = start
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ _MOST_LINES = 20_000
 _SHOWN_POINTS = 4
 
 
+@lru_cache(maxsize=256)
 def kind_of(sop_class_uid: str) -> Text | None:
     """What a DICOM object is, if it is something to read."""
     if sop_class_uid == _KEY_OBJECTS:

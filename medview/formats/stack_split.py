@@ -6,6 +6,7 @@ Localisers, dose pages and second acquisitions often come under the series UID o
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -35,10 +36,16 @@ _SEPARATIONS: tuple[Callable[[Frame], Hashable], ...] = (
 
 def axes_of(frame: Frame) -> Floats:
     """(2, 3): unit vectors along a row and along a column, made exactly perpendicular: cosines are often rounded."""
-    row, column = np.array(frame.orientation, dtype=np.float64).reshape(2, 3)
+    return _axes(frame.orientation)
+
+
+@lru_cache(maxsize=256)
+def _axes(orientation: tuple[float, ...]) -> Floats:
+    row, column = np.array(orientation, dtype=np.float64).reshape(2, 3)
     row = row / np.linalg.norm(row)
     column = column - (row @ column) * row
     axes: Floats = np.array([row, column / np.linalg.norm(column)])
+    axes.flags.writeable = False
     return axes
 
 
@@ -110,6 +117,9 @@ def split_at_gaps(stack: Sequence[Frame], along: Floats) -> list[list[Frame]]:
 
 
 def _belongs(frame: Frame, axes: Floats, other: Frame, other_axes: Floats) -> bool:
+    mine, theirs = ((one.rows, one.columns, one.orientation, one.pixel_spacing) for one in (frame, other))
+    if mine == theirs:  # as nearly always
+        return True
     spacing, known = np.array(frame.pixel_spacing), np.array(other.pixel_spacing)
     return bool(
         (frame.rows, frame.columns) == (other.rows, other.columns)

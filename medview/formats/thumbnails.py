@@ -27,7 +27,10 @@ def of_series(series: DicomSeries) -> NDArray[np.uint8] | None:
 
     Never raises for damaged pixels: the list shows the series without a picture.
     """
-    frame = series.frames[len(series.frames) // 2]
+    try:
+        frame = series.frames[len(series.frames) // 2]
+    except MedViewError:
+        return None
     header = frame.header
     if header.pixels is None:
         return None

@@ -58,13 +58,29 @@ class _Load:
 
 
 class Importing:
-    """Brings files into the workspace. Main thread only; its jobs run in the disk lane."""
+    """Brings files into the workspace. Main thread only; its jobs run in the disk lane.
 
-    def __init__(self, workspace: Workspace, viewing: Viewing, jobs: JobQueue, queue: MainQueue) -> None:
+    Args:
+        workspace: Gets what is found.
+        viewing: Shows what is opened.
+        jobs: Runs the work.
+        queue: Brings it home.
+        remembered: Where headers of files are kept from one search to the next; None to keep none.
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        viewing: Viewing,
+        jobs: JobQueue,
+        queue: MainQueue,
+        remembered: Path | None = None,
+    ) -> None:
         self._workspace = workspace
         self._viewing = viewing
         self._jobs = jobs
         self._queue = queue
+        self._remembered = remembered
         self._sources: dict[str, Source] = {}
         self._drops: list[_Drop] = []
         self._loads: dict[tuple[str, int], _Load] = {}
@@ -178,13 +194,17 @@ class Importing:
     def _new_drop(self, paths: Sequence[Path]) -> tuple[_Drop, Callable[[Progress], Found]]:
         """A drop, and the work that searches it in a job's thread and puts what it finds into the workspace."""
         drop = _Drop()
-        known = {uid: source.headers for uid, source in self._sources.items() if not isinstance(source, Path)}
+        known = dict(self._sources)
         self._drops.append(drop)
         wanted = tuple(Path(path) for path in paths)
 
         def look(progress: Progress) -> Found:
             found = search(
-                wanted, known, progress, lambda series: self._queue.post(partial(self._announce, drop, series))
+                wanted,
+                known,
+                progress,
+                lambda series: self._queue.post(partial(self._announce, drop, series)),
+                self._remembered,
             )
             self._queue.post(lambda: self._put(drop, found))
             return found

@@ -34,7 +34,7 @@ class Workstation:
         self.jobs = JobQueue(self.queue)
         self.workspace = Workspace()
         self.viewing = Viewing()
-        self.importing = Importing(self.workspace, self.viewing, self.jobs, self.queue)
+        self.importing = Importing(self.workspace, self.viewing, self.jobs, self.queue, home / "headers.sqlite")
         self.correction = Correction(
             self.workspace,
             self.viewing,

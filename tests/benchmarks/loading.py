@@ -1,32 +1,48 @@
 """From a folder of CT slices to a `Volume`, beside dcm2niix, SimpleITK and a plain loop of pydicom.
 
 The series is the chest phantom as 400 slices of 512x512 (`--quick`: 120 slices), made once and kept in the system's
-folder for temporary files. Everything is read from warm cache.
+folder for temporary files. Everything is read from warm cache. Compressed series of 100 slices (`--quick`: 24) are read
+with one decoder at a time and with as many as there are processors; starting their processes counts.
 """
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pydicom
 import SimpleITK
+from pydicom.uid import JPEG2000Lossless, JPEGLSLossless, RLELossless
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from medview.core.progress import NoProgress
 from medview.core.volume import Volume
 from medview.formats import dicom_files, dicom_series, dicom_volume
-from tests.benchmarks.bench import Row, in_fresh_process, interleave, medians, options, report, series_folder
+from medview.formats.dicom_series import DicomSeries
+from medview.formats.dicom_writer import SeriesOptions, write_series
+from medview.formats.pixel_decoding import useful_processes
+from medview.phantom import chest
+from tests.benchmarks.bench import Options, Row, in_fresh_process, interleave, medians, options, report, series_folder
 
 _HEADER_TAGS = [
     *("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID", "Modality", "InstanceNumber"),
     *("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "Rows", "Columns", "BitsAllocated"),
     *("BitsStored", "PixelRepresentation", "RescaleSlope", "RescaleIntercept", "PatientName", "PatientID"),
 ]
+_COMPRESSED_SLICES, _QUICK_COMPRESSED_SLICES = 100, 24
+_COMPRESSED = {
+    "JPEG 2000": (JPEG2000Lossless, False),
+    "JPEG-LS": (JPEGLSLossless, False),
+    "RLE": (RLELossless, False),
+    "JPEG 2000 in one file": (JPEG2000Lossless, True),
+}
+"""Transfer syntax, and whether all slices lie in one file."""
 _MEMORY = """
 import json, sys
 from pathlib import Path
@@ -56,14 +72,48 @@ def main() -> int:
         }
         middle = medians(interleave(runs, opts.rounds))
     memory = in_fresh_process(_MEMORY, str(folder))
+    compressed = [row for name in _COMPRESSED for row in _decoding(name, opts)]
     rows = [
-        Row("folder to volume", middle["ours"], middle["dcm2niix"], "dcm2niix", 2.0),
+        Row("folder to volume", middle["ours"], middle["dcm2niix"], "dcm2niix", 1.5),
         Row("folder to volume", middle["ours"], middle["SimpleITK"], "SimpleITK series reader", 0.5),
-        Row("header scan", middle["ours, headers"], middle["pydicom, headers"], "pydicom, specific_tags", None),
+        Row("header scan", middle["ours, headers"], middle["pydicom, headers"], "pydicom, specific_tags", 0.7),
         Row("folder to first slice", middle["ours, first slice"], middle["ours"], "folder to volume", None),
         Row("peak memory above imports", memory["peak"] / 1e6, memory["voxels"] / 1e6, "the voxels", 1.6, "MB"),
+        *compressed,
     ]
     return report(f"Loading {len(list(folder.iterdir()))} slices of 512x512", rows, opts)
+
+
+def _decoding(name: str, opts: Options) -> list[Row]:
+    """Rows for a compressed series: decoded one after the other, and on all cores."""
+    series = _compressed(name, opts)
+    one, all_cores = f"{name}, one after the other", f"{name}, on all cores"
+    runs: dict[str, Callable[[], None]] = {
+        one: lambda: _discard(dicom_volume.read(series, NoProgress(), processes=0)),
+        all_cores: lambda: _discard(dicom_volume.read(series, NoProgress(), processes=useful_processes())),
+    }
+    middle = medians(interleave(runs, opts.rounds))
+    # a short series is over before the processes have started, and is not given to them
+    limit = 1.5 / useful_processes() if useful_processes() > 1 and not opts.quick else None
+    return [Row(all_cores, middle[all_cores], middle[one], "one after the other", limit)]
+
+
+def _compressed(name: str, opts: Options) -> DicomSeries:
+    syntax, is_one_file = _COMPRESSED[name]
+    slices = _QUICK_COMPRESSED_SLICES if opts.quick else _COMPRESSED_SLICES
+    folder = Path(tempfile.gettempdir()) / f"medview-benchmark-{name.replace(' ', '-')}-{slices}"
+    if not folder.is_dir():
+        part = folder.with_suffix(".part")
+        shutil.rmtree(part, ignore_errors=True)
+        volume = chest.make((slices, 512, 512)).volume
+        write_series(volume, part, SeriesOptions(transfer_syntax=syntax, multi_frame=is_one_file))
+        part.rename(folder)
+    (series,) = dicom_series.group(dicom_files.scan([folder], NoProgress()).headers)
+    return series
+
+
+def _discard(volume: Volume) -> None:
+    """Let go of it."""
 
 
 def _read(folder: Path) -> Volume:

@@ -14,6 +14,7 @@ import pytest
 
 from tests.fuzz import campaign, mutations, seeds
 from tests.fuzz.campaign import Outcome
+from tests.fuzz.seeds import Seed
 
 _MUTATIONS = 240
 
@@ -36,17 +37,21 @@ def test_spoilt_files_open_or_are_refused_with_a_sentence(tmp_path: Path) -> Non
 
 
 def test_a_file_that_hangs_or_ends_the_process_is_told_from_one_that_does_not(tmp_path: Path) -> None:
-    """The watch itself: a named pipe hangs whoever opens it."""
+    """The watch itself: a named pipe hangs whoever opens it, and an image may say that its voxels lie in one."""
     import os
 
-    seed = seeds.written(tmp_path / "seeds")[0]
+    header = (
+        "NRRD0004\ntype: short\ndimension: 3\nspace: left-posterior-superior\nsizes: 4 4 4\nencoding: raw\n"
+        "space directions: (1,0,0) (0,1,0) (0,0,1)\nspace origin: (0,0,0)\nendian: little\ndata file: pipe.raw\n"
+    )
 
     def pipe(data: bytes, rng: random.Random) -> bytes:
         for case in tmp_path.glob("case*"):
-            os.mkfifo(case / "pipe.dcm")
+            os.mkfifo(case / "pipe.raw")
         return data
 
-    (outcome,) = campaign.run([seeds.Seed("pipe", seed.data, ".dcm", (pipe,))], range(1), tmp_path, limit_s=3.0)
+    spoilt = Seed("pipe", header.encode(), ".nhdr", (pipe,))
+    (outcome,) = campaign.run([spoilt], range(1), tmp_path, limit_s=3.0)
     assert outcome.failed
     assert outcome.verdict == "ENDED"
     assert "Timeout" in outcome.words
