@@ -42,8 +42,8 @@ class Scan:
         image_files: Files of other kinds that may hold an image.
         rejects: Files of no use, and why.
         archives: What is packed.
-        is_passing: Whether the same files may give something else next time: one could not be read, or not for lack
-            of memory.
+        is_passing: Whether the same files may give something else next time: the system did not let one be read, or
+            had no memory for it.
     """
 
     headers: tuple[Header, ...]

@@ -181,6 +181,17 @@ def test_a_file_that_cannot_be_read_now_may_be_read_later(
         assert len(found.series[0].files) == 39
 
 
+@pytest.mark.skipif(not Path("/proc/self/mem").is_file(), reason="a file of Linux that gives an error when it is read")
+def test_what_cannot_be_read_counts_as_passing(small_series_folder: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "study"
+    shutil.copytree(small_series_folder, folder)
+    assert not dicom_files.scan([folder], NoProgress()).is_passing
+    (folder / "bad.dcm").symlink_to("/proc/self/mem")
+    found = dicom_files.scan([folder], NoProgress())
+    assert found.is_passing
+    assert [str(one.reason) for one in found.rejects] == ["It cannot be read: Input/output error."]
+
+
 @pytest.fixture
 def archive(small_series_folder: Path, tmp_path: Path) -> Path:
     path = tmp_path / "drop" / "patient.zip"
