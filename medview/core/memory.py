@@ -1,4 +1,4 @@
-"""The machine's memory: how much there is, and how much of it is free."""
+"""The machine's memory: how much there is, how much of it is free, and a sentence where something would not fit."""
 
 from __future__ import annotations
 
@@ -7,7 +7,13 @@ import os
 import sys
 from pathlib import Path
 
-_MEMINFO = Path("/proc/meminfo")
+from medview.core.errors import InputError
+from medview.core.text import Text
+
+_MEMINFO, _OF_PROCESS = Path("/proc/meminfo"), Path("/proc/self/statm")
+_KEPT_FREE = 0.1
+"""Share of the free memory that nothing that is opened may take."""
+_GIGA = 1e9
 
 
 def total_bytes() -> int | None:
@@ -26,9 +32,46 @@ def free_bytes() -> int | None:
         return _windows()[1]
     try:
         lines = _MEMINFO.read_text(encoding="ascii").splitlines()
-        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+        free = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
     except (OSError, ValueError, IndexError, StopIteration):
+        return _left_to_process()
+    left = _left_to_process()
+    return free if left is None else min(free, left)
+
+
+def ensure(needed_bytes: int) -> None:
+    """Refuse what would not fit into memory, before anything of it is allocated.
+
+    Raises:
+        InputError: There is not that much.
+    """
+    free = free_bytes() or total_bytes()
+    if free is None or needed_bytes <= free * (1 - _KEPT_FREE):
+        return
+    raise InputError(
+        Text.of(
+            "It needs {needed} GB of memory, and {free} GB are free.",
+            needed=f"{needed_bytes / _GIGA:.1f}",
+            free=f"{free / _GIGA:.1f}",
+        ),
+        Text("Close other programs or other cases and try again."),
+    )
+
+
+def _left_to_process() -> int | None:
+    """What a limit set on the process (ulimit -v) leaves to it; None without one."""
+    if sys.platform == "win32":
         return None
+    import resource
+
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit == resource.RLIM_INFINITY:
+        return None
+    try:
+        held = int(_OF_PROCESS.read_text(encoding="ascii").split()[0]) * resource.getpagesize()
+    except (OSError, ValueError, IndexError):
+        return None
+    return max(limit - held, 1)
 
 
 def _windows() -> tuple[int | None, int | None]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from medview.core.volume import Window
 from medview.formats.dicom_header import Header
+from medview.formats.frame_facts import FrameFacts
 from medview.formats.separators import Separators
 
 
@@ -49,22 +50,30 @@ def frames_of(header: Header) -> tuple[Frame, ...]:
     factor = header.suv.factor or 1.0
     if not header.frame_facts:
         return tuple(_untold(header, index, factor) for index in range(header.frames))
-    return tuple(
-        Frame(
-            header,
-            one.index,
-            one.corner,
-            *one.shape,
-            one.position,
-            one.orientation,
-            one.pixel_spacing,
-            one.slope * factor,
-            one.intercept * factor,
-            one.rescale_type,
-            _scaled(one.windows or header.windows, factor),
-            one.separators,
-        )
-        for one in header.frame_facts
+    return tuple(_told(header, one, factor) for one in header.frame_facts)
+
+
+def first_frame(header: Header) -> Frame:
+    """The first of the images that a file holds, or what stands for a file without any."""
+    factor = header.suv.factor or 1.0
+    return _told(header, header.frame_facts[0], factor) if header.frame_facts else _untold(header, 0, factor)
+
+
+def _told(header: Header, one: FrameFacts, factor: float) -> Frame:
+    """A frame of which its file tells something on its own."""
+    return Frame(
+        header,
+        one.index,
+        one.corner,
+        *one.shape,
+        one.position,
+        one.orientation,
+        one.pixel_spacing,
+        one.slope * factor,
+        one.intercept * factor,
+        one.rescale_type,
+        _scaled(one.windows or header.windows, factor),
+        one.separators,
     )
 
 

@@ -81,7 +81,7 @@ _ENHANCED = frozenset(
     f"1.2.840.10008.5.1.4.1.1.{end}"
     for end in ("2.1", "2.2", "4.1", "4.3", "4.4", "6.2", "128.1", "130", "12.1.1", "12.2.1", "13.1.1", "13.1.2", "30")
 )
-"""Multi-frame objects with functional groups: CT, MR, US volume, PET, angiography, their legacy twins, and maps."""
+"""Multi-frame objects with functional groups: CT, MR, ultrasound volume, PET, angiography, their legacy twins, maps."""
 _NAME_DELIMITERS = {ord("^")}
 _TEXT_DELIMITERS = {ord(letter) for letter in "\t\n\f\r\\"}
 """After these, an ISO 2022 text is back in its first character set."""

@@ -11,11 +11,14 @@ from pydicom.uid import UID, ExplicitVRBigEndian, JPEGExtended12Bit
 
 from medview.core.errors import UnreadableFileError
 from medview.core.text import Text
+from medview.formats import pixel_decoding
 from medview.formats.dicom_frames import Frame
 from medview.formats.dicom_header import Header
 from medview.formats.pixel_decoding import Decode, Form, Picture, dataset_of, decoded
 from medview.formats.raw_elements import Storage
 
+_BITS_OF_A_SUM = 30
+"""Of numbers whose sums and differences fit into 32 bits."""
 _LARGEST_IN_A_TABLE = (1 << 16) - 1
 
 
@@ -26,7 +29,8 @@ def is_hounsfield(frame: Frame) -> bool:
 
 def is_inverted(frame: Frame) -> bool:
     """Whether values are turned round, so that larger is brighter: MONOCHROME1 whose values are no measurement."""
-    return frame.header.photometric == "MONOCHROME1" and not is_hounsfield(frame)
+    header = frame.header
+    return header.photometric == "MONOCHROME1" and not is_float(header) and not is_hounsfield(frame)
 
 
 def stored_range(header: Header) -> tuple[int, int]:
@@ -101,6 +105,21 @@ def read_colors(frame: Frame, out: NDArray[np.uint8], decode: Decode = decoded) 
     out[...] = colors
 
 
+def ensure_believable(frame: Frame) -> None:
+    """Look at the code stream of a compressed image before room is made for what its header says.
+
+    Raises:
+        UnreadableFileError: The stream is damaged, or is a picture of another size.
+    """
+    if is_compressed(frame.header):
+        try:
+            pixel_decoding.ensure_believable(_picture(frame, Form.VALUES))
+        except UnreadableFileError:
+            raise
+        except Exception as error:  # what holds the stream may be damaged in any way
+            raise _undecodable(frame.header) from error
+
+
 def _read_in_place(frame: Frame, out: NDArray[Any]) -> bool:
     """The fast way: 16-bit pixels go from the file into `out`, and need at most a number added."""
     header = frame.header
@@ -143,6 +162,8 @@ def _stored(frame: Frame, decode: Decode) -> NDArray[Any]:
     else:
         try:
             pixels = _decoded(frame, decode)
+        except UnreadableFileError:
+            raise
         except Exception as error:  # decoders raise anything on damaged pixels
             raise _undecodable(header) from error
         if pixels.shape != (header.rows, header.columns):
@@ -184,14 +205,15 @@ def _decoded(frame: Frame, decode: Decode) -> NDArray[Any]:
 
 def _picture(frame: Frame, form: Form) -> Picture:
     header = frame.header
-    return Picture(header.path, header.transfer_syntax, frame.index if header.frames > 1 else None, form)
+    size = (header.rows, header.columns) if is_compressed(header) else None
+    return Picture(header.path, header.transfer_syntax, frame.index, header.frames, size, form)
 
 
 def _put(frame: Frame, stored: NDArray[Any], out: NDArray[Any]) -> None:
     values = stored
     if is_inverted(frame):
         low, high = stored_range(frame.header)
-        values = np.int32(low + high) - values.astype(np.int32)
+        values = low + high - values.astype(np.int64 if frame.header.bits_stored > _BITS_OF_A_SUM else np.int32)
     if frame.slope != 1 or frame.intercept != 0:
         values = values * frame.slope + frame.intercept
     if np.issubdtype(out.dtype, np.integer):

@@ -10,6 +10,7 @@ positions only, never on file names or image numbers.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -17,19 +18,25 @@ from functools import lru_cache
 import numpy as np
 
 from medview.core.case import Remark, Series, SeriesKind, Severity, Use
+from medview.core.errors import Cancelled
 from medview.core.progress import NoProgress, Progress
 from medview.core.text import Text
 from medview.core.volume import Modality
 from medview.formats import documents, phases, pictures, slice_stack, stack_split
-from medview.formats.dicom_frames import Frame, frames_of
+from medview.formats.dicom_frames import Frame, first_frame, frames_of
 from medview.formats.dicom_header import Header
 from medview.formats.dicom_pixels import is_color, is_float
+from medview.formats.functional_groups import PARAMETRIC_MAP
 from medview.formats.mask_references import MASKS
 from medview.formats.slice_stack import Layout, Slices
 
+_log = logging.getLogger(__name__)
+CONTRADICTORY = "contradictory"
+"""The code of the refusal of a series that could not be judged."""
 _SECTIONS = frozenset({"CT", "MR", "PT", "NM"})
 """What cuts slices through a patient: images of these that do not say where are a surprise."""
-_DEPTHS = frozenset({1, 8, 16, 32})
+_DEPTHS, _FLOAT_DEPTHS = frozenset({1, 8, 16, 32}), frozenset({32, 64})
+_ULTRASOUND_VOLUME = "1.2.840.10008.5.1.4.1.1.6.2"
 _OBJECTS = {
     "1.2.840.10008.5.1.4.1.1.66.5": Text("a surface segmentation"),
     "1.2.840.10008.5.1.4.1.1.481.2": Text("a radiotherapy dose"),
@@ -103,7 +110,7 @@ def group(headers: Iterable[Header], progress: Progress | None = None) -> tuple[
     together: dict[tuple[str, str], list[Header]] = {}
     for header in headers:
         together.setdefault((header.study.uid, header.series_uid), []).append(header)
-    return tuple(one for members in together.values() for one in _series(sorted(members, key=_by_number), progress))
+    return tuple(one for members in together.values() for one in _judged(sorted(members, key=_by_number), progress))
 
 
 def unjudged(headers: Collection[Header]) -> Series:
@@ -129,6 +136,19 @@ def unjudged(headers: Collection[Header]) -> Series:
     )
 
 
+def _judged(members: list[Header], progress: Progress) -> list[DicomSeries]:
+    """As `_series`; numbers that no scanner writes may contradict each other in ways that nobody has thought of."""
+    try:
+        return _series(members, progress)
+    except Cancelled:
+        raise
+    except Exception:
+        _log.exception("Series %s", members[0].series_uid)
+        text = Text("What its files say of themselves contradicts itself: it cannot be laid out.")
+        frames = [first_frame(header) for header in members]
+        return [_made(frames, Layout(None, (_refused(CONTRADICTORY, text),)), ())]
+
+
 def _by_number(header: Header) -> tuple[bool, int, str]:
     return header.instance_number is None, header.instance_number or 0, str(header.path)
 
@@ -150,7 +170,7 @@ def _series(members: list[Header], progress: Progress) -> list[DicomSeries]:
         parts.append(_object(header, Remark(Severity.NOTE, "document", text), SeriesKind.DOCUMENT))
     reasons: dict[Remark, list[Frame]] = {}
     for header, refusal in unusable:
-        reasons.setdefault(refusal, []).append(frames_of(header)[0])
+        reasons.setdefault(refusal, []).append(first_frame(header))
     parts += [(frames, (), Layout(None, (reason,)), SeriesKind.VOLUME) for reason, frames in reasons.items()]
     return [
         _made(of_part, layout, [*remarks, *_part_remarks(parts, number)], names=names, number=number, kind=kind)
@@ -185,7 +205,7 @@ def _images(headers: Sequence[Header], progress: Progress) -> list[_Part]:
 
 def _object(header: Header, remark: Remark, kind: SeriesKind) -> _Part:
     """One object that is no image; several of them often come as one series."""
-    return [frames_of(header)[0]], (), Layout(None, (remark,)), kind
+    return [first_frame(header)], (), Layout(None, (remark,)), kind
 
 
 def _is_placed(frame: Frame) -> bool:
@@ -237,7 +257,13 @@ def _slices(ordered: Sequence[Frame]) -> Slices:
 
 
 def _of_values(frames: Sequence[Frame]) -> list[Remark]:
-    """What is to be said of the values of PET."""
+    """What is to be said of values that were computed, of places outside of the patient, and of values of PET."""
+    if frames[0].header.sop_class_uid == PARAMETRIC_MAP:
+        text = Text("It is a parametric map: its values were computed from other images.")
+        return [Remark(Severity.NOTE, "parametric-map", text)]
+    if frames[0].header.sop_class_uid == _ULTRASOUND_VOLUME:
+        text = Text("It lies in the space of its transducer: the letters of the directions are not the patient's.")
+        return [Remark(Severity.WARNING, "transducer-space", text)]
     lacks = next((frame.header.suv.lacks for frame in frames if frame.header.suv.lacks is not None), None)
     if lacks is None:
         return []
@@ -253,8 +279,8 @@ def _part_remarks(parts: Sequence[_Part], number: int) -> list[Remark]:
         text = Text.of("It came under the same series UID as {n} other images.", n=len(parts[0][0]))
     else:
         text = Text.of(
-            "Images of another direction, size or acquisition came under the same series UID: {n}. They are listed as "
-            "series of their own.",
+            "Images of another place, direction, size or acquisition came under the same series UID: {n}. They are "
+            "listed as series of their own.",
             n=sum(len(part[0]) for part in images[1:]),
         )
     return [Remark(Severity.NOTE, "split", text)]
@@ -323,7 +349,10 @@ _KINDS: tuple[_Kind, ...] = (
     ),
     (
         "pixel-depth",
-        lambda one: not is_float(one) and (one.bits_allocated not in _DEPTHS or not 1 <= one.bits_stored <= 32),
+        lambda one: (
+            one.bits_allocated not in (_FLOAT_DEPTHS if is_float(one) else _DEPTHS)
+            or (not is_float(one) and not 1 <= one.bits_stored <= 32)
+        ),
         Text("Its pixels have a depth that MedView cannot read (1, 8, 16 and 32 bits can be read)."),
     ),
 )

@@ -7,6 +7,7 @@ slice is rescaled with its own slope and intercept, once, here.
 
 from __future__ import annotations
 
+import math
 import os
 import time
 import uuid
@@ -18,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from medview.core import memory
 from medview.core.case import SeriesKind
 from medview.core.errors import UnsupportedSeriesError
 from medview.core.geometry import Geometry
@@ -27,6 +29,7 @@ from medview.core.volume import Volume, VolumeId, Window
 from medview.formats.dicom_frames import Frame
 from medview.formats.dicom_header import quiet_pydicom
 from medview.formats.dicom_pixels import (
+    ensure_believable,
     is_color,
     is_compressed,
     is_float,
@@ -85,6 +88,7 @@ def read(
     Raises:
         UnsupportedSeriesError: The series was refused.
         UnreadableFileError: Pixels are damaged or missing.
+        InputError: It does not fit into memory.
         Cancelled: The progress says so.
     """
     geometry = series.facts.geometry
@@ -93,8 +97,14 @@ def read(
         raise UnsupportedSeriesError(refusal.text if refusal else "The series cannot be opened as a volume.")
     frames, unit = series.phase(phase), _unit(series)
     outside = _AIR if unit == "HU" else 0
-    voxels: NDArray[Any] = np.full(geometry.shape, outside, dtype=_voxel_type(series))
-    colors = np.zeros((*geometry.shape, 3), dtype=np.uint8) if is_color(frames[0].header) else None
+    kind = _voxel_type(series)
+    count, has_colors = geometry.shape[0], is_color(frames[0].header)
+    first = count // 2 if first_slice is None else min(max(first_slice, 0), count - 1)
+    quiet_pydicom()
+    memory.ensure(math.prod(geometry.shape) * (np.dtype(kind).itemsize + (3 if has_colors else 0)))
+    ensure_believable(frames[min(first, len(frames) - 1)])
+    voxels: NDArray[Any] = np.full(geometry.shape, outside, dtype=kind)
+    colors = np.zeros((*geometry.shape, 3), dtype=np.uint8) if has_colors else None
     volume = Volume(
         VolumeId(uuid.uuid4().hex),
         geometry,
@@ -110,9 +120,6 @@ def read(
         caution=series.caution,
     )
     planes = _Planes(frames, geometry, outside, voxels, colors)
-    count = geometry.shape[0]
-    first = count // 2 if first_slice is None else min(max(first_slice, 0), count - 1)
-    quiet_pydicom()
     try:
         begin = time.perf_counter()
         planes.read(first, first + 1, progress)
@@ -278,6 +285,8 @@ def _voxel_type(series: DicomSeries) -> type[np.number[Any]]:
 
 
 def _unit(series: DicomSeries) -> str:
+    if is_color(series.frames[0].header):
+        return ""
     if all(is_hounsfield(one) for one in series.frames):
         return "HU"
     if all(one.header.suv.factor for one in series.frames):

@@ -5,6 +5,7 @@ That costs a small part of the time of a `Dataset`: a hundred elements are passe
 
 from __future__ import annotations
 
+import os
 import struct
 from dataclasses import dataclass
 from enum import StrEnum
@@ -186,6 +187,8 @@ class Walk:
         """The value of an element, which may reach beyond the block."""
         if position + length <= len(block):
             return block[position : position + length]
+        if start + position + length > self._file.seek(0, os.SEEK_END):  # no memory for what cannot be there
+            raise NotOrdinary
         self._file.seek(start + position)
         value = self._file.read(length)
         if len(value) < length:

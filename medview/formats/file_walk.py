@@ -13,7 +13,7 @@ from typing import NamedTuple
 from medview.core.progress import Progress
 from medview.core.text import Text
 
-_IGNORED = frozenset({"thumbs.db", "desktop.ini", "dicomdir"})
+_IGNORED = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
 _ASK_EVERY = 64
 
 
@@ -72,7 +72,7 @@ def walk(paths: Sequence[Path], progress: Progress, unreadable: Callable[[Path, 
 
 
 def is_passed_over(name: str) -> bool:
-    """Hidden files, the "._" twins that macOS leaves, and what Windows leaves: not worth a word."""
+    """Hidden files, what macOS leaves beside files and in archives, and what Windows leaves: not worth a word."""
     return name.startswith(".") or name.lower() in _IGNORED
 
 
@@ -124,11 +124,13 @@ def _list(folder: Path, progress: Progress, unreadable: Callable[[Path, OSError]
             for number, entry in enumerate(entries):
                 if number % _ASK_EVERY == 0:
                     progress.raise_if_cancelled()
+                if is_passed_over(entry.name):
+                    continue
                 if entry.is_dir():
-                    if not entry.name.startswith(".") and not entry.is_symlink():
+                    if not entry.is_symlink():
                         folders.append(entry.name)
-                elif not is_passed_over(entry.name) and (entry.is_file() or entry.is_symlink()):
-                    files.append((entry.name, stamp_of(entry)))
+                elif (stamp := stamp_of(entry)) is None or entry.is_file():  # pipes would keep whoever reads waiting
+                    files.append((entry.name, stamp))
     except OSError as error:
         unreadable(folder, error)
     return Listing(folder, tuple(sorted(files, key=itemgetter(0))), is_whole=True), sorted(folders)

@@ -19,6 +19,8 @@ _GROUPS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
 _ALSO = ("SOPClassUID", "Rows", "Columns", "PixelSpacing", "RescaleSlope", "RescaleIntercept")
 PARAMETRIC_MAP = "1.2.840.10008.5.1.4.1.1.30"
 _FRAME_TYPES = ("MRImageFrameTypeSequence", "CTImageFrameTypeSequence", "PETFrameTypeSequence")
+_LARGEST = 1e30
+"""No measure of anything; also what is no number is not below it."""
 _DELAYS = ("NominalCardiacTriggerDelayTime", "CardiacTriggerDelayTime", "ActualCardiacTriggerDelayTime")
 
 
@@ -59,8 +61,8 @@ def _facts(index: int, own: Dataset, shared: Dataset, dataset: Dataset, shape: t
         index=index,
         corner=(0, 0),
         shape=shape,
-        position=_numbers(item("PlanePositionSequence").get("ImagePositionPatient")),
-        orientation=_numbers(item("PlaneOrientationSequence").get("ImageOrientationPatient")),
+        position=_told(item("PlanePositionSequence", "PlanePositionVolumeSequence"), "ImagePosition"),
+        orientation=_told(item("PlaneOrientationSequence", "PlaneOrientationVolumeSequence"), "ImageOrientation"),
         pixel_spacing=_numbers(measures.get("PixelSpacing") or dataset.get("PixelSpacing")),
         slope=_number(dataset.get("RescaleSlope") if slope is None else slope) or 1.0,
         intercept=_number(dataset.get("RescaleIntercept") if intercept is None else intercept) or 0.0,
@@ -74,6 +76,11 @@ def _facts(index: int, own: Dataset, shared: Dataset, dataset: Dataset, shape: t
             item(*_FRAME_TYPES),
         ),
     )
+
+
+def _told(item: Dataset, what: str) -> tuple[float, ...]:
+    """A place or a direction, in the patient or else, as ultrasound tells it, in the space of the transducer."""
+    return _numbers(item.get(f"{what}Patient")) or _numbers(item.get(f"{what}Volume"))
 
 
 def _separators(content: Dataset, echo: Dataset, diffusion: Dataset, heart: Dataset, kind: Dataset) -> Separators:
@@ -117,9 +124,10 @@ def _listed(value: Any) -> Sequence[Any]:
 
 def _numbers(value: Any) -> tuple[float, ...]:
     try:
-        return tuple(float(part) for part in _listed(value))
-    except (TypeError, ValueError):
+        numbers = tuple(float(part) for part in _listed(value))
+    except (TypeError, ValueError, OverflowError):
         return ()
+    return numbers if all(abs(number) < _LARGEST for number in numbers) else ()
 
 
 def _number(value: Any) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import re
 import uuid
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from medview.core import memory
 from medview.core.case import Patient, Remark, Series, Severity, Study
 from medview.core.errors import StorageError, UnreadableFileError, UnsupportedSeriesError
 from medview.core.geometry import Floats, Geometry
@@ -29,6 +31,7 @@ _NIFTI = (".nii", ".nii.gz", ".hdr", ".hdr.gz")
 _ITK = (".nrrd", ".nhdr", ".mha", ".mhd")
 _WRITTEN = (".nii", ".nii.gz", ".nrrd", ".mha")
 _HEADER_OF_DATA = {".raw": (".nhdr", ".mhd"), ".zraw": (".mhd",), ".gz": (".nhdr",), ".img": (".hdr", ".nhdr")}
+_LARGEST_NUMBER_BYTES = 8
 _CT_AIR = -500
 _HU_LIMITS = (-4096, 32767)
 _CT_WORDS = re.compile(r"(?:^|[^a-z])(ct|cect|ncct|hu)(?:[^a-z]|$)")
@@ -46,6 +49,11 @@ def is_data_of_image_file(path: Path) -> bool:
     endings = _HEADER_OF_DATA.get(path.suffix.lower(), ())
     stem = path.name.split(".")[0] if path.suffix.lower() == ".gz" else path.stem
     return any(path.with_name(stem + ending).is_file() for ending in endings)
+
+
+def is_name_of_data(path: Path) -> bool:
+    """Whether a file is named like the voxel part of an image whose header lies in a file of its own."""
+    return path.suffix.lower() in _HEADER_OF_DATA
 
 
 def describe(path: Path) -> Series:
@@ -265,6 +273,7 @@ def _values(path: Path, progress: Progress) -> NDArray[Any]:
     import SimpleITK
 
     reader = _itk_information(path)
+    memory.ensure(math.prod(reader.GetSize()) * _LARGEST_NUMBER_BYTES)
     progress.raise_if_cancelled()
     progress.report(None)
     try:

@@ -48,6 +48,9 @@ def read(
         return ()
     across = math.ceil(math.sqrt(count))
     rows, columns = int(dataset.Rows) // across, int(dataset.Columns) // across
+    numbers = [float(value) for name in _GEOMETRY for value in np.atleast_1d(np.array(dataset.get(name), dtype=float))]
+    if rows < 1 or columns < 1 or not np.isfinite(numbers).all():
+        return ()
     row, column = np.array(dataset.ImageOrientationPatient, dtype=float).reshape(2, 3)
     down_mm, across_mm = (float(value) for value in dataset.PixelSpacing)
     corner = np.array(dataset.ImagePositionPatient, dtype=float)

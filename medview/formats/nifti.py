@@ -7,6 +7,7 @@ laid out in nifti1.h and nifti2.h of the NIfTI Data Format Working Group (nifti.
 from __future__ import annotations
 
 import gzip
+import math
 import struct
 import zlib
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from medview.core import memory
 from medview.core.errors import UnreadableFileError, UnsupportedSeriesError
 from medview.core.geometry import Floats
 from medview.core.progress import Progress
@@ -25,6 +27,8 @@ _TYPES = {2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2", 7
 _COLOURS = frozenset({128, 2304})
 _RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _CHUNK_BYTES = 4 << 20
+_LARGEST_GZIP_RATIO = 1100
+"""Deflate cannot do better (RFC 1951)."""
 DAMAGED = Text("The file is damaged or cut off.")
 """What to say of a file that ends too early."""
 COPY_AGAIN = Text("Copy it again from where it came from.")
@@ -81,8 +85,10 @@ def read_numbers(path: Path, header: NiftiHeader, progress: Progress) -> NDArray
 
     Raises:
         UnreadableFileError: The file is damaged or cut off.
+        InputError: It does not fit into memory.
         Cancelled: The progress says so.
     """
+    _ensure_fits(_data_file(path), header)
     numbers = np.empty(header.shape, dtype=header.dtype)
     target = memoryview(numbers.data).cast("B")
     done = 0
@@ -125,6 +131,8 @@ def _nifti1(raw: bytes, order: str) -> NiftiHeader:
     if raw[344:346] not in (b"n+", b"ni"):
         sform = qform = 0  # ANALYZE 7.5: the bytes of the forms mean something else
         affine, text = _affine(pixdim, 0, quaternion, 0, rows), b""
+    if not math.isfinite(offset):
+        raise UnreadableFileError(DAMAGED, COPY_AGAIN)
     start = int(offset) if paired else max(int(offset), 352)
     return _checked(dims, datatype, order, affine, units, start, slope, intercept, bool(qform or sform), text)
 
@@ -227,6 +235,21 @@ def _data_file(path: Path) -> Path:
     return path
 
 
-def _skip(file: BinaryIO, count: int) -> None:
-    if count > 0 and len(file.read(count)) < count:
+def _ensure_fits(file: Path, header: NiftiHeader) -> None:
+    """Whether the header's numbers can be in the file, and have room in memory."""
+    needed = math.prod(header.shape) * header.dtype.itemsize
+    try:
+        held = file.stat().st_size
+    except OSError as error:
+        raise UnreadableFileError(DAMAGED, COPY_AGAIN) from error
+    if needed > held * (_LARGEST_GZIP_RATIO if file.name.lower().endswith(".gz") else 1):
         raise UnreadableFileError(DAMAGED, COPY_AGAIN)
+    memory.ensure(needed)
+
+
+def _skip(file: BinaryIO, count: int) -> None:
+    while count > 0:
+        skipped = len(file.read(min(count, _CHUNK_BYTES)))
+        if not skipped:
+            raise UnreadableFileError(DAMAGED, COPY_AGAIN)
+        count -= skipped

@@ -24,9 +24,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom import dcmread
 from pydicom.dataset import Dataset
+from pydicom.encaps import get_frame
 from pydicom.pixels.processing import apply_color_lut
 from pydicom.pixels.utils import pixel_array
 from pydicom.uid import UID
+
+from medview.core.errors import UnreadableFileError
+from medview.core.text import Text
+from medview.formats import codestream, decoder_panics
 
 _MOST_PROCESSES = 8
 """Each takes some 60 MB, and disks have been the limit before."""
@@ -48,13 +53,17 @@ class Picture:
     Attributes:
         path: The file.
         transfer_syntax: UID.
-        index: The number of the frame, from 0; None for a file with one.
+        index: The number of the frame, from 0.
+        frames: How many the file holds.
+        stream_size: Rows and columns that the header tells of its code stream; None when it is none.
         form: What is wanted of it.
     """
 
     path: Path
     transfer_syntax: str
-    index: int | None
+    index: int
+    frames: int
+    stream_size: tuple[int, int] | None
     form: Form
 
 
@@ -65,16 +74,47 @@ def decoded(picture: Picture) -> NDArray[Any]:
     """(j, i) or (j, i, 3) pixels.
 
     Raises:
+        UnreadableFileError: The code stream is a picture of another size than the header says; it is not decoded.
         Exception: Whatever decoders raise on damaged pixels.
     """
+    dataset = ensure_believable(picture)
     if picture.form is Form.RESCALED:
         import SimpleITK
 
         return np.squeeze(SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(picture.path))))
-    dataset = dataset_of(picture.path, picture.transfer_syntax, is_kept=picture.index is not None)
-    if picture.form is Form.PALETTE:
-        return apply_color_lut(pixel_array(dataset, index=picture.index, raw=True), dataset)
-    return pixel_array(dataset, index=picture.index, raw=picture.form is Form.VALUES)
+    index = None if picture.frames == 1 and picture.form is Form.VALUES else picture.index
+    with decoder_panics.caught():
+        pixels = pixel_array(dataset, index=index, raw=picture.form is not Form.COLORS)
+    return apply_color_lut(pixels, dataset) if picture.form is Form.PALETTE else pixels
+
+
+def ensure_believable(picture: Picture) -> Dataset:
+    """The file of a picture whose code stream, where it is one, has the size that the header says.
+
+    A code stream of another size would make a decoder take any memory.
+
+    Raises:
+        UnreadableFileError: It is of another size.
+        Exception: What holds the stream is damaged.
+    """
+    dataset = dataset_of(picture.path, picture.transfer_syntax, is_kept=picture.frames > 1)
+    if picture.stream_size is None:
+        return dataset
+    rows, columns = picture.stream_size
+    size = codestream.size_of(get_frame(dataset.PixelData, picture.index, number_of_frames=picture.frames))
+    if size is not None and (size.rows or rows, size.columns) != (rows, columns):
+        raise UnreadableFileError(
+            Text.of(
+                "The pixels of {file} are a picture of {columns} x {rows}, and its header says {other} x {others}.",
+                file=picture.path.name,
+                columns=size.columns,
+                rows=size.rows,
+                other=columns,
+                others=rows,
+            ),
+            Text("Copy the series again from where it came from."),
+        )
+    return dataset
 
 
 def dataset_of(path: Path, transfer_syntax: str, *, is_kept: bool) -> Dataset:
@@ -133,6 +173,7 @@ class DecodingProcesses:
         """As `decoded`.
 
         Raises:
+            UnreadableFileError: As `decoded`.
             Exception: What the decoder raised, or that its process has died.
         """
         connection = self._idle.get()
@@ -163,6 +204,8 @@ def _serve(connection: Connection) -> None:
             picture: Picture = connection.recv()
             try:
                 answer: NDArray[Any] | Exception = decoded(picture)
+            except UnreadableFileError as error:
+                answer = error
             except Exception as error:  # decoders raise anything on damaged pixels
                 answer = ValueError(repr(error))
             connection.send(answer)

@@ -1,7 +1,7 @@
 """Elements of a DICOM file as bytes, up to its pixels, and where these are.
 
 Ordinary files are walked through (`element_walk`); whatever is not ordinary (no preamble, no file meta information,
-deflated, another encoding than stated, damaged) goes through `dcmread`.
+deflated, another encoding than stated, damaged) goes through `dcmread`, once it is known to unpack to a bounded size.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
+from medview.formats import inflation
 from medview.formats.element_walk import NotOrdinary, PixelPlace, RawElements, Storage, Walk, place_of
 
 __all__ = ["PixelPlace", "RawElements", "Storage", "read_elements"]
@@ -43,11 +44,12 @@ def read_elements(file: BinaryIO, tags: frozenset[int], *, has_preamble: bool) -
             return Walk(file).elements(tags)
         except NotOrdinary:
             pass
-    file.seek(0)
     return _any(file, tags, has_preamble=has_preamble)
 
 
 def _any(file: BinaryIO, tags: frozenset[int], *, has_preamble: bool) -> RawElements:
+    inflation.ensure_bounded(file, has_preamble=has_preamble)
+    file.seek(0)
     wanted = [BaseTag(tag) for tag in tags]
     dataset = dcmread(file, stop_before_pixels=True, force=not has_preamble, specific_tags=wanted)
     implicit, little = dataset.original_encoding

@@ -98,9 +98,15 @@ def _frames_again(facts: Series, files: tuple[Path, ...], remembered: Path) -> t
     with HeaderCache(remembered) as cache:
         scan = dicom_files.scan_listed(list(by_folder(files)), NoProgress(), cache=cache)
     for series in dicom_series.group(scan.headers):
-        if series.facts.uid == facts.uid and series.facts.files == facts.files:
+        if _is_the_same(series.facts, facts):
             return series.frames
     raise UnreadableFileError(
         Text.of("The files of {series} have changed.", series=facts.description or facts.files[0].name),
         Text("Open the folder again."),
     )
+
+
+def _is_the_same(one: Series, other: Series) -> bool:
+    """Whether a series was judged as before: the images of one that was refused this time are in no order."""
+    mine, theirs = ((it.uid, it.files, it.kind, it.slices, it.phases, it.refusal is None) for it in (one, other))
+    return mine == theirs

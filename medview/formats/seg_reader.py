@@ -23,6 +23,7 @@ from medview.core.geometry import Floats, Geometry
 from medview.core.progress import NoProgress, Progress
 from medview.core.segmentation import Code, Color, Labels, ModelRef, Provenance, Segment, Segmentation
 from medview.core.text import Text
+from medview.formats import decoder_panics
 from medview.formats.seg_source import Placement, place
 
 _log = logging.getLogger(__name__)
@@ -74,7 +75,7 @@ def read_layers(
     """
     progress = progress or NoProgress()
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), decoder_panics.caught():
             # values of a file that is not ours; what matters is checked here
             warnings.simplefilter("ignore")
             dataset = dcmread(path)

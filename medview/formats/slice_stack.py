@@ -33,6 +33,7 @@ _MOST_PLANES_A_SLICE = 8
 """Planes of a corrected grid for every slice; more would be memory for nothing that was measured."""
 _LARGEST_GROWTH = 4.0
 """How much larger than a slice the planes of a corrected grid may be."""
+_NOTHING_ACROSS = frozenset({Use.VOLUME})
 _NO_NUMBER_IS_SAFE = frozenset({Use.MEASURE, Use.ANALYSE})
 
 
@@ -100,7 +101,7 @@ def lay_out(slices: Slices, single_step_mm: float = 1.0) -> Layout:
     """
     if len(slices.positions) == 1:
         text = Text("It is a single slice: there is nothing to see across it.")
-        return Layout(_regular(slices, single_step_mm), (Remark(Severity.NOTE, "single-slice", text),))
+        return Layout(_regular(slices, single_step_mm), (Remark(Severity.NOTE, "single-slice", text, _NOTHING_ACROSS),))
     along = slices.along
     faults = [fault for fault in (_uneven(along, slices.numbers), _sideways(slices)) if fault is not None]
     if not faults:
@@ -189,7 +190,7 @@ def _uneven(along: Floats, numbers: Sequence[int | None]) -> _Fault | None:
         most=f"{steps.max():.2f}",
     )
     remark = Remark(Severity.WARNING, "uneven-spacing", text, _NO_NUMBER_IS_SAFE)
-    return _Fault(remark, Text.of("interpolated over up to {mm} mm", mm=f"{steps.max():.1f}"))
+    return _Fault(remark, Text.of("gaps up to {mm} mm", mm=f"{steps.max():.1f}"))
 
 
 def _missing(step: float, times: Floats, numbers: Sequence[int | None]) -> _Fault:
@@ -203,7 +204,7 @@ def _missing(step: float, times: Floats, numbers: Sequence[int | None]) -> _Faul
         gaps=_listed(named, len(gaps)),
     )
     remark = Remark(Severity.WARNING, "missing-slices", text, _NO_NUMBER_IS_SAFE)
-    return _Fault(remark, Text.of("{n} slices missing, interpolated", n=int((times - 1).sum())))
+    return _Fault(remark, Text.of("slices missing: {n}", n=int((times - 1).sum())))
 
 
 def _sideways(slices: Slices) -> _Fault | None:
@@ -230,7 +231,7 @@ def _sideways(slices: Slices) -> _Fault | None:
         mm=f"{offset.max():.1f}",
     )
     remark = Remark(Severity.WARNING, "shifted", text, _NO_NUMBER_IS_SAFE)
-    return _Fault(remark, Text("slices shifted sideways"))
+    return _Fault(remark, Text("slices shifted"))
 
 
 def _overlap(step: float, thickness_mm: float | None) -> tuple[Remark, ...]:

@@ -44,7 +44,7 @@ def of_series(series: DicomSeries) -> NDArray[np.uint8] | None:
             return np.stack([_picture(colors[..., one], size_mm, _ALL_OF_A_BYTE) for one in range(3)], axis=-1)
         values = np.empty((frame.rows, frame.columns), dtype=np.float32)
         read_slice(frame, values)
-    except MedViewError:
+    except (MedViewError, MemoryError, ValueError, OverflowError):  # the last two of series that are refused
         return None
     return _picture(values, size_mm, _window(frame))
 

@@ -72,7 +72,7 @@ def _count(series: Series) -> Text:
     if series.phases:
         phases = len(series.phases)
         return Text.of("{phases} x {count} slices", phases=phases, count=series.slices // phases)
-    return Text.of("{count} slices", count=series.slices)
+    return Text("1 slice") if series.slices == 1 else Text.of("{count} slices", count=series.slices)
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,7 +327,8 @@ class CasePanel(QWidget):
             study = _Key(_Level.STUDY, case.id)
             wanted |= {patient, study}
             self._sync_series(case, self._put(study, above, nth, self._study_row(case)), wanted)
-        for key in [key for key in self._items if key not in wanted]:
+        # what is inside goes first: a row that nobody holds takes the rows inside it along
+        for key in [key for key in reversed(self._items) if key not in wanted]:
             item = self._items.pop(key)
             parent = item.parent() or self.tree.invisibleRootItem()
             parent.removeChild(item)

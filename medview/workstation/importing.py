@@ -156,7 +156,8 @@ class Importing:
         before = (workspace.active_case, workspace.active_volume, workspace.active_segmentation)
         load = self._loads[series_uid, phase] = _Load(series_uid, phase, case, before)
         series = case.series_with(series_uid)
-        title = Text.of("Opening {series}", series=series.description if series is not None else "")
+        name = (series.description or series.modality.value) if series is not None else ""
+        title = Text.of("Opening {series}", series=name)
         load.job = self._jobs.submit(
             title, self._reading(load, source), lane=Lane.DISK, then=lambda read: self._complete(load, read)
         )

@@ -24,8 +24,8 @@ def initial_window(volume: Volume, slices: slice = slice(None)) -> Window:
     """The window that a reader would choose to begin with.
 
     The one stored with the image, unless it would show nothing of it or, where values have no unit, only a dark or pale
-    blur: windows are inherited from other images. Else for Hounsfield units soft tissue; for everything else from black
-    air to the brightest half per cent of the body.
+    blur: windows are inherited from other images. Else soft tissue for Hounsfield units, where there is any; for
+    everything else from black air to the brightest half per cent of the body.
 
     Args:
         volume: The volume.
@@ -33,11 +33,11 @@ def initial_window(volume: Volume, slices: slice = slice(None)) -> Window:
     """
     if volume.colors is not None:
         return COLORS
-    sample = _sample(volume.voxels[slices])
+    sample = _without_padding(_sample(volume.voxels[slices]))
     stored = next((window for window in volume.windows if _shows(window, sample, volume.unit)), None)
     if stored is not None:
         return stored
-    if volume.unit == "HU":
+    if volume.unit == "HU" and _shows(SOFT_TISSUE, sample, volume.unit):
         return SOFT_TISSUE
     return body_window(sample)
 
@@ -61,6 +61,16 @@ def _sample(voxels: NDArray[Any]) -> NDArray[Any]:
     """At most some 200 000 values, evenly spread; an odd step keeps clear of the row length."""
     flat = voxels.reshape(-1)
     return flat[:: max(1, flat.size // _SAMPLES) | 1]
+
+
+def _without_padding(sample: NDArray[Any]) -> NDArray[Any]:
+    """What was measured: a lowest value further from all others than these are from each other fills up the frame."""
+    lowest = sample.min()
+    rest = sample[sample > lowest]
+    if not rest.size:
+        return sample
+    low, high = float(rest.min()), float(rest.max())
+    return rest if low - float(lowest) > high - low else sample
 
 
 def _shows(window: Window, sample: NDArray[Any], unit: str) -> bool:

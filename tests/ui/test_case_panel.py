@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QTreeWidgetItem
 from pytestqt.qtbot import QtBot
 
-from medview.core.case import Case, Remark, Series, Severity
+from medview.core.case import Case, Patient, Remark, Series, Severity, Study
 from medview.core.segmentation import Segment, Segmentation
 from medview.core.text import Text
 from medview.core.volume import Modality
@@ -223,6 +224,23 @@ def test_the_cross_and_the_menu_close_the_case(desk: Bench, panel: CasePanel, sm
             click(desk, panel, study, column=1)
         desk.until(lambda: not rows(panel))
         assert desk.station.workspace.cases == ()
+
+
+def test_one_of_several_studies_of_a_patient_can_be_closed(desk: Bench, panel: CasePanel) -> None:
+    patient = Patient("P1", "Twice, Here")
+    for number in (1, 2):
+        case = desk.station.workspace.case_of(Study(f"1.{number}", patient, f"2020-01-0{number}"))
+        put(case, f"1.{number}.1", f"series {number}")
+    desk.qtbot.wait(20)
+    first = next(item for name, item in rows(panel).items() if "2020-01-01" in name)
+    place: QPoint = panel.tree.visualRect(panel.tree.indexFromItem(first, 1)).center()
+    del first  # a row that somebody holds on to does not go when it is taken away
+    gc.collect()
+    QTest.mouseClick(panel.tree.viewport(), Qt.MouseButton.LeftButton, pos=place)
+    desk.qtbot.wait(20)
+    assert [case.id for case in desk.station.workspace.cases] == ["1.2"]
+    assert "series 1" not in rows(panel)
+    assert "series 2" in rows(panel)
 
 
 def test_the_language_can_change_while_it_is_open(desk: Bench, panel: CasePanel, small_series_folder: Path) -> None:

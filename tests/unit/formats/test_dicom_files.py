@@ -51,14 +51,15 @@ def test_every_unusable_file_gets_its_reason(small_series_folder: Path, tmp_path
     }
     for name, data in files.items():
         (tmp_path / name).write_bytes(data)
-    found = reasons(scan(tmp_path))
+    everything = scan(tmp_path)
+    found = reasons(everything)
     assert found["empty"] == "The file is empty."
     assert found["text.txt"] == "It is not a DICOM file."
-    assert "unpack" in found["packed.gz"]
+    assert everything.archives == (tmp_path / "packed.gz",)
     assert "PDF" in found["report.pdf"]
     assert found["secret.dcm"] == "The file is encrypted."
     assert found["short.dcm"] == "The file is cut off: its pixels are not all there."
-    assert found.keys() == files.keys()
+    assert {*found, "packed.gz"} == files.keys()
 
 
 def test_one_file_stands_for_its_series(small_phantom: Phantom, tmp_path: Path) -> None:
@@ -164,6 +165,6 @@ def test_real_names_in_twelve_character_sets(real_data: Path) -> None:
 def test_real_broken_files_never_crash(real_data: Path) -> None:
     folder = real_data / "broken-and-odd-files"
     found = scan(folder)
-    assert len(found.headers) + len(found.rejects) == len(list(folder.iterdir()))
+    assert len(found.headers) + len(found.rejects) + len(found.archives) == len(list(folder.iterdir()))
     assert reasons(found)["MR_truncated.dcm"] == "The file is cut off: its pixels are not all there."
     assert all(isinstance(reject.reason, Text) and reject.reason for reject in found.rejects)

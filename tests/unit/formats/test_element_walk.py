@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import ast
+import random
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -10,9 +12,12 @@ from pydicom.filewriter import dcmwrite
 from pydicom.tag import Tag
 from pydicom.uid import UID, CTImageStorage, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from medview.formats import header_cache
+from medview.core.progress import NoProgress
+from medview.formats import dicom_files, header_cache
 from medview.formats.dicom_header import WANTED
 from medview.formats.element_walk import NotOrdinary, Walk
+from medview.formats.raw_elements import read_elements
+from tests.fuzz import mutations
 
 FORMATS = Path(header_cache.__file__).parent
 
@@ -65,6 +70,50 @@ def test_a_file_that_ends_in_the_middle_is_not_ordinary(tmp_path: Path) -> None:
     (tmp_path / "cut.dcm").write_bytes(content[: at + 4])
     with (tmp_path / "cut.dcm").open("rb") as file, pytest.raises(NotOrdinary):
         Walk(file).elements(WANTED)
+
+
+@pytest.mark.parametrize("preamble", [True, False])
+def test_what_unpacks_without_end_is_not_walked_through_and_not_unpacked(preamble: bool, tmp_path: Path) -> None:
+    sound = written(tmp_path / "one.dcm", ExplicitVRLittleEndian).read_bytes()
+    bomb = mutations.deflate_bomb(sound, random.Random(0))
+    (tmp_path / "bomb.dcm").write_bytes(bomb if preamble else bomb[132:])
+    with (tmp_path / "bomb.dcm").open("rb") as file:
+        if preamble:
+            with pytest.raises(NotOrdinary):
+                Walk(file).elements(WANTED)
+        with pytest.raises(ValueError, match="without end"):
+            read_elements(file, WANTED, has_preamble=preamble)
+
+
+def test_a_length_that_lies_takes_no_memory(tmp_path: Path) -> None:
+    content = bytearray(written(tmp_path / "one.dcm", ImplicitVRLittleEndian).read_bytes())
+    at = content.index(b"after sequences") - 4
+    content[at : at + 4] = (0xFFFFFFF0).to_bytes(4, "little")
+    (tmp_path / "lie.dcm").write_bytes(content)
+    with (tmp_path / "lie.dcm").open("rb") as file:
+        tracemalloc.start()
+        try:
+            with pytest.raises(NotOrdinary):
+                Walk(file).elements(WANTED)
+            assert tracemalloc.get_traced_memory()[1] < 1 << 20
+        finally:
+            tracemalloc.stop()
+
+
+@pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, ExplicitVRLittleEndian])
+def test_sequences_without_end_are_no_header(syntax: str, tmp_path: Path) -> None:
+    """Ten thousand of them inside each other."""
+    content = written(tmp_path / "one.dcm", syntax).read_bytes()
+    kind = b"SQ\0\0" if syntax == ExplicitVRLittleEndian else b""
+    start = b"\x08\x00\x10\x11" + kind + b"\xff\xff\xff\xff" + b"\xfe\xff\x00\xe0\xff\xff\xff\xff"
+    at = content.index(start[:4])
+    path = tmp_path / "deep.dcm"
+    path.write_bytes(content[:at] + start * 10_000 + content[at:])
+    with path.open("rb") as file, pytest.raises(NotOrdinary):
+        Walk(file).elements(WANTED)
+    ((rejected, reason),) = [(one.path, str(one.reason)) for one in dicom_files.scan([path], NoProgress()).rejects]
+    assert rejected == path
+    assert "damaged" in reason
 
 
 def test_real_files_are_taken_apart_as_pydicom_does(real_data: Path) -> None:

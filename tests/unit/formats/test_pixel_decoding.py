@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydicom.pixels.utils import pixel_array
 from pydicom.uid import JPEG2000Lossless, JPEGLSLossless, RLELossless
 
 from medview.core.errors import Cancelled, UnreadableFileError
@@ -13,7 +14,7 @@ from medview.core.text import Text
 from medview.formats import dicom_files, dicom_series, dicom_volume
 from medview.formats.dicom_series import DicomSeries
 from medview.formats.dicom_writer import SeriesOptions, write_series
-from medview.formats.pixel_decoding import DecodingProcesses, Form, Picture, decoded
+from medview.formats.pixel_decoding import DecodingProcesses, Form, Picture, dataset_of, decoded
 from medview.phantom.chest import Phantom
 
 
@@ -65,9 +66,48 @@ def test_a_damaged_picture_gets_its_sentence(small_phantom: Phantom, tmp_path: P
     assert multiprocessing.active_children() == []
 
 
+@pytest.mark.parametrize("processes", [0, 2])
+def test_a_stream_of_another_size_is_not_decoded_in_a_process_either(
+    processes: int, small_phantom: Phantom, tmp_path: Path
+) -> None:
+    """Of a slice that is not the first to be read."""
+    path = write_series(small_phantom.volume, tmp_path, SeriesOptions(transfer_syntax=JPEG2000Lossless))[2]
+    series = series_in(tmp_path)
+    content = bytearray(path.read_bytes())
+    at = content.index(b"\xff\x4f\xff\x51") + 8
+    for place in (at, at + 16):  # of the image, and of its one tile
+        content[place : place + 8] = (60000).to_bytes(4, "big") * 2
+    path.write_bytes(content)
+    rows, columns = small_phantom.volume.voxels.shape[1:]
+    said = f"a picture of 60000 x 60000, and its header says {columns} x {rows}"
+    with pytest.raises(UnreadableFileError, match=said) as caught:
+        dicom_volume.read(series, NoProgress(), processes=processes)
+    assert caught.value.remedy == Text("Copy the series again from where it came from.")
+    assert multiprocessing.active_children() == []
+
+
+@pytest.mark.parametrize("processes", [0, 2])
+def test_a_decoder_that_panics_gets_its_sentence(processes: int, small_phantom: Phantom, tmp_path: Path) -> None:
+    path = write_series(small_phantom.volume, tmp_path, SeriesOptions(transfer_syntax=RLELossless))[2]
+    series = series_in(tmp_path)
+    content = path.read_bytes()
+    at = content.index((2).to_bytes(4, "little") + (64).to_bytes(4, "little")) + 64
+    runs = b"\x81" * (len(content) - at - 8)  # which end far outside of the picture
+    path.write_bytes(content[:at] + runs + content[-8:])
+    picture = Picture(path, RLELossless, 0, 1, None, Form.VALUES)
+    with pytest.raises(BaseException) as panic:  # noqa: PT011 - the type is made inside the decoder
+        pixel_array(dataset_of(path, RLELossless, is_kept=False), raw=True)
+    assert not isinstance(panic.value, Exception)
+    with pytest.raises(RuntimeError, match="out of bounds"):
+        decoded(picture)
+    with pytest.raises(UnreadableFileError, match=f"{path.name} cannot be decoded"):
+        dicom_volume.read(series, NoProgress(), processes=processes)
+    assert multiprocessing.active_children() == []
+
+
 def test_a_process_that_dies_is_noticed(small_phantom: Phantom, tmp_path: Path) -> None:
     write_series(small_phantom.volume, tmp_path, SeriesOptions(transfer_syntax=JPEG2000Lossless))
-    picture = Picture(tmp_path / "00001.dcm", JPEG2000Lossless, None, Form.VALUES)
+    picture = Picture(tmp_path / "00001.dcm", JPEG2000Lossless, 0, 1, (64, 64), Form.VALUES)
     with DecodingProcesses(1) as processes:
         assert np.array_equal(processes.decode(picture), decoded(picture))
         for child in multiprocessing.active_children():

@@ -1,23 +1,21 @@
+"""Searches: known and new ones give the same, and what is said of a drop that holds nothing to look at."""
+
 from __future__ import annotations
 
 import shutil
 import sqlite3
-import time
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from medview.core.case import Series
 from medview.core.errors import UnreadableFileError
 from medview.core.progress import NoProgress
 from medview.formats import dicom_series, dicom_volume
-from medview.formats.dicom_series import DicomSeries
 from medview.formats.dicom_writer import SeriesOptions, write_series
-from medview.formats.header_cache import RACY_NS
 from medview.phantom.chest import Phantom
-from medview.workstation.searching import Found, Source, search
+from medview.workstation.searching import Found, nothing_to_open, search
+from tests.support.searches import assert_same, dicom, look, settled
 
 TWO_STACKS = SeriesOptions(with_localizer=True)
 
@@ -34,37 +32,6 @@ def folder(small_phantom: Phantom, tmp_path: Path) -> Path:
 @pytest.fixture
 def store(tmp_path: Path) -> Path:
     return tmp_path / "headers.sqlite"
-
-
-def settled(folder: Path) -> Path:
-    """Wait until no change of a file could go unnoticed: times of file systems are coarse."""
-    newest = max(max(path.stat().st_mtime_ns, path.stat().st_ctime_ns) for path in folder.iterdir())
-    while time.time_ns() - newest <= RACY_NS:
-        time.sleep(0.05)
-    return folder
-
-
-def look(folder: Path, store: Path | None, known: dict[str, Source] | None = None) -> Found:
-    announced: list[Series] = []
-    found = search([folder], known or {}, NoProgress(), announced.extend, store)
-    if not known:
-        assert {one.study.uid for one in announced} == {one.facts.study.uid for one in dicom(found).values()}
-    return found
-
-
-def dicom(found: Found) -> dict[str, DicomSeries]:
-    return {facts.uid: source for facts, source in found.sources if isinstance(source, DicomSeries)}
-
-
-def assert_same(one: Found, other: Found) -> None:
-    assert len(one.series) == len(other.series)
-    for mine, theirs in zip(one.series, other.series, strict=True):
-        assert replace(mine, geometry=None) == replace(theirs, geometry=None)
-        assert repr(mine.geometry) == repr(theirs.geometry)
-    assert one.rejects == other.rejects
-    for uid, series in dicom(one).items():
-        assert series.frames == dicom(other)[uid].frames
-        assert series.caution == dicom(other)[uid].caution
 
 
 def test_the_same_folder_gives_the_same_again(folder: Path, store: Path) -> None:
@@ -132,3 +99,15 @@ def test_series_are_announced_before_they_are_judged(folder: Path) -> None:
     early = dicom_series.unjudged(headers)
     assert (early.uid, early.study, early.slices) == (facts.instance_uid, facts.study, 41)
     assert early.geometry is None
+
+
+def found_in(*paths: Path) -> Found:
+    return search(paths, {}, NoProgress(), lambda series: None)
+
+
+def test_reports_alone_are_worth_opening_and_masks_alone_want_their_images(real_data: Path) -> None:
+    report = real_data / "sr-tid1500-dcmqi" / "sr.dcm"
+    assert nothing_to_open(found_in(report)) is None
+    error = nothing_to_open(found_in(real_data / "sr-tid1500-dcmqi" / "seg.dcm"))
+    assert error is not None
+    assert "no images" in str(error)

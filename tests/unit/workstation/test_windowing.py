@@ -8,6 +8,7 @@ import pytest
 from medview.core.volume import Modality, Window
 from medview.phantom.chest import Phantom
 from medview.workstation.windowing import SOFT_TISSUE, initial_window
+from tests.support import volumes
 
 
 def test_the_stored_window_comes_first(small_phantom: Phantom) -> None:
@@ -63,3 +64,21 @@ def test_a_stored_window_that_leaves_mr_in_the_dark_is_passed_over(small_phantom
 def test_a_far_window_of_a_ct_is_meant(small_phantom: Phantom) -> None:
     ct = replace(small_phantom.volume, windows=(Window(600, 2800),))
     assert initial_window(ct) == Window(600, 2800)
+
+
+def test_what_fills_up_the_frame_does_not_set_the_window() -> None:
+    rng = np.random.default_rng(1)
+    measured = rng.integers(100, 900, (4, 32, 32)).astype(np.int16)
+    padded = measured.copy()
+    padded[:, :8] = -32768
+    plain = initial_window(volumes.volume(measured, modality=Modality.MR, unit=""))
+    found = initial_window(volumes.volume(padded, modality=Modality.MR, unit=""))
+    assert found.lower == pytest.approx(plain.lower, abs=20)
+    assert found.upper == pytest.approx(plain.upper, abs=20)
+
+
+def test_hounsfield_units_without_tissue_are_not_shown_black() -> None:
+    air = np.random.default_rng(2).integers(-1024, -770, (4, 32, 32)).astype(np.int16)
+    window = initial_window(volumes.volume(air))
+    assert window.lower < -900
+    assert window.upper < -700
