@@ -140,14 +140,7 @@ def status_error(address: Address, status: Dataset) -> NetworkError:
             "Try again later, or ask whoever runs the archive.",
         )
     if code == 0xA801:
-        return RefusedError(
-            Text.of("{archive} does not know where to send to: {title}.", archive=name, title=address.calling_ae),
-            Text.of(
-                "Have this workstation entered there with AE title {title} and port {port}.",
-                title=address.calling_ae,
-                port=address.receive_port,
-            ),
-        )
+        return unknown_destination(address)
     if code == 0x0124:
         return RefusedError(
             Text.of("{archive} does not allow this to {title}.", archive=name, title=address.calling_ae),
@@ -163,6 +156,20 @@ def status_error(address: Address, status: Dataset) -> NetworkError:
             comment=str(status.get("ErrorComment", "") or "-"),
         ),
         "Try again; if it happens again, ask whoever runs the archive.",
+    )
+
+
+def unknown_destination(address: Address) -> RefusedError:
+    """The sentence for an archive that sends (C-MOVE) nothing to this workstation."""
+    return RefusedError(
+        Text.of(
+            "{archive} does not send to this workstation: {title}.", archive=address.name, title=address.calling_ae
+        ),
+        Text.of(
+            "Have this workstation entered there with AE title {title}, its network address and port {port}.",
+            title=address.calling_ae,
+            port=address.receive_port,
+        ),
     )
 
 

@@ -22,7 +22,7 @@ from medview.network.quiet import quiet_libraries
 from medview.network.records import FoundInstance, FoundSeries, FoundStudies, Outcome, Outgoing, Query
 from medview.network.web_errors import in_plain_words, no_dicomweb
 
-_PIECE = 1 << 18
+_PIECE = 1 << 15
 _AS_STORED = 'multipart/related; type="application/dicom"; transfer-syntax=*'
 T = TypeVar("T")
 

@@ -10,7 +10,7 @@ from pynetdicom import build_context, evt
 from medview.core.errors import RefusedError, TransferError
 from medview.network import services
 from medview.network.address import Address
-from medview.network.association import association, status_error
+from medview.network.association import association, status_error, unknown_destination
 from medview.network.connecting import broken
 from medview.network.inbox import Intake, Request
 from medview.network.interruption import Interruption
@@ -67,7 +67,13 @@ def _move(address: Address, intake: Intake, interruption: Interruption) -> None:
     ):
         for identifier in _identifiers(intake.requests()):
             answers = (status for status, _ in link.send_c_move(identifier, address.calling_ae, MOVE))
-            _follow(address, answers, intake, interruption)
+            try:
+                _follow(address, answers, intake, interruption)
+            except TransferError as error:
+                if intake.fetched:
+                    raise
+                # The status for it is 0xA801; some archives only say that they failed.
+                raise unknown_destination(address) from error
 
 
 def _follow(address: Address, answers: Iterable[Dataset], intake: Intake, interruption: Interruption) -> None:

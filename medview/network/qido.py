@@ -109,7 +109,7 @@ def _matches(study: FoundStudy, wanted: Mapping[str, str]) -> bool:
 
 
 def _fits(value: str, pattern: str) -> bool:
-    """DICOM's matching with wildcards (PS3.4, C.2.2.2.4), without regard to capitals; a name's groups count alone, too."""
+    """DICOM's matching with wildcards (PS3.4, C.2.2.2.4), without regard to capitals; a group of a name is enough."""
     parts = (".*" if one == "*" else "." if one == "?" else re.escape(one) for one in pattern)
     expression = re.compile("".join(parts), re.IGNORECASE | re.DOTALL)
     return any(expression.fullmatch(one) for one in (value, *value.split("=")))

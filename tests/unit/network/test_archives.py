@@ -245,7 +245,7 @@ def test_an_archive_without_c_get_sends_to_our_receiver(
     assert done.fetched == 40
     arrived = {uid: pixels for path in files_in(done.folder) for uid, pixels in content(path).items()}
     assert arrived == {uid: pixels for path in source for uid, pixels in content(path).items()}
-    with pytest.raises(RefusedError, match="does not know where to send to: STRANGER"):
+    with pytest.raises(RefusedError, match="does not send to this workstation: STRANGER"):
         retrieve(archive_at(orthanc.dimse(calling_ae="STRANGER")), study.uid, (), Inbox(tmp_path / "other"), QUIET)
 
 
