@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
-import ssl
 from enum import StrEnum
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, SecretStr
 
 from medview.core.errors import InputError, NotTrustedError
 from medview.core.text import Text
+
+if TYPE_CHECKING:
+    import ssl
 
 _AE_TITLE = re.compile(r"[ -\[\]-~]{1,16}")
 """PS3.5, VR AE: up to 16 characters of ASCII without backslash and control characters."""
@@ -132,6 +135,8 @@ class Address(BaseModel):
         Raises:
             NotTrustedError: A certificate or key of the address cannot be used.
         """
+        import ssl  # a list of archives is shown without it
+
         try:
             context = ssl.create_default_context(cafile=_file(self.ca_file))
             if self.certificate_file:
@@ -148,6 +153,8 @@ class Address(BaseModel):
         """
         if not self.tls or not self.certificate_file:
             return None
+        import ssl
+
         try:
             context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=_file(self.ca_file))
             context.load_cert_chain(_file(self.certificate_file) or "", _file(self.key_file), _no_passphrase)
