@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pydicom.dataset import Dataset
 from pynetdicom import build_context, evt
 
-from medview.core.errors import RefusedError, TransferError
+from medview.core.errors import TransferError
 from medview.network import services
 from medview.network.address import Address
 from medview.network.association import association, status_error, unknown_destination
@@ -40,7 +40,7 @@ def fetch(address: Address, intake: Intake, interruption: Interruption) -> None:
         _move(address, intake, interruption)
 
 
-class _NoGetError(RefusedError):
+class _NoGetError(Exception):
     """The archive does not do C-GET."""
 
 
@@ -54,7 +54,7 @@ def _get(address: Address, intake: Intake, interruption: Interruption) -> None:
         handlers=[(evt.EVT_C_STORE, store_into(intake))],
     ) as link:
         if not any(one.abstract_syntax == GET for one in link.accepted_contexts):
-            raise _NoGetError("The archive does not offer C-GET.")
+            raise _NoGetError
         for identifier in _identifiers(intake.requests()):
             answers = (status for status, _ in link.send_c_get(identifier, GET))
             _follow(address, answers, intake, interruption)
@@ -86,7 +86,7 @@ def _follow(address: Address, answers: Iterable[Dataset], intake: Intake, interr
             raise broken(address)
         code = int(status.Status)
         if code in _NOT_DONE_HERE and not intake.fetched:
-            raise _NoGetError("The archive does not do this.")
+            raise _NoGetError
         if code not in (0, _SOME_FAILED, *_PENDING):
             raise status_error(address, status)
 

@@ -58,7 +58,7 @@ class Parts:
     def _until(self, mark: bytes) -> None:
         while (place := self._buffer.find(mark)) < 0:
             if len(self._buffer) > _LONGEST_HEAD:
-                raise CutOffError("a part has no content")
+                raise CutOffError
             self._more()
         del self._buffer[: place + len(mark)]
 
@@ -78,7 +78,7 @@ class Parts:
     def _more(self) -> None:
         piece = next(self._pieces, None)
         if piece is None:
-            raise CutOffError("the answer ends within a part")
+            raise CutOffError
         self._buffer += piece
 
 
