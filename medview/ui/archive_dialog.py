@@ -37,6 +37,7 @@ from medview.workstation.station import Workstation
 
 _MODALITIES = ("CT", "MR", "PT", "DX", "CR", "MG", "US", "XA", "NM", "SEG", "RTSTRUCT", "SR")
 _TRANSFERS_PX = 150
+"""How high the list of transfers may become."""
 
 
 class ArchiveDialog(QDialog):
@@ -84,7 +85,6 @@ class ArchiveDialog(QDialog):
         self._transfer_area = QScrollArea()
         self._transfer_area.setWidgetResizable(True)
         self._transfer_area.setWidget(inner)
-        self._transfer_area.setFixedHeight(_TRANSFERS_PX)
         self._transfer_area.hide()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4 * STEP_PX, 4 * STEP_PX, 4 * STEP_PX, 4 * STEP_PX)
@@ -141,9 +141,17 @@ class ArchiveDialog(QDialog):
         for choice in self.results.choices:
             start = partial(self._start, address, choice)
             row = TransferRow(self._station.jobs, choice.title, start)
+            row.ended.connect(self._fit)
             self.rows.append(row)
             self._transfers.insertWidget(0, row)
         self._transfer_area.setVisible(bool(self.rows))
+        self._fit()
+
+    def _fit(self) -> None:
+        """As high as the transfers need, up to a limit."""
+        inner = self._transfer_area.widget()
+        if inner is not None and self.rows:
+            self._transfer_area.setFixedHeight(min(inner.sizeHint().height(), _TRANSFERS_PX))
 
     def _start(self, address: Address, choice: Choice) -> Job[Any]:
         return self._archives.retrieve(address, choice.study.uid, tuple(one.uid for one in choice.series))
@@ -184,7 +192,8 @@ class ArchiveDialog(QDialog):
             self.archive.addItem(address.name)
             self.archive.setItemData(self.archive.count() - 1, address.place, Qt.ItemDataRole.ToolTipRole)
         names = [one.name for one in addresses]
-        new = [name for name in names if name not in known]
+        # One that has just been entered is what the reader wants next.
+        new = [name for name in names if known and name not in known]
         wanted = new[-1] if new else before
         self.archive.setCurrentIndex(names.index(wanted) if wanted in names else 0 if names else -1)
         self._mark()
@@ -295,7 +304,7 @@ class ArchiveDialog(QDialog):
                 self.tr("Patient ID"),
                 self.tr("Accession number"),
                 self.tr("Study date"),
-                self.tr("Kind"),
+                self.tr("Modality"),
             ),
             strict=True,
         ):

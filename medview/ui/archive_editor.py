@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import SecretStr
 from PySide6.QtCore import QEvent, Qt
+from PySide6.QtGui import QIntValidator
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -15,7 +16,6 @@ from PySide6.QtWidgets import (
     QLabel,
     QLineEdit,
     QPushButton,
-    QSpinBox,
     QVBoxLayout,
     QWidget,
 )
@@ -108,7 +108,7 @@ class ArchiveEditor(QDialog):
         self._cancel.setAutoDefault(False)
         self.try_button.clicked.connect(self._try)
         self.save_button.clicked.connect(self._save)
-        self._cancel.clicked.connect(self.close)
+        self._cancel.clicked.connect(self.reject)
         buttons = QHBoxLayout()
         buttons.addWidget(self.try_button)
         buttons.addStretch(1)
@@ -126,16 +126,12 @@ class ArchiveEditor(QDialog):
         self._show_kind()
         self.name.setFocus()
 
-    def closeEvent(self, event: Any) -> None:
-        """Stop listening and waiting."""
+    def done(self, result: int) -> None:
+        """Stop listening and waiting, however it is closed."""
         self._listener.close()
         if self._trial is not None:
             self._trial.cancel()
-        super().closeEvent(event)
-
-    def reject(self) -> None:
-        """Escape closes it, too."""
-        self.close()
+        super().done(result)
 
     def changeEvent(self, event: QEvent) -> None:
         """Follow the language."""
@@ -144,15 +140,15 @@ class ArchiveEditor(QDialog):
             self._write()
 
     def _address(self) -> Address:
-        kind: Kind = self.kind.currentData()
+        kind = Kind(self.kind.currentData())
         return Address(
             name=self.name.text().strip(),
             kind=kind,
             host=self.host.text().strip(),
-            port=self.port.value(),
+            port=_number(self.port),
             called_ae=self.called_ae.text().strip(),
             calling_ae=self.calling_ae.text().strip(),
-            receive_port=self.receive_port.value(),
+            receive_port=_number(self.receive_port),
             tls=self.tls.isChecked(),
             url=self.url.text().strip(),
             user=self.user.text().strip(),
@@ -199,10 +195,10 @@ class ArchiveEditor(QDialog):
         except MedViewError as error:
             self.banner.show_error(error)
             return
-        self.close()
+        self.accept()
 
     def _show_kind(self) -> None:
-        kind = self.kind.currentData()
+        kind = Kind(self.kind.currentData())
         for _, widget, kinds in self._rows:
             self._form.setRowVisible(widget, kind in kinds)
         self.adjustSize()
@@ -245,14 +241,16 @@ class ArchiveEditor(QDialog):
         self._show_trial()
 
 
-def _port(value: int) -> QSpinBox:
-    box = QSpinBox()
-    box.setRange(1, _LAST_PORT)
-    box.setGroupSeparatorShown(False)
-    box.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
-    box.setMaximumWidth(100)
-    box.setValue(value)
-    return box
+def _port(value: int) -> QLineEdit:
+    line = QLineEdit(str(value))
+    line.setValidator(QIntValidator(1, _LAST_PORT, line))
+    line.setMaximumWidth(100)
+    return line
+
+
+def _number(line: QLineEdit) -> int:
+    """A port that was typed; 0, which is none, where nothing was."""
+    return int(line.text()) if line.text().isdecimal() else 0
 
 
 def _secret(value: str) -> QLineEdit:

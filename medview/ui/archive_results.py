@@ -114,7 +114,7 @@ class ArchiveResults(QTreeWidget):
                 self.tr("Patient"),
                 self.tr("Patient ID"),
                 self.tr("Study date"),
-                self.tr("Kind"),
+                self.tr("Modality"),
                 self.tr("Description"),
                 self.tr("Images"),
             ]

@@ -47,7 +47,7 @@ class DateRange(QWidget):
     @property
     def days(self) -> tuple[date | None, date | None]:
         """The earliest and the latest day; None where there is no limit."""
-        span: Span = self.span.currentData()
+        span = Span(self.span.currentData())
         if span is Span.ANY:
             return None, None
         if span is Span.DAYS:
@@ -77,7 +77,7 @@ class DateRange(QWidget):
 
     def _show_days(self) -> None:
         for widget in (self.first, self._to, self.last):
-            widget.setVisible(self.span.currentData() is Span.DAYS)
+            widget.setVisible(Span(self.span.currentData()) is Span.DAYS)
 
 
 def _day_edit(day: QDate) -> QDateEdit:

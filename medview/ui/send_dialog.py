@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from PySide6.QtCore import QEvent, Qt
-from PySide6.QtGui import QCloseEvent
 from PySide6.QtWidgets import QComboBox, QDialog, QFormLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from medview.core.case import Case
@@ -95,7 +94,7 @@ class SendDialog(QDialog):
         self.send_button.setDefault(True)
         self._close.setAutoDefault(False)
         self.send_button.clicked.connect(self.send)
-        self._close.clicked.connect(self.close)
+        self._close.clicked.connect(self.reject)
         buttons = QHBoxLayout()
         buttons.addStretch(1)
         buttons.addWidget(self._close)
@@ -128,18 +127,15 @@ class SendDialog(QDialog):
         except MedViewError as error:
             self.banner.show_error(error)
             return
+        self.row.ended.connect(self.adjustSize)
         self._layout.insertWidget(3, self.row)
 
-    def closeEvent(self, event: QCloseEvent) -> None:
-        """Stop listening; what is being sent goes on, and the status bar shows it."""
+    def done(self, result: int) -> None:
+        """Stop listening, however it is closed; what is being sent goes on, and the status bar shows it."""
         self._listener.close()
         if self.row is not None:
             self.row.close_down()
-        super().closeEvent(event)
-
-    def reject(self) -> None:
-        """Escape closes it, too."""
-        self.close()
+        super().done(result)
 
     def changeEvent(self, event: QEvent) -> None:
         """Follow the language."""
@@ -152,7 +148,7 @@ class SendDialog(QDialog):
         names = [one.name for one in self._station.archives.list.addresses]
         self.archive.clear()
         self.archive.addItems(names)
-        self.archive.setCurrentIndex(names.index(chosen) if chosen in names else len(names) - 1)
+        self.archive.setCurrentIndex(names.index(chosen) if chosen in names else 0 if names else -1)
         self.archive.setEnabled(bool(names))
         self._write()
 

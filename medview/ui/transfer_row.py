@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from PySide6.QtCore import QEvent, Qt
+from PySide6.QtCore import QEvent, Qt, Signal
 from PySide6.QtWidgets import QFrame, QGridLayout, QLabel, QProgressBar, QPushButton, QToolButton, QWidget
 
 from medview.core.text import Text
@@ -25,7 +25,12 @@ class TransferRow(QFrame):
         jobs: Where it runs.
         title: What it moves.
         start: Begins it, or goes on with it.
+
+    Signals:
+        ended: It is over, well or not: the words may need more room.
     """
+
+    ended = Signal()
 
     def __init__(
         self, jobs: JobQueue, title: str, start: Callable[[], Job[Any]], parent: QWidget | None = None
@@ -42,6 +47,7 @@ class TransferRow(QFrame):
         self._bar = QProgressBar()
         self._bar.setTextVisible(False)
         self.again = QPushButton()
+        set_role(self.again, "primary")
         self.again.clicked.connect(self.begin)
         self.stop = QToolButton()
         set_role(self.stop, "flat")
@@ -83,6 +89,8 @@ class TransferRow(QFrame):
     def _job_changed(self, job: Job[Any]) -> None:
         if job is getattr(self, "job", None):
             self._write()
+            if job.state.is_final:
+                self.ended.emit()
 
     def _write(self) -> None:
         job = self.job
