@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import quote
 
 import requests
 
@@ -50,12 +51,12 @@ class DicomwebArchive:
 
     def find_series(self, study_uid: str, progress: Progress) -> tuple[FoundSeries, ...]:
         """QIDO-RS for series."""
-        url = f"{self._root}/studies/{study_uid}/series"
+        url = f"{self._study(study_uid)}/series"
         return tuple(self._ask(lambda session: qido.series(session, url, study_uid), progress))
 
     def find_instances(self, study_uid: str, series_uid: str, progress: Progress) -> tuple[FoundInstance, ...]:
         """QIDO-RS for instances."""
-        url = f"{self._root}/studies/{study_uid}/series/{series_uid}/instances"
+        url = f"{self._study(study_uid)}/series/{quote(series_uid)}/instances"
         return tuple(self._ask(lambda session: qido.instances(session, url, study_uid, series_uid), progress))
 
     def fetch(self, intake: Intake, progress: Progress) -> None:
@@ -108,12 +109,15 @@ class DicomwebArchive:
 
         return interruptible(work, progress)
 
+    def _study(self, uid: str) -> str:
+        return f"{self._root}/studies/{quote(uid)}"
+
     def _urls(self, request: Request) -> Iterator[str]:
-        series = f"{self._root}/studies/{request.study_uid}/series/{request.series_uid}"
+        series = f"{self._study(request.study_uid)}/series/{quote(request.series_uid)}"
         if request.whole:
             yield series
         else:
-            yield from (f"{series}/instances/{one.uid}" for one in request.instances)
+            yield from (f"{series}/instances/{quote(one.uid)}" for one in request.instances)
 
     def _fetch_one(self, session: requests.Session, url: str, intake: Intake, interruption: Interruption) -> None:
         accept = {"Accept": _AS_STORED}

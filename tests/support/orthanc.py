@@ -198,6 +198,8 @@ class Orthanc:
             "DicomModalities": {"medview": ["MEDVIEW", "127.0.0.1", self.receive_port]},
             "DefaultEncoding": "Utf8",
             "SyncStorageArea": False,
+            # tests that cut a wire count the bytes on it
+            "HttpCompressionEnabled": False,
             "DicomWeb": {"Enable": True, "Root": "/dicom-web/", "EnableWado": False},
         }
         if self.tls:

@@ -189,9 +189,8 @@ def test_series_and_segmentations_are_sent_from_the_list_of_cases(
 
     assert row.words.text() == "40 sent: the archive was asked afterwards, and has them."
     assert len(orthanc.held()) == 40
-    sending.activateWindow()
-    assert QTest.qWaitForWindowActive(sending)
-    QTest.keyClick(sending, Qt.Key.Key_Escape)
+    (close,) = [one for one in sending.findChildren(QPushButton) if one.text() == "Close"]
+    click(close)
     assert not sending.isVisible()
 
 
