@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medview.core.errors import StorageError, TransferError
-from medview.core.files import flush, not_written
+from medview.core.files import flush, not_written, sweep
 from medview.core.progress import Progress
 from medview.core.text import Text
 from medview.network.ledger import Ledger, Sum
@@ -20,6 +20,7 @@ from medview.network.records import FoundInstance, by_series
 
 _UID = re.compile(r"[0-9.]{1,64}")
 _PART = ".part-"
+_ARRIVING = ".arriving"
 _MB = 1e6
 
 
@@ -32,6 +33,11 @@ class Inbox:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.arriving = folder / _ARRIVING
+
+    def tidy(self) -> None:
+        """Remove what programs that were killed left half-arrived."""
+        sweep(self.arriving)
 
     def study_folder(self, study_uid: str) -> Path:
         """Where the series of a study lie."""
@@ -129,7 +135,7 @@ class Intake:
             TransferError: It is no DICOM file.
             Cancelled: The progress says so.
         """
-        temporary = self._inbox.folder / f"{_PART}{uuid.uuid4().hex}"
+        temporary = self._inbox.arriving / f"{_PART}{uuid.uuid4().hex}"
         try:
             sum = self._write(pieces, temporary)
             instance = self._identify(temporary)
@@ -152,7 +158,7 @@ class Intake:
         return True
 
     def _write(self, pieces: Iterable[bytes | memoryview], temporary: Path) -> Sum:
-        self._inbox.folder.mkdir(parents=True, exist_ok=True)
+        temporary.parent.mkdir(parents=True, exist_ok=True)
         sum = Sum()
         with temporary.open("wb") as file:
             for piece in pieces:

@@ -34,6 +34,7 @@ def retrieve(
         StorageError: The disk is full, or the inbox cannot be written.
         Cancelled: The progress says so; what has arrived is kept.
     """
+    inbox.tidy()
     progress.report(None, _ASKING)
     wanted = tuple(series_uids) or tuple(one.uid for one in archive.find_series(study_uid, progress))
     instances = [one for uid in wanted for one in archive.find_instances(study_uid, uid, progress)]
