@@ -29,6 +29,8 @@ def connection(address: Address) -> socket.socket:
         raise no_such_machine(host) from error
     except OSError as error:
         raise unreachable(address, error) from error
+    # A message ends with a small packet, and the answer to it must not wait for the next one.
+    link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if context is None:
         return link
     try:
