@@ -18,7 +18,7 @@ from pynetdicom.transport import T_CONNECT, AddressInformation, AssociationSocke
 from medview.core.errors import NetworkError, RefusedError, TransferError
 from medview.core.text import Text
 from medview.network.address import Address
-from medview.network.connecting import ANSWER_S, CONNECT_S, connection
+from medview.network.connecting import ANSWER_S, CONNECT_S, broken, connection
 from medview.network.interruption import Interruption
 from medview.network.quiet import quiet_libraries
 
@@ -108,7 +108,7 @@ def association(
     try:
         interruption.raise_if_asked()
         made = own.associate(
-            link.getpeername()[0],
+            _number_of(address, link),
             address.port,
             contexts=list(contexts),
             ae_title=address.called_ae.strip(),
@@ -179,6 +179,13 @@ def not_offered(address: Address) -> RefusedError:
         Text.of("{archive} does not offer this service to this workstation.", archive=address.name),
         Text.of("Ask whoever runs the archive to allow it to {title}.", title=address.calling_ae),
     )
+
+
+def _number_of(address: Address, link: socket.socket) -> str:
+    try:
+        return str(link.getpeername()[0])
+    except OSError as error:
+        raise broken(address) from error
 
 
 def _break(made: Association, link: socket.socket) -> None:
