@@ -82,6 +82,7 @@ class Wire:
                     self.carried += len(piece)
                     if self.hold_after is not None and self.carried >= self.hold_after:
                         self._ended.wait()
+                        return  # what was held up never arrives
                     if self.cut_after is not None and self.carried >= self.cut_after:
                         self._cut()
                         return
