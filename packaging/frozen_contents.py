@@ -27,6 +27,7 @@ _DATA = ("highdicom", "qtawesome", "pylibjpeg", "openjpeg", "rle", "monai")
 _METADATA = (
     "PySide6", "vtk", "pydicom", "highdicom", "SimpleITK", "numpy", "torch", "monai", "nibabel",
     "pylibjpeg", "pylibjpeg-openjpeg", "pylibjpeg-rle", "pyjpegls", "python-gdcm",
+    "pynetdicom",
 )  # fmt: skip
 _NO_PART_OF_A_PROGRAM = frozenset(
     {

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["tests.support.phantom_study"]
+pytest_plugins = ["tests.support.phantom_study", "tests.support.orthanc"]
 
 _MARKS = {
     "views": pytest.mark.gl,

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from medview import __version__, logs
-from medview.cli import console, datasets, deidentifying, machine, plugins, reading, writing
+from medview.cli import archives, console, datasets, deidentifying, machine, plugins, reading, writing
 from medview.core.errors import Cancelled, MedViewError
 from medview.workstation.settings import user_folder
 
@@ -59,6 +59,7 @@ writing.register(app)
 plugins.register(app)
 datasets.register(app)
 deidentifying.register(app)
+archives.register(app)
 machine.register(app)
 
 

@@ -66,5 +66,33 @@ class StorageError(MedViewError):
     """Something could not be written, or not be read back as written."""
 
 
+class NetworkError(MedViewError):
+    """An archive on the network could not do what it was asked."""
+
+
+class UnreachableError(NetworkError):
+    """There is no such machine, or nothing answers there."""
+
+
+class NotTrustedError(NetworkError):
+    """The connection cannot be made safe: a certificate is missing, wrong, or of somebody unknown."""
+
+
+class RefusedError(NetworkError):
+    """The archive answered and does not want to, or cannot at all."""
+
+
+class LoginError(RefusedError):
+    """Name, password or token are missing or wrong."""
+
+
+class NotThereError(NetworkError):
+    """The archive does not have it."""
+
+
+class TransferError(NetworkError):
+    """Work with the archive began and broke off."""
+
+
 class Cancelled(Exception):  # noqa: N818 - the user's wish, not a fault
     """A job was asked to stop and has stopped."""

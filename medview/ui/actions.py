@@ -52,6 +52,7 @@ _R, _M, _C, _W, _F = Group.READ, Group.MEASURE, Group.CORRECT, Group.WINDOW, Gro
 TABLE = (
     Entry("open-folder", Text("Open a folder ..."), ("Ctrl+O",), _F, "folder-open-outline"),
     Entry("open-files", Text("Open files ..."), ("Ctrl+Shift+O",), _F),
+    Entry("archive", Text("Search an archive (PACS) ..."), ("Ctrl+Shift+A",), _F),
     Entry("sample", Text("Open the sample study"), (), _F),
     Entry("save-example", Text("Save as training example"), ("Ctrl+S",), _F),
     Entry("save-masks", Text("Save masks as files ..."), ("Ctrl+Shift+S",), _F, "content-save-outline"),

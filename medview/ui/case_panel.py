@@ -46,6 +46,7 @@ from medview.ui.document_view import DocumentView
 from medview.ui.folding import Folding
 from medview.ui.health_card import HealthCard, mark_icon, worst
 from medview.ui.measurement_list import MeasurementList
+from medview.ui.send_dialog import Cargo, SendDialog, cargo_of
 from medview.ui.theme import STEP_PX, current_theme, icon, set_role
 from medview.ui.translation import render
 from medview.workstation.jobs import Job, JobState
@@ -264,8 +265,16 @@ class CasePanel(QWidget):
         if files:
             title = item.data(0, ROW_ROLE).title
             menu.addAction(self.tr("Save a copy without names ..."), partial(self.save_without_names, title, files))
+        if key.level is not _Level.PATIENT:
+            cargo = cargo_of(self._station, case, key.id)
+            send = menu.addAction(self.tr("Send to an archive ..."), partial(self._send, cargo))
+            send.setEnabled(cargo is not None)
         menu.addAction(icon("close"), self.tr("Close case"), partial(self._close_case, case.id))
         return menu
+
+    def _send(self, cargo: Cargo | None) -> None:
+        if cargo is not None:
+            SendDialog(self._station, cargo, self.window()).show()
 
     def save_without_names(self, title: str, files: tuple[Path, ...]) -> DeidentifyDialog:
         """Open the dialog that copies files without names."""

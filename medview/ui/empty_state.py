@@ -99,7 +99,9 @@ class EmptyState(QWidget):
     def _write(self) -> None:
         busy = bool(self._busy)
         self._sentence.setText(self._busy if busy else self.tr("Drop a DICOM folder here"))
-        self._hint.setText(self.tr("or files: DICOM, NIfTI, NRRD, MHA. Nothing leaves this machine."))
+        self._hint.setText(
+            self.tr("or files: DICOM, NIfTI, NRRD, MHA. Nothing leaves this machine unless you send it.")
+        )
         self._open.setText(self.tr("Open ..."))
         self._sample.setText(self.tr("Sample study"))
         self._heading.setText(self.tr("Opened last"))

@@ -10,12 +10,22 @@ from typing import Any
 
 from PySide6.QtCore import QEvent, Qt
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
-from PySide6.QtWidgets import QFileDialog, QMainWindow, QSplitter, QStackedWidget, QTabWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QDialog,
+    QFileDialog,
+    QMainWindow,
+    QSplitter,
+    QStackedWidget,
+    QTabWidget,
+    QVBoxLayout,
+    QWidget,
+)
 
 from medview.core.errors import InputError, MedViewError, StorageError
 from medview.core.text import Text
 from medview.ui.actions import Actions
 from medview.ui.analysis_panel import AnalysisPanel
+from medview.ui.archive_dialog import ArchiveDialog
 from medview.ui.banner import Banner
 from medview.ui.case_panel import CasePanel
 from medview.ui.correction_panel import CorrectionPanel
@@ -147,6 +157,8 @@ class MainWindow(QMainWindow):
     def closeEvent(self, event: QCloseEvent) -> None:
         """Let go, in this order: work in hand, scenes, OpenGL. Nothing is asked: unsaved strokes are in the journal."""
         for dialog in self._dialogs.values():
+            if isinstance(dialog, ArchiveDialog):
+                dialog.close_down()
             dialog.close()
             if isinstance(dialog, SaveDialog):
                 dialog.close_down()
@@ -170,6 +182,7 @@ class MainWindow(QMainWindow):
         correction, viewing = station.correction, station.viewing
         on("open-folder", self._ask_folder)
         on("open-files", self._ask_files)
+        on("archive", lambda: self._show_dialog(ArchiveDialog, lambda: ArchiveDialog(station, self)))
         on("sample", self.open_sample)
         on("save-example", self._save_example)
         on("save-masks", self._save_active)
@@ -266,8 +279,11 @@ class MainWindow(QMainWindow):
     def _job_changed(self, job: Job[Any]) -> None:
         busy = [one for one in self._station.jobs.open_jobs if one.lane is Lane.DISK]
         self._empty.show_busy(render(busy[0].title) if busy else "")
-        # What fails in the other lane, and in teaching, is told by the panel that asked for it.
-        elsewhere = job.lane is not Lane.DISK or self._tabs.currentWidget() is self._teaching
+        # What fails in another lane, and in teaching, is told by the panel or the dialog that asked for it.
+        if job.lane is Lane.NETWORK:
+            elsewhere = any(dialog.isVisible() for dialog in self.findChildren(QDialog))
+        else:
+            elsewhere = job.lane is not Lane.DISK or self._tabs.currentWidget() is self._teaching
         if job.state is JobState.FAILED and job.error is not None and not elsewhere:
             self._banner.show_error(job.error)
 

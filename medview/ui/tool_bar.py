@@ -53,7 +53,7 @@ class ToolBar(QToolBar):
         self.setMovable(False)
         self.setIconSize(QSize(18, 18))
         self.setContextMenuPolicy(Qt.ContextMenuPolicy.PreventContextMenu)
-        self._open = self._menu_button(("open-folder", "open-files", "sample"))
+        self._open = self._menu_button(("open-folder", "open-files", "archive", "sample"))
         self._open.clicked.connect(actions["open-folder"].trigger)
         self.addSeparator()
         self._modes = [self._mode_button("view"), self._mode_button("edit")]

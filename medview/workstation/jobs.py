@@ -1,4 +1,4 @@
-"""Background work: jobs in two lanes, one for the disk and one for the processor that runs models."""
+"""Background work: jobs in lanes, one for the disk, one for the processor that runs models, one for the network."""
 
 from __future__ import annotations
 
@@ -23,10 +23,15 @@ _REPORT_INTERVAL_S = 0.05
 
 
 class Lane(StrEnum):
-    """Where a job waits its turn: DISK has two workers, GPU one, so that models never compete for memory."""
+    """Where a job waits its turn.
+
+    DISK has two workers; GPU one, so that models never compete for memory; NETWORK four, because its jobs mostly wait,
+    and a search must not wait for a transfer.
+    """
 
     DISK = "disk"
     GPU = "gpu"
+    NETWORK = "network"
 
 
 class JobState(StrEnum):
@@ -127,6 +132,7 @@ class JobQueue:
         self._lanes = {
             Lane.DISK: ThreadPoolExecutor(2, thread_name_prefix="disk"),
             Lane.GPU: ThreadPoolExecutor(1, thread_name_prefix="gpu"),
+            Lane.NETWORK: ThreadPoolExecutor(4, thread_name_prefix="network"),
         }
 
     @property

@@ -32,10 +32,10 @@ class MainQueue:
         with self._lock:
             first = not self._calls
             self._calls.append(call)
-            wake = self._wake if first else None
             self._lock.notify_all()
-        if wake is not None:
-            wake()
+            # Within the lock: whoever has taken `wake` away may rely on its not being called any more.
+            if first and self._wake is not None:
+                self._wake()
 
     def drain(self, timeout_s: float = 0.0) -> int:
         """Make the waiting calls; wait up to `timeout_s` for the first one. Returns how many were made.

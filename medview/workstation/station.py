@@ -11,6 +11,7 @@ from medview.core.segmentation import Segmentation
 from medview.core.text import Text
 from medview.learning.examples import Saved
 from medview.workstation.analysis import Analysis
+from medview.workstation.archives import Archives
 from medview.workstation.attaching import Attaching
 from medview.workstation.correction import Correction
 from medview.workstation.deidentifying import Deidentified, check_target, deidentify
@@ -68,6 +69,7 @@ class Workstation:
         self.taking_back = TakingBack(self.viewing, self.measuring, self.correction)
         self.attaching = Attaching(self.workspace, self.viewing, self.jobs, self.importing, self.correction)
         self.saving = Saving(self.workspace, self.jobs, self.importing, lambda: self.settings.current.reader_name)
+        self.archives = Archives(home, self.workspace, self.jobs, self.importing)
         chosen = self.settings.current.examples_folder
         self.teaching = Teaching(
             self.workspace,

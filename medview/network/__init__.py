@@ -1,0 +1,1 @@
+"""Archives on the network: asking, fetching and sending over DICOMweb and DIMSE."""
