@@ -39,7 +39,7 @@ class Front:
         return True
 
     def add(self, values: torch.Tensor, weights: torch.Tensor, start: tuple[int, int, int]) -> None:
-        """Add a window.
+        """Add the weighted values of a window.
 
         Args:
             values: (channel, x, y, z), any float type.
@@ -58,8 +58,12 @@ class Front:
             where = (slice(slot, slot + count), slice(a, a + height), slice(b, b + width))
             part = weights[done : done + count]
             self.values[(slice(None), *where)].addcmul_(values[:, done : done + count].to(self.values.dtype), part)
-            self.weights[where].add_(part)
             done += count
+
+    def add_weights(self, weights: torch.Tensor, start: int) -> None:
+        """Count the weights of all windows that start at one slice: (slice, a, b) float32."""
+        for run, slices in self.runs(start, start + len(weights)):
+            self.weights[run].add_(weights[slices.start - start : slices.stop - start])
 
     def release(self, start: int, stop: int) -> None:
         """Let slices [start, stop) go; their room is taken by others."""

@@ -7,6 +7,7 @@ mean of them does. In the other cells all classes compete, for the winner may be
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import product
@@ -142,7 +143,8 @@ class Labelling:
             for channel in range(self.channels):
                 into |= ((values[channel] >= limit) & (weights > 0)).to(into.dtype) << channel
                 torch.maximum(best, values[channel], out=best)
-        if not bool(torch.isfinite(best).all()):
+        # a sum is not finite when any part of it is not; only then it is worth looking at each
+        if not math.isfinite(float(best.sum())) and not bool(torch.isfinite(best).all()):
             raise PluginFailedError(
                 Text("The network's values are not numbers."), Text("Nothing was changed. Tell the plugin's author.")
             )
@@ -195,10 +197,10 @@ class Labelling:
             flat[chunk] = self._winners(values).to(flat.dtype)
 
     def _winners(self, values: torch.Tensor) -> torch.Tensor:
-        """(voxel, channel) values -> (voxel,) labels, or bits."""
+        """(voxel, column) values of the table -> (voxel,) labels, or bits."""
         threshold = self._decision.threshold
         if threshold is None:
-            return values.argmax(1)
+            return values[:, 0] > 0 if self.channels == 2 else values.argmax(1)
         bits = torch.zeros(len(values), dtype=torch.int32, device=values.device)
         for channel in range(self.channels):
             bits |= (values[:, channel] >= threshold).to(torch.int32) << channel
@@ -210,8 +212,8 @@ class Labelling:
         """What is known of mixed cells.
 
         Returns:
-            The activated values of all their corners, (node, channel); which nodes are the corners of each cell,
-            (cell, corner) int32; and where each cell stands there, (slice, a, b) int32.
+            The activated values of all their corners, (node, channel), of two channels their difference; which nodes
+            are the corners of each cell, (cell, corner) int32; and where each cell stands there, (slice, a, b) int32.
         """
         ends = list(product(*(line.ends for line in lines)))
         cells = mixed.nonzero(as_tuple=True)
@@ -236,6 +238,9 @@ class Labelling:
             table = table.softmax(0)
         elif self._decision.activation is Activation.SIGMOID:
             table = table.sigmoid()
+        if self._decision.threshold is None and self.channels == 2:
+            # of two channels, by how much the second is larger says everything
+            table = table[1:] - table[:1]
         return table.T.contiguous(), corners, place_of_cell
 
     def _write(self, decided: torch.Tensor, order: tuple[int, ...], ready: tuple[int, int]) -> None:

@@ -101,7 +101,7 @@ def _in_windows(prepared: Prepared, forward: Forward, rules: WindowRules, contex
 
     def finished(front: Front, start: int, stop: int) -> None:
         box = labelling.take(front, start, stop)
-        if box is not None and ending.on_source and ending.decision.threshold is None:
+        if box is not None and context.is_watched and ending.on_source and ending.decision.threshold is None:
             context.preview(box, labelling.labels[box.slices].astype(np.uint16))
 
     sliding.slide(image, forward, rules, finished, context.part(0.1, 0.95), device=device, retreat=forward.retreat)

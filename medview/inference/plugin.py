@@ -122,6 +122,11 @@ class Context:
         if self._preview is not None and not box.is_empty:
             self._preview(box, labels)
 
+    @property
+    def is_watched(self) -> bool:
+        """Whether somebody looks at what is found so far."""
+        return self._preview is not None
+
     def part(self, start: float, stop: float) -> Progress:
         """A stretch of the whole progress, for a step that reports 0..1 of its own."""
         return PartOf(self._progress, start, stop)

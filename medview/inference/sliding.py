@@ -70,6 +70,7 @@ def slide(
             progress.report(done / lattice.count, Text("Running the network"))
             count = run.take(places[first:])
             first, done = first + count, done + count
+        run.count_weights(start)
     if run.front is not None:
         finished(run.front, base, lattice.padded[lattice.front_axis])
 
@@ -94,6 +95,7 @@ class _Run:
         self._device = device
         self._retreat = retreat
         self._weights = importance(lattice.roi, rules).to(device)
+        self._section_weights: torch.Tensor | None = None
 
     def take(self, places: tuple[Size, ...]) -> int:
         """Run the first of some windows; says how many they were, 0 when memory ran out and another try is due."""
@@ -111,6 +113,21 @@ class _Run:
         for one, place in zip(values, batch, strict=True):
             self.front.add(one, self._weights, place)
         return len(batch)
+
+    def count_weights(self, start: int) -> None:
+        """Count the weights of all windows that start at a slice: across the front they are the same at each."""
+        assert self.front is not None
+        if self._section_weights is None:
+            lattice, axis = self._lattice, self._lattice.front_axis
+            a, b = (one for one in range(3) if one != axis)
+            weights = self._weights.movedim(axis, 0)
+            total = torch.zeros((lattice.roi[axis], lattice.padded[a], lattice.padded[b]))
+            for first in lattice.starts[a]:
+                for second in lattice.starts[b]:
+                    total[:, first : first + lattice.roi[a], second : second + lattice.roi[b]] += weights.cpu()
+            self._section_weights = total
+        self._section_weights = self._section_weights.to(self.front.weights.device)
+        self.front.add_weights(self._section_weights, start)
 
     def _spare(self) -> bool:
         """Make do with less memory; False when there is nothing left to spare."""
