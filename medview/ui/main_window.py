@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QEvent, Qt
+from PySide6.QtCore import QEvent, QSize, Qt
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import (
     QDialog,
@@ -67,7 +67,7 @@ class MainWindow(QMainWindow):
         self._dialogs: dict[type[QWidget], QWidget] = {}
         self.setWindowTitle("MedView")
         self.setMinimumSize(_LEAST_WIDTH, _LEAST_HEIGHT)
-        self.resize(1500, 900)
+        self.resize(QSize(1500, 900).boundedTo(self.screen().availableSize()))
         self.setAcceptDrops(True)
         self._status = StatusBar(station.jobs, self)
         self.setStatusBar(self._status)
