@@ -3,8 +3,8 @@
 A bundle's configuration is a program: values that begin with `$` are Python, and `_target_` may name any function. Of
 it MedView takes the four parts that say how to segment, `network_def`, `preprocessing`, `inferer` and
 `postprocessing`, and what these refer to; loaders and savers in them are left out, for MedView owns files. Nothing is
-evaluated here. A part that needs a Python expression, another file's configuration or a class outside MONAI's networks,
-transforms and inferers and torch's layers is refused.
+run here. Expressions inside the grammar of `expressions` are worked out by MedView itself; a part that needs more of
+Python, or a class outside MONAI's networks, transforms and inferers and torch's layers, needs the user's trust.
 
 The syntax is MONAI's (monai.bundle, "MONAI Bundle Configuration"): `@id` refers to an entry, `#` or `::` to what is
 inside it.
@@ -12,18 +12,16 @@ inside it.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from medview.core.errors import PluginUnavailableError
+from medview.catalog import bundle_files, expressions
+from medview.core.errors import PluginNotTrustedError, PluginUnavailableError
 from medview.core.text import Text
 
-CONFIG_FILE = Path("configs") / "inference.json"
-WEIGHTS_FILES = (Path("models") / "model.safetensors", Path("models") / "model.pt")
 PARTS = ("network_def", "preprocessing", "inferer", "postprocessing")
 OWNED_BY_HOST = ("device", "bundle_root", "output_dir", "dataset_dir", "ckpt_dir")
 """Entries whose value MedView decides; what the bundle writes there is not read."""
@@ -31,7 +29,6 @@ OWNED_BY_HOST = ("device", "bundle_root", "output_dir", "dataset_dir", "ckpt_dir
 ALLOWED_MODULES = ("monai.networks.nets", "monai.transforms", "monai.inferers", "torch.nn")
 _FILE_WORDS = ("load", "save", "write")
 _BARE_NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
-_LARGEST_CONFIG_BYTES = 8 * 2**20
 _DEEPEST = 60
 
 
@@ -61,17 +58,28 @@ class BundleConfig:
     loader: LoaderSettings
 
 
-def read(bundle: Path) -> BundleConfig:
+def read(bundle: Path, *, trusted: bool = False, regions: bool = False) -> BundleConfig:
     """Read and check the configuration of a bundle.
 
+    Args:
+        bundle: Its folder.
+        trusted: Whether the user trusts it: then it may name any class and hold any expression.
+        regions: Whether its structures may overlap. Steps of its own that would make one label map of them, behind the
+            threshold, are then left out.
+
     Raises:
-        PluginUnavailableError: It is missing, unreadable, incomplete, or needs the user's trust.
+        PluginUnavailableError: It is missing, unreadable or incomplete.
+        PluginNotTrustedError: It needs the user's trust.
     """
-    entries = _load(bundle / CONFIG_FILE)
+    entries = bundle_files.entries(bundle)
     for part in ("network_def", "preprocessing", "inferer"):
         if part not in entries:
             raise PluginUnavailableError(
-                Text.of("The bundle's configuration {file} has no {key}.", file=str(CONFIG_FILE), key=part),
+                Text.of(
+                    "The bundle's configuration {file} has no {key}.",
+                    file=bundle_files.config_file(bundle).relative_to(bundle).as_posix(),
+                    key=part,
+                ),
                 Text("It is not a segmentation bundle that MedView can run."),
             )
     loader = _loader(entries)
@@ -81,31 +89,19 @@ def read(bundle: Path) -> BundleConfig:
             used[part] = _without_files(used[part])
     for key in OWNED_BY_HOST:
         used.pop(key, None)
+    if regions and "postprocessing" in used:
+        used["postprocessing"] = _up_to_threshold(used["postprocessing"])
     config = BundleConfig(used, loader)
-    for place, value in closure(config):
-        _check(place, value)
+    if not trusted:
+        for place, value in closure(config):
+            _check(place, value)
     return config
 
 
-def weights_file(bundle: Path, named: str = "") -> Path:
-    """The file of a bundle's weights.
-
-    Raises:
-        PluginUnavailableError: There is none, or it is a program.
-    """
-    candidates = [bundle / named] if named else [bundle / name for name in WEIGHTS_FILES]
-    path = next((one for one in candidates if one.is_file()), None)
-    if path is None:
-        raise PluginUnavailableError(
-            Text.of("The bundle's weights {file} are missing.", file=str(candidates[0])),
-            Text("Install the plugin again, with its weights."),
-        )
-    if path.suffix not in (".pt", ".pth", ".safetensors"):
-        raise PluginUnavailableError(
-            Text.of("The weights {file} are of a kind that may hold a program.", file=path.name),
-            Text("Ask its author for a state dict (.pt) or .safetensors."),
-        )
-    return path
+def has_regions(bundle: Path) -> bool:
+    """Whether a bundle decides on each of its structures by itself, so that they may overlap."""
+    steps = _transforms(bundle_files.entries(bundle).get("postprocessing"))
+    return any(_is_threshold(one) for one in steps)
 
 
 def closure(config: BundleConfig) -> Iterator[tuple[str, Any]]:
@@ -119,9 +115,7 @@ def closure(config: BundleConfig) -> Iterator[tuple[str, Any]]:
         seen.add(key)
         for place, value in _walk(key, find(config.entries, key)):
             yield place, value
-            reference = reference_of(value)
-            if reference is not None and reference.partition("#")[0] not in OWNED_BY_HOST:
-                waiting.append(reference)
+            waiting += [one for one in _references(value) if one.partition("#")[0] not in OWNED_BY_HOST]
 
 
 def reference_of(value: Any) -> str | None:
@@ -149,31 +143,25 @@ def find(entries: Mapping[str, Any], id: str) -> Any:
     return value
 
 
-def needs_trust(place: str, detail: str) -> PluginUnavailableError:
+def needs_trust(place: str, detail: str) -> PluginNotTrustedError:
     """The refusal of a value that could run a program."""
-    return PluginUnavailableError(
+    return PluginNotTrustedError(
         Text.of("The bundle needs trust: {key} runs code ({detail}).", key=place, detail=detail[:80]),
-        Text("MedView runs bundles whose configuration is plain data. Ask its author for one."),
+        Text("Trust it if you know who made it, or ask its author for a configuration that is plain data."),
     )
 
 
-def _load(path: Path) -> dict[str, Any]:
-    try:
-        if path.stat().st_size > _LARGEST_CONFIG_BYTES:
-            raise ValueError("too large")
-        data = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(data, dict):
-            raise ValueError("not an object")
-    except FileNotFoundError as error:
-        raise PluginUnavailableError(
-            Text.of("The bundle has no {file}.", file=str(CONFIG_FILE)),
-            Text("MedView reads the inference configuration of a MONAI bundle in JSON."),
-        ) from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise PluginUnavailableError(
-            Text.of("{file} cannot be read as JSON.", file=str(path)), Text("Install the plugin again.")
-        ) from error
-    return data
+def _references(value: Any) -> tuple[str, ...]:
+    """The ids that a value refers to, by itself or in an expression."""
+    reference = reference_of(value)
+    if reference is not None:
+        return (reference,)
+    if isinstance(value, str) and value.startswith("$"):
+        try:
+            return tuple(expressions.parse(value).references.values())
+        except expressions.NotPlainError:
+            return ()
+    return ()
 
 
 def _transforms(part: Any) -> list[Any]:
@@ -189,6 +177,18 @@ def _handles_files(transform: Any) -> bool:
 def _without_files(part: Any) -> Any:
     kept = [one for one in _transforms(part) if not _handles_files(one)]
     return {**part, "transforms": kept} if isinstance(part, dict) else kept
+
+
+def _is_threshold(transform: Any) -> bool:
+    if not isinstance(transform, dict) or str(transform.get("_target_")).rpartition(".")[2] != "AsDiscreted":
+        return False
+    return transform.get("threshold") is not None and not transform.get("argmax")
+
+
+def _up_to_threshold(part: Any) -> Any:
+    steps = _transforms(part)
+    end = next((number + 1 for number, one in enumerate(steps) if _is_threshold(one)), len(steps))
+    return {**part, "transforms": steps[:end]} if isinstance(part, dict) else steps[:end]
 
 
 def _loader(entries: Mapping[str, Any]) -> LoaderSettings:
@@ -225,8 +225,13 @@ def _walk(place: str, value: Any, depth: int = 0) -> Iterator[tuple[str, Any]]:
 def _check(place: str, value: Any) -> None:
     """Refuse what is not plain data or one of the allowed classes."""
     key = place.rpartition("#")[2]
-    if isinstance(value, str) and value.startswith(("$", "%")):
+    if isinstance(value, str) and value.startswith("%"):
         raise needs_trust(place, value)
+    if isinstance(value, str) and value.startswith("$"):
+        try:
+            expressions.parse(value)
+        except expressions.NotPlainError as error:
+            raise needs_trust(place, value) from error
     if key == "_target_" and not (isinstance(value, str) and _is_allowed(value)):
         raise needs_trust(place, str(value))
     if key == "_mode_" and value != "default":

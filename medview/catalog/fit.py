@@ -33,15 +33,26 @@ class Fit:
     reasons: tuple[Text, ...] = ()
 
 
-def fit_volume(manifest: PluginManifest, volume: Volume, *, body_part: str = "") -> Fit:
-    """Whether a plugin suits a volume; `body_part` is what its series says, if anything."""
-    wanted = manifest.input[0]
+def fit_volume(manifest: PluginManifest, volume: Volume, *, body_part: str = "", contrast: str | None = None) -> Fit:
+    """Whether a plugin suits a volume as its first input.
+
+    Args:
+        manifest: The plugin's.
+        volume: The image.
+        body_part: What its series says, if anything.
+        contrast: The agent that its series names; empty when it names none; None when nothing is known.
+    """
+    return fit_input(manifest.input[0], volume, body_part=body_part, contrast=contrast)
+
+
+def fit_input(wanted: Input, volume: Volume, *, body_part: str = "", contrast: str | None = None) -> Fit:
+    """Whether a volume suits one of a plugin's inputs; the arguments are those of `fit_volume`."""
     reasons = _modality(wanted, volume.modality) + _unit(wanted, volume.unit)
     reasons += _grid(wanted, volume.geometry) if volume.is_spatial else _NO_VOLUME
     if reasons:
         return Fit(False, reasons)
     doubt = (volume.caution,) if volume.caution is not None else ()
-    return Fit(True, doubt + _body_part(wanted, body_part))
+    return Fit(True, doubt + _body_part(wanted, body_part) + _contrast(wanted, contrast))
 
 
 def fit_series(manifest: PluginManifest, series: Series) -> Fit:
@@ -57,7 +68,15 @@ def fit_series(manifest: PluginManifest, series: Series) -> Fit:
     if reasons:
         return Fit(False, reasons)
     doubt = series.unsafe_for(Use.ANALYSE)
-    return Fit(True, ((doubt.text,) if doubt is not None else ()) + _body_part(wanted, series.body_part))
+    hints = _body_part(wanted, series.body_part) + _contrast(wanted, contrast_of(series))
+    return Fit(True, ((doubt.text,) if doubt is not None else ()) + hints)
+
+
+def contrast_of(series: Series) -> str | None:
+    """The contrast agent that a series names; empty when it names none; None when nothing is known of it."""
+    if not series.acquisition:
+        return None
+    return dict(series.acquisition).get("Contrast", "")
 
 
 def extent_in_patient(geometry: Geometry) -> Extent:
@@ -94,6 +113,16 @@ def _grid(wanted: Input, geometry: Geometry) -> tuple[Text, ...]:
         reasons.append(
             Text.of("It needs at least {needed} slices; there are {found}.", needed=wanted.minimum_slices, found=slices)
         )
+    reasons += _planes(wanted, geometry)
+    widest = max(geometry.spacing_mm)
+    if wanted.maximum_spacing_mm is not None and widest > wanted.maximum_spacing_mm * _TOLERANCE:
+        reasons.append(
+            Text.of(
+                "It needs voxels at most {limit} mm apart; these are {found} mm apart.",
+                limit=f"{wanted.maximum_spacing_mm:g}",
+                found=f"{widest:.1f}",
+            )
+        )
     extent = np.asarray(extent_in_patient(geometry))
     if wanted.minimum_extent_mm is not None:
         reasons += _beyond(
@@ -110,6 +139,22 @@ def _grid(wanted: Input, geometry: Geometry) -> tuple[Text, ...]:
             "It was made for at most {limit} mm from {direction}; the image has {found} mm.",
         )
     return tuple(reasons)
+
+
+def _planes(wanted: Input, geometry: Geometry) -> list[Text]:
+    found = next(plane for plane in Plane if slice_plane(geometry, plane).axis == 0)
+    if not wanted.planes or found in wanted.planes:
+        return []
+    names = " / ".join(wanted.planes)
+    return [Text.of("It was made for {wanted} slices; these are {found}.", wanted=names, found=found.value)]
+
+
+def _contrast(wanted: Input, contrast: str | None) -> tuple[Text, ...]:
+    if contrast is None or not wanted.contrast or (wanted.contrast == "with") == bool(contrast):
+        return ()
+    if contrast:
+        return (Text.of("It was made for images without contrast agent; this one names {agent}.", agent=contrast),)
+    return (Text("It was made for images with contrast agent; this one names none."),)
 
 
 def _beyond(good: np.ndarray, extent: np.ndarray, limits: Extent, template: str) -> list[Text]:

@@ -8,6 +8,7 @@ task = "segment"
 summary = "One sentence for the list of plugins."
 license = { code = "Apache-2.0", weights = "CC-BY-SA-4.0", data = "CC-BY-SA-4.0", attribution = "..." }
 intended-use = { level = "research", text = "...", not-for = ["..."] }
+trained-on = "How many patients, from where, with which machines."
 
 [engine]
 kind = "python"                      # one module in the plugin's folder
@@ -17,11 +18,14 @@ kind = "bundle"                      # a MONAI bundle
 path = "."                           # its folder, inside the plugin's folder
 weights = "models/model.safetensors" # inside the bundle; when not given: models/model.safetensors or models/model.pt
 
-[[input]]
+[[input]]                            # several: their order is the order of a bundle's channels
 name = "ct"                          # what the engine is given it as
 modality = ["CT"]
 body-part = ["CHEST", "ABDOMEN"]     # a hint, shown when the series says something else
 unit = "HU"                          # "HU", "SUVbw" or "" (arbitrary)
+planes = ["axial"]                   # how the slices lie in the patient: axial, coronal, sagittal; empty: any
+maximum-spacing-mm = 5.0             # the largest step between voxels along any axis
+contrast = "with"                    # "with" or "without" contrast agent; a hint, shown when the series says otherwise
 minimum-extent-mm = [150, 100, 100]  # left-right, front-back, foot-head; the series must be at least this large
 maximum-extent-mm = [80, 90, 80]     # and at most this large
 minimum-slices = 10
@@ -33,6 +37,12 @@ color = "#d8655b"
 code = ["SCT", "39607008", "Lung"]                      # scheme, value, meaning: DICOM Segmented Property Type
 category = ["SCT", "123037004", "Anatomical Structure"] # Segmented Property Category
 laterality = ["SCT", "7771000", "Left"]
+overlap = true                       # a bundle that decides on every structure by itself: value n is its channel n - 1
+
+[[score]]                            # how good it is, as measured; shown before it is run, and kept with its results
+name = "Dice, left lung"
+value = 0.97
+data = "What it was measured on: how many patients, from where, not used in training."
 
 [translations.zh_CN]                 # every sentence and name above, as in the program's own catalogues
 "Left lung" = "左肺"
@@ -50,6 +60,7 @@ from pydantic_core import PydanticCustomError
 
 from medview.catalog.manifest_problems import FILE_NAME, explain, syntax_error
 from medview.core.errors import ManifestError
+from medview.core.planes import Plane
 from medview.core.segmentation import Code, Color, Segment
 from medview.core.text import Text
 from medview.core.volume import Modality
@@ -150,6 +161,9 @@ class Input(_Table):
     minimum_extent_mm: Extent | None = None
     maximum_extent_mm: Extent | None = None
     minimum_slices: Annotated[int, Field(ge=1)] = 1
+    planes: tuple[Plane, ...] = ()
+    maximum_spacing_mm: Millimetres | None = None
+    contrast: Literal["with", "without", ""] = ""
 
     @model_validator(mode="after")
     def _extent_is_possible(self) -> Input:
@@ -168,12 +182,21 @@ class Label(_Table):
     code: Triple | None = None
     category: Triple = _ANATOMY
     laterality: Triple | None = None
+    overlap: bool = False
 
     def segment(self) -> Segment:
         """The segment that the structure becomes."""
         red, green, blue = bytes.fromhex(self.color[1:])
         color: Color = (red, green, blue)
         return Segment(self.value, self.name, color, _code(self.code), _code(self.category), _code(self.laterality))
+
+
+class Score(_Table):
+    """How good a plugin is, as somebody measured it."""
+
+    name: NonEmpty
+    value: float
+    data: NonEmpty
 
 
 class PluginManifest(_Table):
@@ -188,8 +211,10 @@ class PluginManifest(_Table):
     license: License
     intended_use: IntendedUse
     engine: Annotated[PythonEngine | BundleEngine, Field(discriminator="kind")]
-    input: Annotated[tuple[Input, ...], Field(min_length=1, max_length=1)]
+    input: Annotated[tuple[Input, ...], Field(min_length=1, max_length=16)]
     label: Annotated[tuple[Label, ...], Field(min_length=1)]
+    trained_on: str = ""
+    score: tuple[Score, ...] = ()
     translations: dict[str, dict[str, str]] = Field(default_factory=dict)
 
     @field_validator("label")
@@ -200,6 +225,18 @@ class PluginManifest(_Table):
             if value in values[:number]:
                 raise PydanticCustomError("label_twice", "Label {number} repeats a value", {"number": number})
         return labels
+
+    @field_validator("input")
+    @classmethod
+    def _inputs_differ(cls, inputs: tuple[Input, ...]) -> tuple[Input, ...]:
+        if len({one.name for one in inputs}) != len(inputs):
+            raise PydanticCustomError("input_twice", "Two inputs have the same name")
+        return inputs
+
+    @property
+    def has_regions(self) -> bool:
+        """Whether its structures may overlap: every channel of its answer is a structure of its own."""
+        return any(label.overlap for label in self.label)
 
     @property
     def segments(self) -> tuple[Segment, ...]:

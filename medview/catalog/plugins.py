@@ -2,27 +2,39 @@
 
 from __future__ import annotations
 
-import hashlib
+import importlib.machinery
+import importlib.metadata
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from medview.catalog import bundle_config, manifest_problems
+from medview.catalog import bundle_config, bundle_files, manifest_problems, weights
 from medview.catalog import manifest as manifests
 from medview.catalog.manifest import BundleEngine, PluginManifest, PythonEngine
-from medview.core.errors import ManifestError, PluginUnavailableError
+from medview.catalog.trust import TrustBook, Verdict
+from medview.core.errors import ManifestError, PluginNotTrustedError, PluginUnavailableError
 from medview.core.text import Text
 
 _log = logging.getLogger(__name__)
-_NO_PART_OF_A_PLUGIN = ("__pycache__",)
+ENTRY_POINTS = "medview.plugins"
+"""The group in which an installed Python package names its plugin, as `package:plugin.toml`."""
 
 
 class PluginState(StrEnum):
-    """READY can be run; BLOCKED is sound but may not or cannot run here; BROKEN must be repaired by its author."""
+    """How far a plugin is from giving an answer.
 
+    FOUND: it was trusted once, and its files must be read to know whether they are the same. NEEDS_TRUST: it would run
+    a program that nobody has allowed. READY can be run. RUNNING and FAILED are what `workstation.analysis` makes of
+    READY. BLOCKED is sound but cannot run here; BROKEN must be repaired by its author.
+    """
+
+    FOUND = "found"
+    NEEDS_TRUST = "needs trust"
     READY = "ready"
+    RUNNING = "running"
+    FAILED = "failed"
     BLOCKED = "blocked"
     BROKEN = "broken"
 
@@ -36,12 +48,16 @@ class PluginRecord:
         manifest: What it says about itself; None when that cannot be read.
         state: Whether it can be run.
         reason: Why it cannot; empty when it can.
+        trusted: Whether it may run a program of its own.
+        pinned_sha256: The hash that its files must have when it runs; empty when none is asked for.
     """
 
     folder: Path
     manifest: PluginManifest | None
     state: PluginState
     reason: Text = field(default_factory=lambda: Text(""))
+    trusted: bool = False
+    pinned_sha256: str = ""
 
     @property
     def id(self) -> str:
@@ -54,15 +70,22 @@ class PluginRecord:
         return self.manifest.name if self.manifest else self.folder.name
 
 
-def discover(folders: Sequence[Path]) -> tuple[PluginRecord, ...]:
+def discover(
+    folders: Sequence[Path], *, trust: TrustBook | None = None, more: Sequence[Path] = ()
+) -> tuple[PluginRecord, ...]:
     """The plugins in some folders, each a folder with a `plugin.toml`; earlier folders win over later ones.
 
     A plugin that cannot be used is listed with the reason. Missing folders hold no plugins.
+
+    Args:
+        folders: Folders of plugins.
+        trust: Whom the user trusts; as in `inspect`.
+        more: Folders of single plugins.
     """
     found: list[PluginRecord] = []
     owners: dict[str, Path] = {}
-    for folder in _plugin_folders(folders):
-        record = inspect(folder)
+    for folder in (*_plugin_folders(folders), *more):
+        record = inspect(folder, trust)
         if record.manifest is not None and record.id in owners:
             record = replace(
                 record,
@@ -75,24 +98,68 @@ def discover(folders: Sequence[Path]) -> tuple[PluginRecord, ...]:
     return tuple(found)
 
 
-def inspect(folder: Path) -> PluginRecord:
-    """One plugin, judged by its files alone."""
+def inspect(folder: Path, trust: TrustBook | None = None, *, read_files: bool = False) -> PluginRecord:
+    """One plugin, judged by its files alone.
+
+    Args:
+        folder: The plugin's.
+        trust: Whom the user trusts. None: whoever calls vouches for a Python plugin, as for one that he wrote; a bundle
+            may then hold nothing but data.
+        read_files: Whether all its files may be read to know whether it is trusted; that may take seconds.
+    """
     try:
         manifest = manifests.load(folder)
     except ManifestError as error:
         _log.info("%s", error)
-        return PluginRecord(
-            folder, None, PluginState.BROKEN, Text.of("{what} {remedy}", what=error.what, remedy=error.remedy)
-        )
+        return PluginRecord(folder, None, PluginState.BROKEN, _sentence(error))
     try:
-        if isinstance(manifest.engine, PythonEngine):
-            entry_file(folder, manifest.engine)
-        else:
-            _check_bundle(folder, manifest.engine)
+        program = program_of(folder, manifest)
     except PluginUnavailableError as error:
-        reason = Text.of("{what} {remedy}", what=error.what, remedy=error.remedy)
-        return PluginRecord(folder, manifest, PluginState.BLOCKED, reason)
-    return PluginRecord(folder, manifest, PluginState.READY)
+        return PluginRecord(folder, manifest, PluginState.BLOCKED, _sentence(error))
+    if program is None:
+        return PluginRecord(folder, manifest, PluginState.READY)
+    if trust is None:
+        if isinstance(manifest.engine, PythonEngine):
+            return PluginRecord(folder, manifest, PluginState.READY, trusted=True)
+        return PluginRecord(folder, manifest, PluginState.NEEDS_TRUST, program)
+    verdict = trust.verdict(folder, manifest.id, read_files=read_files)
+    if verdict is Verdict.VOUCHED:
+        return PluginRecord(folder, manifest, PluginState.READY, trusted=True)
+    pinned = trust.pinned_sha256(manifest.id)
+    if verdict is Verdict.TRUSTED:
+        return PluginRecord(folder, manifest, PluginState.READY, trusted=True, pinned_sha256=pinned)
+    if verdict is Verdict.UNSURE:
+        reason = Text("Its files have been touched since you trusted it; they are being compared.")
+        return PluginRecord(folder, manifest, PluginState.FOUND, reason)
+    if verdict is Verdict.CHANGED:
+        program = Text.of("Its files have changed since you trusted it. {reason}", reason=program)
+    return PluginRecord(folder, manifest, PluginState.NEEDS_TRUST, program)
+
+
+def program_of(folder: Path, manifest: PluginManifest) -> Text | None:
+    """Why a plugin needs the user's trust: what of it is a program; None when it is data alone.
+
+    Raises:
+        PluginUnavailableError: A part of it is missing or wrong.
+    """
+    engine = manifest.engine
+    if isinstance(engine, PythonEngine):
+        entry_file(folder, engine)
+        return Text("It is a Python program, and it can do whatever you can do on this computer.")
+    return _program_of_bundle(folder / engine.path, engine, manifest.has_regions)
+
+
+def entry_point_folders() -> tuple[Path, ...]:
+    """The folders of the plugins that Python packages bring, found without importing any of them."""
+    found: list[Path] = []
+    for entry in importlib.metadata.entry_points(group=ENTRY_POINTS):
+        package, _, file = entry.value.partition(":")
+        path = _file_of_package(entry, package.strip(), file.strip() or manifest_problems.FILE_NAME)
+        if path is not None and path.name == manifest_problems.FILE_NAME and path.parent not in found:
+            found.append(path.parent)
+        elif path is None:
+            _log.warning("The entry point %s names a plugin that is not there.", entry.value)
+    return tuple(found)
 
 
 def entry_file(folder: Path, engine: PythonEngine) -> Path:
@@ -118,21 +185,25 @@ def translations(records: Sequence[PluginRecord], language: str) -> dict[str, st
     return found
 
 
-def files_sha256(folder: Path) -> str:
-    """One hash over the names and the contents of all files of a plugin."""
-    digest = hashlib.sha256()
-    for path in sorted(_files(folder), key=lambda one: one.relative_to(folder).as_posix()):
-        with path.open("rb") as stream:
-            content = hashlib.file_digest(stream, "sha256").hexdigest()
-        digest.update(f"{path.relative_to(folder).as_posix()}\0{content}\n".encode())
-    return digest.hexdigest()
+def _sentence(error: PluginUnavailableError | ManifestError) -> Text:
+    return Text.of("{what} {remedy}", what=error.what, remedy=error.remedy)
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    for path in folder.rglob("*"):
-        parts = path.relative_to(folder).parts
-        if path.is_file() and not any(part in _NO_PART_OF_A_PLUGIN or part.startswith(".") for part in parts):
-            yield path
+def _file_of_package(entry: importlib.metadata.EntryPoint, package: str, file: str) -> Path | None:
+    inside = PurePosixPath(*package.split("."), file)
+    for one in (entry.dist.files or ()) if entry.dist is not None else ():
+        if PurePosixPath(one) == inside:
+            return Path(str(one.locate()))
+    # A package that is installed for editing lies elsewhere. Only its outermost name is looked up: nothing is imported.
+    try:
+        spec = importlib.machinery.PathFinder.find_spec(inside.parts[0])
+    except (ImportError, ValueError):
+        return None
+    for place in (spec.submodule_search_locations or ()) if spec is not None else ():
+        path = Path(place, *inside.parts[1:])
+        if path.is_file():
+            return path
+    return None
 
 
 def _plugin_folders(folders: Sequence[Path]) -> Iterator[Path]:
@@ -142,11 +213,24 @@ def _plugin_folders(folders: Sequence[Path]) -> Iterator[Path]:
         except OSError:
             continue
         for child in children:
-            if (child / manifest_problems.FILE_NAME).is_file():
+            # What is being installed, or being removed, has a name that begins with a dot.
+            if not child.name.startswith(".") and (child / manifest_problems.FILE_NAME).is_file():
                 yield child
 
 
-def _check_bundle(folder: Path, engine: BundleEngine) -> None:
-    bundle = folder / engine.path
-    bundle_config.read(bundle)
-    bundle_config.weights_file(bundle, engine.weights)
+def _program_of_bundle(bundle: Path, engine: BundleEngine, regions: bool) -> Text | None:
+    needed: Text | None = None
+    try:
+        bundle_config.read(bundle, regions=regions)
+    except PluginNotTrustedError as error:
+        needed = _sentence(error)
+    try:
+        path = bundle_files.weights_file(bundle, engine.weights)
+    except PluginNotTrustedError as error:
+        return needed or _sentence(error)
+    found = weights.program_in(path)
+    if not found:
+        return needed
+    return needed or Text.of(
+        "The weights {file} hold a program as well as numbers ({reason}).", file=path.name, reason=found[:80]
+    )

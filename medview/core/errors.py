@@ -54,6 +54,10 @@ class PluginUnavailableError(PluginError):
     """A plugin cannot run here and now, or not on this series."""
 
 
+class PluginNotTrustedError(PluginUnavailableError):
+    """A plugin would run a program that the user has not trusted."""
+
+
 class PluginFailedError(PluginError):
     """A plugin started and failed."""
 

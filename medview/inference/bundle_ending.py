@@ -33,6 +33,7 @@ class Prepared:
         preprocessing: What was done.
         after: What the bundle does with the network's values.
         volume: The image as it came.
+        regions: Whether structures may overlap: the answer is then a layer for each, (structure, k, j, i).
     """
 
     items: dict[str, Any]
@@ -40,6 +41,7 @@ class Prepared:
     preprocessing: Compose
     after: tuple[Any, ...]
     volume: Volume
+    regions: bool = False
 
     @property
     def image(self) -> MetaTensor:
@@ -58,10 +60,12 @@ class Prepared:
 
 
 def from_labels(prepared: Prepared, ending: Ending, labelling: Labelling, context: Context) -> NDArray[Any]:
-    """The labels that were decided window by window, after the bundle's further steps: (k, j, i)."""
+    """The labels that were decided window by window, after the bundle's further steps: (k, j, i), or layers."""
     labels = labelling.labels
     layered = ending.decision.threshold is not None
     if not ending.rest:
+        if layered and prepared.regions:
+            return np.stack([(labels >> channel & 1).astype(np.uint8) for channel in range(labelling.channels)])
         return _exclusive(labels) if layered else labels
     found = torch.from_numpy(labels).permute(2, 1, 0)[None]
     if layered:
@@ -75,11 +79,11 @@ def from_labels(prepared: Prepared, ending: Ending, labelling: Labelling, contex
         context.check()
         take: Callable[..., Any] = _inversion(prepared, step) if isinstance(step, Invertd) else step
         items = take(items)
-    return tensors.to_labels(_one_label_map(items[_PREDICTION]))
+    return _answer(prepared, items[_PREDICTION])
 
 
 def as_written(prepared: Prepared, values: torch.Tensor, context: Context) -> NDArray[Any]:
-    """The bundle's own steps on all values at once: (k, j, i).
+    """The bundle's own steps on all values at once: (k, j, i), or layers.
 
     The inversion is done where the bundle has one, or else before the values become labels, so that borders stay
     smooth.
@@ -99,7 +103,13 @@ def as_written(prepared: Prepared, values: torch.Tensor, context: Context) -> ND
     for step in ordered:
         context.check()
         items = step(items)
-    return tensors.to_labels(_one_label_map(items[_PREDICTION]))
+    return _answer(prepared, items[_PREDICTION])
+
+
+def _answer(prepared: Prepared, values: torch.Tensor) -> NDArray[Any]:
+    if not prepared.regions:
+        return tensors.to_labels(_one_label_map(values))
+    return np.stack([tensors.to_labels(values[channel]) for channel in range(values.shape[0])])
 
 
 def _inversion(prepared: Prepared, written: Invertd | None) -> Invertd:
@@ -126,7 +136,7 @@ def _exclusive(bits: NDArray[Any]) -> NDArray[Any]:
 def _overlap() -> PluginFailedError:
     return PluginFailedError(
         Text("The bundle's structures overlap, and one label map cannot hold them."),
-        Text("Use a bundle whose structures do not overlap."),
+        Text("Say so in the plugin's manifest: overlap = true for each of its labels."),
     )
 
 

@@ -1,20 +1,23 @@
-"""Builds the objects that a bundle's configuration names, without evaluating anything.
+"""Builds the objects that a bundle's configuration names, without running what the bundle says.
 
 Only a class of MONAI's networks, transforms and inferers, or a layer of torch, is ever called, and only when it is
 what it says: its last name is looked up in the public names of the allowed module, so that a path such as
-`monai.transforms.utils.os.system` leads nowhere.
+`monai.transforms.utils.os.system` leads nowhere. Expressions are worked out by `catalog.expressions`. What a trusted
+bundle asks for beyond that is built by MONAI's own parser.
 """
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
+import torch
 from monai.inferers import Inferer
 from monai.transforms import Transform
 from torch import nn
 
+from medview.catalog import expressions
 from medview.catalog.bundle_config import ALLOWED_MODULES, OWNED_BY_HOST, BundleConfig, find, needs_trust, reference_of
 from medview.core.errors import PluginUnavailableError
 from medview.core.text import Text
@@ -26,7 +29,16 @@ _KINDS: dict[str, type] = {
     "monai.inferers": Inferer,
     "torch.nn": nn.Module,
 }
+_NO_LONGER_KNOWN = {"SwinUNETR": ("img_size",)}
+"""Arguments that older bundles give and MONAI no longer takes; they say nothing that the weights do not."""
 _NOT_FOR_THE_CLASS = ("_target_", "_requires_", "_disabled_", "_desc_", "_mode_")
+
+
+class Building(Protocol):
+    """Builds what a configuration names."""
+
+    def build(self, id: str) -> Any:
+        """The object or value at an id."""
 
 
 class Parts:
@@ -63,6 +75,8 @@ class Parts:
         reference = reference_of(value)
         if reference is not None:
             return self.build(reference)
+        if isinstance(value, str) and value.startswith("$"):
+            return self._worked_out(place, value)
         if isinstance(value, list):
             return [
                 built for n, one in enumerate(value) if (built := self.build_item(f"{place}#{n}", one)) is not _LEFT_OUT
@@ -76,17 +90,41 @@ class Parts:
 
     def build_item(self, place: str, value: Any) -> Any:
         """An item of a list or a table, remembered by its place, so that it is built once."""
-        if isinstance(value, dict) and value.get("_disabled_") in (True, "true", "True"):
+        if isinstance(value, dict) and self._value(place, value.get("_disabled_")) in (True, "true", "True"):
             return _LEFT_OUT
         if place not in self._built:
             self._built[place] = self._value(place, value)
         return self._built[place]
 
+    def _worked_out(self, place: str, text: str) -> Any:
+        """The value of an expression.
+
+        Raises:
+            PluginUnavailableError: It has none, or needs trust.
+        """
+        try:
+            expression = expressions.parse(text)
+        except expressions.NotPlainError as error:
+            raise needs_trust(place, text) from error
+        try:
+            return expressions.evaluate(expression, self.build, self._named)
+        except expressions.NotPlainError as error:
+            raise PluginUnavailableError(
+                Text.of("{key} of the bundle cannot be worked out: {reason}.", key=place, reason=text[:80]),
+                Text("Tell the plugin's author."),
+            ) from error
+
+    def _named(self, name: str) -> Any:
+        if name == expressions.DEVICE:
+            return torch.device(self._device)
+        if name == expressions.HAS_GRAPHICS_CARD:
+            return self._device.startswith("cuda")
+        return getattr(torch, name.partition(".")[2])
+
     def _object(self, place: str, value: dict[str, Any]) -> Any:
         factory = _class_of(place, value["_target_"])
-        arguments = {
-            key: self.build_item(f"{place}#{key}", one) for key, one in value.items() if key not in _NOT_FOR_THE_CLASS
-        }
+        left_out = (*_NOT_FOR_THE_CLASS, *_NO_LONGER_KNOWN.get(value["_target_"].rpartition(".")[2], ()))
+        arguments = {key: self.build_item(f"{place}#{key}", one) for key, one in value.items() if key not in left_out}
         try:
             return factory(**arguments)
         except Exception as error:

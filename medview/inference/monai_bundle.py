@@ -7,6 +7,7 @@ host reads and writes, carries the result back to the grid that the image came o
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,19 +15,20 @@ import numpy as np
 import torch
 from monai.data import MetaTensor
 from monai.inferers import Inferer
-from monai.transforms import Compose
+from monai.transforms import Compose, ResampleToMatch
 from numpy.typing import NDArray
 from torch import nn
 
-from medview.catalog import bundle_config
+from medview.catalog import bundle_config, bundle_files, weights
+from medview.catalog.bundle_config import BundleConfig
 from medview.catalog.manifest import BundleEngine
-from medview.core.errors import PluginUnavailableError
+from medview.core.errors import PluginNotTrustedError, PluginUnavailableError
 from medview.core.geometry import Index
 from medview.core.text import Text
 from medview.core.volume import Volume
-from medview.inference import bundle_ending, sliding, tensors
+from medview.inference import bundle_ending, sliding, tensors, trusted_bundle
 from medview.inference.bundle_ending import Prepared
-from medview.inference.bundle_parts import Parts
+from medview.inference.bundle_parts import Building, Parts
 from medview.inference.bundle_steps import ending_of, rules_of, way_back
 from medview.inference.forward import Forward
 from medview.inference.front import Front
@@ -44,11 +46,28 @@ _WRAPPINGS = ("model", "state_dict", "net", "network")
 """Keys under which a checkpoint may hold its state dict."""
 
 
-def run(folder: Path, engine: BundleEngine, case: Case, context: Context) -> NDArray[Any]:
-    """Segment the case's first image.
+def run(
+    folder: Path,
+    engine: BundleEngine,
+    case: Case,
+    context: Context,
+    *,
+    trusted: bool = False,
+    regions: bool = False,
+) -> NDArray[Any]:
+    """Segment the case's images, which are the channels of the network in their order.
+
+    Args:
+        folder: The plugin's.
+        engine: Where in it the bundle is.
+        case: Its images.
+        context: The host.
+        trusted: Whether the bundle may run code of its own.
+        regions: Whether its structures may overlap.
 
     Returns:
-        (k, j, i), the bundle's label values, on the image's grid.
+        The bundle's label values on the first image's grid, (k, j, i); where structures may overlap, a layer for each,
+        (structure, k, j, i).
 
     Raises:
         PluginUnavailableError: The bundle needs trust, or is not one that can be run.
@@ -56,11 +75,29 @@ def run(folder: Path, engine: BundleEngine, case: Case, context: Context) -> NDA
         Cancelled: The user cancelled.
     """
     bundle = folder / engine.path
-    config = bundle_config.read(bundle)
-    weights = bundle_config.weights_file(bundle, engine.weights)
-    parts = Parts(config, context.device)
+    with ExitStack() as stack:
+        if trusted:
+            stack.enter_context(trusted_bundle.own_modules(bundle))
+        config = bundle_config.read(bundle, trusted=trusted, regions=regions)
+        parts: Building = Parts(config, context.device)
+        if trusted:
+            parts = trusted_bundle.TrustedParts(config, context.device, bundle)
+        return _run(bundle, engine, config, parts, case, context, trusted=trusted, regions=regions)
+
+
+def _run(
+    bundle: Path,
+    engine: BundleEngine,
+    config: BundleConfig,
+    parts: Building,
+    case: Case,
+    context: Context,
+    *,
+    trusted: bool,
+    regions: bool,
+) -> NDArray[Any]:
     context.progress(0.0, Text("Loading the model"))
-    network = _network(parts, weights)
+    network = load_network(bundle, engine, parts, context.device, trusted=trusted)
     preprocessing = chain(parts.build("preprocessing"))
     after = chain(parts.build("postprocessing")) if "postprocessing" in config.entries else Compose([])
     inferer = parts.build("inferer")
@@ -68,9 +105,9 @@ def run(folder: Path, engine: BundleEngine, case: Case, context: Context) -> NDA
         raise PluginUnavailableError(Text("The bundle's inferer is not one of MONAI's."), Text("Tell its author."))
     context.progress(0.02, Text("Preparing the image"))
     volume = next(iter(case.values()))
-    items = prepare(preprocessing, item(volume, config.loader), config.loader.key)
+    items = prepare(preprocessing, item(*case.values(), loader=config.loader), config.loader.key)
     context.check()
-    prepared = Prepared(items, config.loader.key, preprocessing, tuple(after.transforms), volume)
+    prepared = Prepared(items, config.loader.key, preprocessing, tuple(after.transforms), volume, regions)
     rules = rules_of(inferer)
     if rules is None:
         network.to(context.device).eval()
@@ -132,12 +169,26 @@ def _planned(
     return context.device if plan.sums_fit_the_card else "cpu"
 
 
-def item(volume: Volume, loader: bundle_config.LoaderSettings) -> dict[str, Any]:
-    """A volume as the bundle's loader, which is left out, would have handed it to the first transform."""
-    tensor = tensors.to_tensor(volume)
-    if not loader.adds_channel:
+def item(first: Volume, *others: Volume, loader: bundle_config.LoaderSettings) -> dict[str, Any]:
+    """Volumes as the bundle's loader, which is left out, would have handed them to the first transform.
+
+    Several are channels of one image; what lies on another grid than the first is interpolated onto the first's.
+    """
+    tensor = tensors.to_tensor(first)
+    if not others and not loader.adds_channel:
         return {loader.key: tensor}
-    return {loader.key: MetaTensor(tensor.as_tensor()[None], meta={**tensor.meta, "original_channel_dim": 0})}
+    channels = [tensor.as_tensor()]
+    for one in others:
+        found = tensors.to_tensor(one)
+        if one.geometry != first.geometry:
+            moving = MetaTensor(found.as_tensor()[None], affine=found.affine)
+            target = MetaTensor(tensor.as_tensor()[None], affine=tensor.affine)
+            moved = ResampleToMatch(mode="bilinear", padding_mode="zeros")(moving, target)
+            channels.append(torch.as_tensor(moved)[0])
+            continue
+        channels.append(found.as_tensor())
+    stacked = torch.stack(channels) if others else tensor.as_tensor()[None]
+    return {loader.key: MetaTensor(stacked, meta={**tensor.meta, "original_channel_dim": 0})}
 
 
 def chain(part: Any) -> Compose:
@@ -155,27 +206,50 @@ def chain(part: Any) -> Compose:
     )
 
 
-def _network(parts: Parts, weights: Path) -> nn.Module:
+def load_network(
+    bundle: Path, engine: BundleEngine, parts: Building, device: str, *, trusted: bool = False
+) -> nn.Module:
+    """The bundle's network with its weights, every one of which must fit.
+
+    Raises:
+        PluginUnavailableError: There are none, they do not fit, or they need trust.
+    """
+    file = _weights_file(bundle, engine, trusted=trusted)
+    if file.suffix == ".ts":
+        return trusted_bundle.load_torchscript(file, device)
     network = parts.build("network_def")
     if not isinstance(network, nn.Module):
         raise PluginUnavailableError(Text("The bundle's network is not one of MONAI's."), Text("Tell its author."))
-    state = load_weights(weights)
+    state = load_weights(file, trusted=trusted)
     try:
         network.load_state_dict(state, strict=True)
     except (RuntimeError, TypeError, AttributeError) as error:
         raise PluginUnavailableError(
-            Text.of("The weights {file} do not fit the bundle's network.", file=weights.name),
+            Text.of("The weights {file} do not fit the bundle's network.", file=file.name),
             Text("Install the plugin again, with the weights that belong to it."),
         ) from error
     return network
 
 
-def load_weights(path: Path) -> Mapping[str, Any]:
-    """A state dict from a file, without running what the file may hold.
+def _weights_file(bundle: Path, engine: BundleEngine, *, trusted: bool) -> Path:
+    try:
+        return bundle_files.weights_file(bundle, engine.weights)
+    except PluginNotTrustedError:
+        script = bundle / (engine.weights or bundle_files.TORCHSCRIPT_FILE)
+        if not trusted or script.suffix != ".ts":
+            raise
+        return script
+
+
+def load_weights(path: Path, *, trusted: bool = False) -> Mapping[str, Any]:
+    """A state dict from a file; what the file may hold is run only where it is trusted.
 
     Raises:
-        PluginUnavailableError: The file is damaged or holds more than numbers.
+        PluginUnavailableError: The file is damaged.
+        PluginNotTrustedError: It holds more than numbers.
     """
+    if trusted and weights.program_in(path):
+        return _unwrapped(trusted_bundle.load_program(path))
     try:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
@@ -183,10 +257,14 @@ def load_weights(path: Path) -> Mapping[str, Any]:
             return load_file(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        raise PluginUnavailableError(
+        raise PluginNotTrustedError(
             Text.of("The weights {file} are damaged, or hold a program as well as numbers.", file=path.name),
             Text("The bundle needs trust. Ask its author for a plain state dict or .safetensors."),
         ) from error
+    return _unwrapped(state)
+
+
+def _unwrapped(state: Any) -> Mapping[str, Any]:
     for key in _WRAPPINGS:
         if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):
             return cast("Mapping[str, Any]", state[key])

@@ -32,6 +32,8 @@ class SegmentationResult:
         device: Where it ran: "cpu" or "cuda".
         seconds: How long it took.
         notes: What the reader should know of the result.
+        layers: Where structures may overlap, the labels of each by itself, in the manifest's order: (k, j, i), 0 or its
+            value. `labels` then gives every voxel to the smallest structure that covers it. Empty otherwise.
     """
 
     labels: Labels
@@ -40,6 +42,7 @@ class SegmentationResult:
     device: str
     seconds: float
     notes: tuple[Text, ...]
+    layers: tuple[Labels, ...] = ()
 
 
 class Context:

@@ -16,6 +16,7 @@ from medview.catalog.plugins import entry_file
 from medview.core.errors import Cancelled, MedViewError, PluginUnavailableError
 from medview.core.text import Text
 from medview.inference.plugin import Case, Context
+from medview.inference.source_modules import SourceModules
 
 
 def run(folder: Path, engine: PythonEngine, case: Case, context: Context) -> Any:
@@ -64,9 +65,11 @@ def _package(folder: Path) -> Iterator[str]:
     package = types.ModuleType(name)
     package.__path__ = [str(folder)]
     sys.modules[name] = package
-    importlib.invalidate_caches()
+    modules = SourceModules(folder, name)
+    sys.meta_path.insert(0, modules)
     try:
         yield name
     finally:
+        sys.meta_path.remove(modules)
         for module in [one for one in sys.modules if one == name or one.startswith(name + ".")]:
             del sys.modules[module]

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from medview.catalog.fit import fit_volume
+from medview.catalog.fit import fit_input
 from medview.catalog.manifest import PluginManifest, PythonEngine
-from medview.catalog.plugins import PluginRecord, PluginState, files_sha256
-from medview.core.errors import Cancelled, MedViewError, OutOfMemoryError, PluginFailedError, PluginUnavailableError
+from medview.catalog.plugins import PluginRecord, PluginState
+from medview.catalog.trust import files_sha256
+from medview.core.errors import (
+    Cancelled,
+    MedViewError,
+    OutOfMemoryError,
+    PluginFailedError,
+    PluginNotTrustedError,
+    PluginUnavailableError,
+)
 from medview.core.geometry import Index
 from medview.core.progress import Progress
 from medview.core.segmentation import Labels, ModelRef
@@ -22,7 +30,7 @@ from medview.core.volume import Volume
 from medview.inference import device as devices
 from medview.inference import python_engine
 from medview.inference.memory import is_out_of_memory
-from medview.inference.plugin import Context, Preview, SegmentationResult
+from medview.inference.plugin import Case, Context, Preview, SegmentationResult
 
 _log = logging.getLogger(__name__)
 
@@ -35,6 +43,7 @@ def run(
     device: str = "auto",
     exact: bool = False,
     preview: Preview | None = None,
+    others: Mapping[str, Volume] | None = None,
 ) -> SegmentationResult:
     """Run a plugin once.
 
@@ -45,38 +54,77 @@ def run(
         device: "auto", "cpu" or "cuda".
         exact: Whether networks compute in float32 even where shorter numbers say the same.
         preview: Is shown what is found so far, in this thread.
+        others: Where it has several inputs, the volumes of all but the first, by name.
 
     Raises:
         PluginUnavailableError: It cannot run here, or not on this volume.
+        PluginNotTrustedError: Its files are others than those that were trusted.
         PluginFailedError: It failed, or its answer is not one.
         OutOfMemoryError: There was not enough memory.
         Cancelled: It was asked to stop.
     """
     manifest = ready_manifest(record)
-    fit = fit_volume(manifest, volume)
-    if not fit.ok:
-        raise PluginUnavailableError(
-            Text.of("{name} does not suit this series. {reason}", name=manifest.name, reason=fit.reasons[0]),
-            Text("Choose another series or another plugin."),
-        )
+    case = case_of(manifest, volume, others or {})
     started = time.monotonic()
     context = Context(
         record.folder, progress, lambda: devices.choose(device), volume.geometry.shape, exact=exact, preview=preview
     )
     context.progress(0.0, Text.of("Starting {name}", name=manifest.name))
-    answer = _guarded(lambda: _engine(record, manifest, volume, context), manifest)
+    sha256 = _pinned(record, progress)
+    answer = _guarded(lambda: _engine(record, manifest, case, context), manifest)
     context.check()
-    labels = checked(answer, volume.geometry.shape, manifest)
+    layers = as_layers(answer, volume.geometry.shape, manifest) if manifest.has_regions else ()
+    labels = smallest_on_top(layers) if layers else checked(answer, volume.geometry.shape, manifest)
     notes = context.notes if labels.any() else (*context.notes, Text("Nothing was found."))
     progress.report(1.0, Text("Done"))
     return SegmentationResult(
         labels,
         manifest.segments,
-        ModelRef(manifest.id, manifest.version, files_sha256(record.folder)),
+        ModelRef(manifest.id, manifest.version, sha256),
         context.device_used,
         time.monotonic() - started,
         notes,
+        layers,
     )
+
+
+def case_of(manifest: PluginManifest, first: Volume, others: Mapping[str, Volume]) -> Case:
+    """The images of a plugin by the names of its inputs, each of which must suit its input.
+
+    Raises:
+        PluginUnavailableError: One is missing, or does not suit.
+    """
+    case: dict[str, Volume] = {}
+    for number, wanted in enumerate(manifest.input):
+        volume = first if number == 0 else others.get(wanted.name)
+        if volume is None:
+            raise PluginUnavailableError(
+                Text.of("{name} also needs a series for “{input}”.", name=manifest.name, input=wanted.name),
+                Text("Choose a series of the study for each of its inputs."),
+            )
+        fit = fit_input(wanted, volume)
+        if not fit.ok:
+            raise PluginUnavailableError(
+                Text.of("{name} does not suit this series. {reason}", name=manifest.name, reason=fit.reasons[0]),
+                Text("Choose another series or another plugin."),
+            )
+        case[wanted.name] = volume
+    return case
+
+
+def _pinned(record: PluginRecord, progress: Progress) -> str:
+    """The hash of the plugin's files, which must be the one that was trusted where one was.
+
+    Raises:
+        PluginNotTrustedError: It is another.
+    """
+    found = files_sha256(record.folder, progress)
+    if record.pinned_sha256 and record.pinned_sha256 != found:
+        raise PluginNotTrustedError(
+            Text.of("The files of {name} have changed since you trusted it.", name=record.name),
+            Text("Look at them, and trust the plugin again if the change is meant."),
+        )
+    return found
 
 
 def ready_manifest(record: PluginRecord) -> PluginManifest:
@@ -85,6 +133,11 @@ def ready_manifest(record: PluginRecord) -> PluginManifest:
     Raises:
         PluginUnavailableError: It cannot.
     """
+    if record.state is PluginState.NEEDS_TRUST:
+        raise PluginNotTrustedError(
+            Text.of("{name} cannot run before you trust it. {reason}", name=record.name, reason=record.reason),
+            Text.of("If you know who made it: medview plugin trust {id}", id=record.id),
+        )
     if record.manifest is None or record.state is not PluginState.READY:
         raise PluginUnavailableError(Text.of("{name} cannot run. {reason}", name=record.name, reason=record.reason))
     return record.manifest
@@ -107,8 +160,38 @@ def checked(answer: Any, shape: Index, manifest: PluginManifest) -> Labels:
     if unknown:
         listed = ", ".join(str(value) for value in unknown[:5])
         raise _bad_answer(manifest, Text.of("its manifest does not name the label {values}", values=listed))
-    largest = max(label.value for label in manifest.label)
-    return np.ascontiguousarray(array, dtype=np.uint8 if largest <= np.iinfo(np.uint8).max else np.uint16)
+    return np.ascontiguousarray(array, dtype=_kind(manifest))
+
+
+def as_layers(answer: Any, shape: Index, manifest: PluginManifest) -> tuple[Labels, ...]:
+    """A plugin's answer where structures may overlap: for each its own labels, (k, j, i), 0 or its value.
+
+    Raises:
+        PluginFailedError: It is not one layer for every label, on the volume's grid, of nothing but 0 and 1.
+    """
+    array = _array(answer, manifest)
+    wanted = (max(label.value for label in manifest.label), *shape)
+    if array.shape != wanted:
+        raise _bad_answer(
+            manifest, Text.of("its layers have the shape {found} and not {wanted}", found=array.shape, wanted=wanted)
+        )
+    if any(value not in (0, 1) for value in _values(array)):
+        raise _bad_answer(manifest, Text("its layers hold other values than 0 and 1"))
+    kind = _kind(manifest)
+    return tuple(array[label.value - 1].astype(kind) * kind(label.value) for label in manifest.label)
+
+
+def smallest_on_top(layers: Sequence[Labels]) -> Labels:
+    """One label map of structures that overlap: each voxel belongs to the smallest of those that cover it."""
+    order = sorted(layers, key=lambda one: -int(np.count_nonzero(one)))
+    merged = np.zeros_like(order[0])
+    for layer in order:
+        np.copyto(merged, layer, where=layer > 0)
+    return merged
+
+
+def _kind(manifest: PluginManifest) -> type[np.uint8] | type[np.uint16]:
+    return np.uint8 if max(label.value for label in manifest.label) <= np.iinfo(np.uint8).max else np.uint16
 
 
 def _values(array: NDArray[Any]) -> list[int]:
@@ -140,14 +223,15 @@ def _array(answer: Any, manifest: PluginManifest) -> NDArray[Any]:
     return array
 
 
-def _engine(record: PluginRecord, manifest: PluginManifest, volume: Volume, context: Context) -> Any:
-    case = {manifest.input[0].name: volume}
+def _engine(record: PluginRecord, manifest: PluginManifest, case: Case, context: Context) -> Any:
     if isinstance(manifest.engine, PythonEngine):
         return python_engine.run(record.folder, manifest.engine, case, context)
     from medview.inference import monai_bundle
 
     devices.be_considerate()
-    return monai_bundle.run(record.folder, manifest.engine, case, context)
+    return monai_bundle.run(
+        record.folder, manifest.engine, case, context, trusted=record.trusted, regions=manifest.has_regions
+    )
 
 
 def _guarded(work: Callable[[], Any], manifest: PluginManifest) -> Any:

@@ -56,7 +56,7 @@ class TrainableBundle:
     def prepare(self, volume: Volume) -> torch.Tensor:
         """The tensor that the network sees: (channel, x, y, z), a `MetaTensor` with the RAS affine of its grid."""
         key = self.config.loader.key
-        prepared = self.preprocessing(monai_bundle.item(volume, self.config.loader))[key]
+        prepared = self.preprocessing(monai_bundle.item(volume, loader=self.config.loader))[key]
         if not isinstance(prepared, torch.Tensor):
             raise InputError("The bundle's transforms do not end with an image.", "Tell the plugin's author.")
         return prepared

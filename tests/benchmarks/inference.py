@@ -75,7 +75,7 @@ def bundle(folder: Path, network: str, classes: int) -> Path:
     """A plugin folder with a bundle of random weights; of the stub, weights that make classes of brightness."""
     import torch
 
-    from medview.catalog.bundle_config import CONFIG_FILE
+    from medview.catalog.bundle_files import CONFIG_FILES
     from medview.inference.bundle_parts import Parts
 
     definition = dict(_NETWORKS[network])
@@ -89,8 +89,8 @@ def bundle(folder: Path, network: str, classes: int) -> Path:
         "postprocessing": {"_target_": "Compose", "transforms": _AFTER},
     }  # fmt: skip
     (folder / "models").mkdir(parents=True)
-    (folder / CONFIG_FILE).parent.mkdir()
-    (folder / CONFIG_FILE).write_text(json.dumps(config), encoding="utf-8")
+    (folder / CONFIG_FILES[0]).parent.mkdir()
+    (folder / CONFIG_FILES[0]).write_text(json.dumps(config), encoding="utf-8")
     from medview.catalog import bundle_config
 
     torch.manual_seed(0)
@@ -205,7 +205,7 @@ def _by_monai(folder: Path, volume: Any) -> Any:
     network = parts.build("network_def")
     network.load_state_dict(torch.load(folder / "models" / "model.pt", weights_only=True))
     network.eval()
-    data = parts.build("preprocessing")(monai_bundle.item(volume, bundle_config.LoaderSettings()))
+    data = parts.build("preprocessing")(monai_bundle.item(volume, loader=bundle_config.LoaderSettings()))
     with torch.no_grad():
         data["pred"] = MetaTensor(parts.build("inferer")(data["image"].as_tensor()[None], network)[0])
     return tensors.to_labels(parts.build("postprocessing")(data)["pred"]).astype(np.uint16)

@@ -8,7 +8,8 @@ import numpy as np
 
 from medview.catalog import manifest
 from medview.catalog.fit import extent_in_patient, fit_volume
-from medview.catalog.plugins import PluginState, discover, files_sha256, inspect
+from medview.catalog.plugins import PluginState, discover, inspect
+from medview.catalog.trust import files_sha256
 from medview.core.folders import shipped_plugins_folder
 from medview.core.volume import Modality
 from tests.support.bundles import python_plugin

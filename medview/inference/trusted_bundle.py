@@ -1,0 +1,116 @@
+"""A bundle that the user trusts: its expressions, its own code and its pickles run as MONAI would run them."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from monai.bundle import ConfigParser
+
+from medview.catalog.bundle_config import BundleConfig, needs_trust
+from medview.core.errors import Cancelled, MedViewError, PluginUnavailableError
+from medview.core.text import Text
+from medview.inference.python_engine import reason_of
+from medview.inference.source_modules import SourceModules
+
+_one_at_a_time = threading.Lock()
+"""Two bundles may both bring modules called `scripts`."""
+
+
+class TrustedParts:
+    """The objects of a trusted bundle, built by MONAI's own parser; expressions in them are run.
+
+    Args:
+        config: What the bundle says.
+        device: What `@device` stands for.
+        bundle: Its folder, which is what `@bundle_root` stands for.
+    """
+
+    def __init__(self, config: BundleConfig, device: str, bundle: Path) -> None:
+        self._parser = ConfigParser(
+            {
+                **config.entries,
+                "device": f"$torch.device('{device}')",
+                "bundle_root": str(bundle),
+                "output_dir": "",
+                "dataset_dir": "",
+                "ckpt_dir": str(bundle / "models"),
+            }
+        )
+
+    def build(self, id: str) -> Any:
+        """The object or value at an id.
+
+        Raises:
+            PluginUnavailableError: It cannot be made.
+        """
+        try:
+            return self._parser.get_parsed_content(id)
+        except (Cancelled, MedViewError, MemoryError):
+            raise
+        except (Exception, SystemExit) as error:
+            raise PluginUnavailableError(
+                Text.of("{key} of the bundle cannot be made: {reason}.", key=id, reason=reason_of(error)),
+                Text("The bundle was made for another version of MONAI, or its configuration is wrong."),
+            ) from error
+
+
+@contextmanager
+def own_modules(bundle: Path) -> Iterator[None]:
+    """Let a bundle find its own modules (`scripts`), and forget them afterwards: another bundle's have the same names.
+
+    Raises:
+        PluginUnavailableError: Another bundle's modules are in use.
+    """
+    if not _one_at_a_time.acquire(blocking=False):
+        raise PluginUnavailableError(
+            Text("Another bundle with code of its own is running."), Text("Wait until it is done.")
+        )
+    before, modules = set(sys.modules), SourceModules(bundle)
+    sys.meta_path.insert(0, modules)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(modules)
+        for name in set(sys.modules) - before:
+            file = getattr(sys.modules[name], "__file__", None)
+            if file is not None and Path(file).is_relative_to(bundle):
+                del sys.modules[name]
+        _one_at_a_time.release()
+
+
+def load_program(path: Path) -> Mapping[str, Any]:
+    """What a pickle of a trusted bundle holds; it runs while it is loaded.
+
+    Raises:
+        PluginUnavailableError: It is damaged, or no state dict.
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=False)
+    except Exception as error:
+        raise PluginUnavailableError(
+            Text.of("The weights {file} are damaged.", file=path.name), Text("Install the plugin again.")
+        ) from error
+    if not isinstance(state, Mapping):
+        raise needs_trust(path.name, type(state).__name__)
+    return state
+
+
+def load_torchscript(path: Path, device: str) -> torch.nn.Module:
+    """The network of a trusted bundle as TorchScript.
+
+    Raises:
+        PluginUnavailableError: It is damaged.
+    """
+    try:
+        loaded: torch.nn.Module = torch.jit.load(str(path), map_location=device)
+    except Exception as error:
+        raise PluginUnavailableError(
+            Text.of("The weights {file} are damaged.", file=path.name), Text("Install the plugin again.")
+        ) from error
+    return loaded
