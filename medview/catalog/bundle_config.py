@@ -28,7 +28,7 @@ OWNED_BY_HOST = ("device", "bundle_root", "output_dir", "dataset_dir", "ckpt_dir
 
 ALLOWED_MODULES = ("monai.networks.nets", "monai.transforms", "monai.inferers", "torch.nn")
 _FILE_WORDS = ("load", "save", "write")
-_BARE_NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
+_CLASS_NAME = re.compile(r"^[A-Z][A-Za-z0-9_]*$")
 _DEEPEST = 60
 
 
@@ -242,6 +242,6 @@ def _check(place: str, value: Any) -> None:
 
 def _is_allowed(target: str) -> bool:
     name = target.rpartition(".")[2]
-    if not _BARE_NAME.match(name) or name.startswith("_") or any(word in name.lower() for word in _FILE_WORDS):
+    if not _CLASS_NAME.match(name) or any(word in name.lower() for word in _FILE_WORDS):
         return False
     return "." not in target or any(target.startswith(module + ".") for module in ALLOWED_MODULES)

@@ -91,14 +91,19 @@ def weights_file(bundle: Path, named: str = "") -> Path:
     """The file of a bundle's weights: the one that is named, or the usual ones, or the only one there is.
 
     Raises:
-        PluginUnavailableError: There is none.
-        PluginNotTrustedError: It is of a kind that may be a program.
+        PluginUnavailableError: There is none, or none of a kind that can be run.
+        PluginNotTrustedError: It is a program.
     """
     path = bundle / named if named else _usual(bundle)
     if not path.is_file():
         raise PluginUnavailableError(
             Text.of("The bundle's weights {file} are missing.", file=str(path)),
             Text("Install the plugin again, with its weights."),
+        )
+    if path.suffix not in (*DATA_SUFFIXES, TORCHSCRIPT_FILE.suffix):
+        raise PluginUnavailableError(
+            Text.of("The weights {file} are of a kind that MedView does not run.", file=path.name),
+            Text("Ask its author for a state dict (.pt) or .safetensors."),
         )
     if path.suffix not in DATA_SUFFIXES:
         raise PluginNotTrustedError(

@@ -33,7 +33,6 @@ _KNOWN_LICENSES = (
     ("Permission is hereby granted, free of charge", "MIT"),
     ("Redistribution and use in source and binary forms", "BSD-3-Clause"),
 )
-_BACKGROUNDS = ("background", "unlabelled", "unlabeled", "others", "everything else")
 _MOST_LABELS = 1000
 
 
@@ -105,8 +104,10 @@ def id_from(name: str) -> str:
 
 
 def license_of(bundle: Path) -> str:
-    """The licence that lies beside a bundle, by its SPDX name; the name of its file where the text is none that is
-    known; "unknown" where there is none.
+    """The licence that lies beside a bundle.
+
+    Returns:
+        Its SPDX name; the name of its file where the text is none that is known; "unknown" where there is none.
     """
     for name in _LICENSE_FILES:
         try:
@@ -128,13 +129,10 @@ def _structures(said: Mapping[str, Any], bundle: Path, regions: bool) -> list[_C
             Text("Write a plugin.toml that names them, and put it beside the bundle."),
         )
     names = {number: named.get(number, f"Structure {number} (name unknown)") for number in range(count)}
-    first_is_background = not regions or names[0].strip().lower() in _BACKGROUNDS
     if regions:
         return [_Channel(number + 1, name) for number, name in names.items()]
-    found = [_Channel(number, name) for number, name in names.items() if number or not first_is_background]
-    if not found:  # one channel with a threshold of another kind: the structure itself
-        found = [_Channel(1, names[0])]
-    return found
+    # The largest channel wins, and the first one is what belongs to no structure, whatever it is called.
+    return [_Channel(number, name) for number, name in names.items() if number] or [_Channel(1, names[0])]
 
 
 def _channel_names(output: Mapping[str, Any]) -> dict[int, str]:

@@ -21,7 +21,8 @@ HAS_GRAPHICS_CARD = "torch.cuda.is_available"
 TYPES = frozenset(
     f"torch.{name}"
     for name in (
-        ["float16", "half", "bfloat16", "float32", "float", "float64", "double", "uint8", "int8", "int16", "short", "int32", "int", "int64", "long", "bool"]
+        *("float16", "half", "bfloat16", "float32", "float", "float64", "double", "bool"),
+        *("uint8", "int8", "int16", "short", "int32", "int", "int64", "long"),
     )
 )
 REFERENCE = re.compile(r"@\w+(?:(?:#|::)\w+)*")

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from medview.catalog import archives, bundle_files, bundle_manifest, manifest_problems, terminology
+from medview.catalog import archives, bundle_files, bundle_manifest, manifest_problems, packing, terminology
 from medview.catalog.plugins import PluginRecord, PluginState, discover, inspect
 from medview.core.errors import InputError, MedViewError, PluginUnavailableError
 from medview.core.files import flush, not_written, rename_folder, whole_folder
@@ -234,15 +234,31 @@ def _archive_holds_plugin(names: Sequence[PurePosixPath]) -> bool:
     return False
 
 
+def copy_bundle(bundle: Path, folder: Path, id: str) -> None:
+    """Copy a MONAI bundle into an empty folder, and put a manifest beside it.
+
+    Raises:
+        PluginError: The bundle does not say what it segments.
+        InputError: It holds links, or names that not every system can hold.
+    """
+    _write_manifest(bundle, folder, id)
+    (folder / _BUNDLE).mkdir()
+    _copy(bundle, folder / _BUNDLE, NoProgress())
+
+
 def _with_manifest(bundle: Path, temporary: Path, source: Path) -> Path:
     """A folder with a manifest and, beside it, the bundle as it came."""
     made = temporary / "made"
     made.mkdir()
     name = bundle.name if bundle != temporary / "in" else _stem(source)
-    text = bundle_manifest.manifest_text(bundle, bundle_manifest.id_from(name), _BUNDLE, terminology.load())
+    _write_manifest(bundle, made, bundle_manifest.id_from(name))
     bundle.rename(made / _BUNDLE)
-    (made / manifest_problems.FILE_NAME).write_text(text, encoding="utf-8")
     return made
+
+
+def _write_manifest(bundle: Path, folder: Path, id: str) -> None:
+    text = bundle_manifest.manifest_text(bundle, id, _BUNDLE, terminology.load())
+    (folder / manifest_problems.FILE_NAME).write_text(text, encoding="utf-8")
 
 
 def _stem(source: Path) -> str:
@@ -253,6 +269,7 @@ def _stem(source: Path) -> str:
 
 
 def _checked(folder: Path) -> PluginRecord:
+    packing.verify(folder)
     record = inspect(folder)
     if record.manifest is None or record.state in (PluginState.BLOCKED, PluginState.BROKEN):
         raise PluginUnavailableError(

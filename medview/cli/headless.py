@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from medview.cli.console import CommandError
+from medview.core import progress as core_progress
 from medview.core.case import Case, Reject, Series
+from medview.core.text import Text
 from medview.core.volume import Volume
-from medview.workstation.jobs import Job
+from medview.workstation.jobs import Job, JobQueue, Lane
+from medview.workstation.main_queue import MainQueue
 from medview.workstation.settings import user_folder
 from medview.workstation.waiting import wait_for, wait_for_all
 
@@ -21,6 +25,14 @@ if TYPE_CHECKING:
     from medview.workstation.station import Workstation
 
 T = TypeVar("T")
+
+
+class Device(StrEnum):
+    """Where a model runs."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
 
 
 @contextlib.contextmanager
@@ -59,6 +71,26 @@ def finish_all(station: Workstation) -> None:
     """
     with _Bar() as bar:
         wait_for_all(station.queue, station.jobs, bar.show)
+
+
+def background(work: Callable[[core_progress.Progress], T]) -> T:
+    """Do long work outside of a workstation; a terminal sees how far it is.
+
+    Raises:
+        MedViewError: It failed.
+        Cancelled: The user stopped it, as with Ctrl+C.
+    """
+    queue = MainQueue()
+    jobs = JobQueue(queue)
+    try:
+        with _Bar() as bar:
+            job = jobs.submit(Text("Working"), work, lane=Lane.GPU)
+            wait_for(queue, job, bar.show)
+    finally:
+        jobs.close()
+    if job.result is None:
+        raise CommandError("Nothing came of it.")
+    return job.result
 
 
 def home() -> Path:

@@ -231,6 +231,20 @@ def load_network(
     return network
 
 
+def fits(bundle: Path, engine: BundleEngine, *, regions: bool = False) -> None:
+    """Build everything that a bundle of data alone names, and load its weights.
+
+    Raises:
+        PluginUnavailableError: Something cannot be built, or a weight does not fit.
+    """
+    config = bundle_config.read(bundle, regions=regions)
+    parts = Parts(config, "cpu")
+    for name in bundle_config.PARTS:
+        if name in config.entries:
+            parts.build(name)
+    load_network(bundle, engine, parts, "cpu")
+
+
 def _weights_file(bundle: Path, engine: BundleEngine, *, trusted: bool) -> Path:
     try:
         return bundle_files.weights_file(bundle, engine.weights)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
 
-from medview.catalog.fit import Fit, fit_volume
-from medview.catalog.plugins import PluginRecord, discover
+from medview.catalog.fit import Fit, contrast_of, fit_volume
+from medview.catalog.plugins import PluginRecord, PluginState
 from medview.core.case import Case
 from medview.core.errors import MedViewError, PluginUnavailableError
 from medview.core.events import Event
@@ -21,6 +19,8 @@ from medview.core.volume import Volume
 from medview.inference import runner
 from medview.inference.plugin import SegmentationResult
 from medview.workstation.jobs import Job, JobQueue, Lane
+from medview.workstation.plugin_inputs import PluginInputs
+from medview.workstation.plugin_shelf import PluginShelf
 from medview.workstation.view_state import Viewing
 from medview.workstation.workspace import Workspace
 
@@ -41,12 +41,19 @@ class Finished:
         volume: What it ran on.
         result: What it found.
         segmentation: What was made of it; None when the volume has been closed meanwhile.
+        layers: The others that were made of it, where its structures may overlap.
     """
 
     plugin: PluginRecord
     volume: Volume
     result: SegmentationResult
     segmentation: Segmentation | None
+    layers: tuple[Segmentation, ...] = ()
+
+    @property
+    def segmentations(self) -> tuple[Segmentation, ...]:
+        """All that was made of it."""
+        return () if self.segmentation is None else (self.segmentation, *self.layers)
 
 
 class Analysis:
@@ -57,7 +64,8 @@ class Analysis:
         viewing: Shows the result.
         jobs: Runs the plugin.
         correction: Takes the result over for editing.
-        plugin_folders: Where plugins are looked for; earlier ones win.
+        shelf: Where the plugins are.
+        inputs: Which series each input of a plugin gets.
     """
 
     def __init__(
@@ -66,7 +74,8 @@ class Analysis:
         viewing: Viewing,
         jobs: JobQueue,
         correction: Adopting,
-        plugin_folders: Sequence[Path],
+        shelf: PluginShelf,
+        inputs: PluginInputs,
     ) -> None:
         self.changed: Event[None] = Event()
         self.device = "auto"
@@ -74,12 +83,15 @@ class Analysis:
         self._viewing = viewing
         self._jobs = jobs
         self._correction = correction
-        self._folders = tuple(plugin_folders)
-        self._plugins: tuple[PluginRecord, ...] | None = None
+        self.shelf = shelf
+        self.inputs = inputs
+        self._running_id = ""
+        self._failures: dict[str, Text] = {}
         self._job: Job[SegmentationResult] | None = None
         self._last: Finished | None = None
         self._so_far: Segmentation | None = None
         jobs.changed.connect(self._job_changed)
+        shelf.changed.connect(self.changed.emit)
 
     @property
     def running(self) -> Job[SegmentationResult] | None:
@@ -92,19 +104,12 @@ class Analysis:
         return self._last
 
     def plugins(self) -> tuple[PluginRecord, ...]:
-        """All plugins found, also those that cannot be used."""
-        if self._plugins is None:
-            self._plugins = discover(self._folders)
-        return self._plugins
-
-    def refresh(self) -> None:
-        """Look for plugins again."""
-        self._plugins = None
-        self.changed.emit(None)
+        """All plugins found, also those that cannot be used, each as it is now: running, or failed the last time."""
+        return tuple(self._now(record) for record in self.shelf.records())
 
     def fitting(self, volume: Volume) -> tuple[tuple[PluginRecord, Fit], ...]:
         """Every plugin with whether it suits a volume, those that do first."""
-        judged = [(record, self._fit(record, volume)) for record in self.plugins()]
+        judged = [(self._now(record), self._fit(record, volume)) for record in self.shelf.records()]
         return tuple(sorted(judged, key=lambda one: not one[1].ok))
 
     def run(self, plugin_id: str) -> Job[SegmentationResult]:
@@ -127,7 +132,10 @@ class Analysis:
                 Text("A plugin is running already."), Text("Wait until it is done, or cancel it.")
             )
         device = self.device
-        segments = runner.ready_manifest(record).segments
+        manifest = runner.ready_manifest(record)
+        segments = manifest.segments
+        others = self.inputs.volumes(manifest, case, volume)
+        volume = others.pop(manifest.input[0].name, volume)
 
         def seen(box: Box, labels: Labels) -> None:
             self._jobs.post(lambda: self._seen(volume, segments, box, labels))
@@ -135,9 +143,11 @@ class Analysis:
         def done(result: SegmentationResult) -> None:
             self._done(record, case, volume, result)
 
+        self._failures.pop(plugin_id, None)
+        self._running_id = plugin_id
         self._job = self._jobs.submit(
             Text.of("{name} is running", name=record.name),
-            lambda progress: runner.run(record, volume, progress, device=device, preview=seen),
+            lambda progress: runner.run(record, volume, progress, device=device, preview=seen, others=others),
             lane=Lane.GPU,
             then=done,
             failed=self._failed,
@@ -155,21 +165,26 @@ class Analysis:
             name: What the list calls it.
 
         Returns:
-            The new segmentation. It takes the answer's labels over.
+            The new segmentation. It takes the answer's labels over. Structures that may overlap become a segmentation
+            each; this is the first one.
         """
-        segmentation = Segmentation(
-            volume.geometry,
-            result.labels,
-            result.segments,
-            title=name or result.model.plugin_id,
-            provenance=Provenance(model=result.model),
-        )
-        case.add_segmentation(segmentation, volume.id)
+        return self._accept(result, case, volume, name)[0]
+
+    def _accept(self, result: SegmentationResult, case: Case, volume: Volume, name: str) -> tuple[Segmentation, ...]:
+        title = name or result.model.plugin_id
+        provenance = Provenance(model=result.model)
+        made = [
+            Segmentation(volume.geometry, labels, (segment,), title=f"{title}: {segment.name}", provenance=provenance)
+            for labels, segment in zip(result.layers, result.segments, strict=False)
+        ] or [Segmentation(volume.geometry, result.labels, result.segments, title=title, provenance=provenance)]
+        for segmentation in made:
+            case.add_segmentation(segmentation, volume.id)
         if self._workspace.active_volume in (None, volume):
-            self._workspace.activate(case, volume, segmentation)
-            self._viewing.update(volume_id=volume.id, segmentation_id=segmentation.id, labels_shown=True)
-        self._correction.adopt(segmentation)
-        return segmentation
+            self._workspace.activate(case, volume, made[0])
+            self._viewing.update(volume_id=volume.id, segmentation_id=made[0].id, labels_shown=True)
+        for segmentation in made:
+            self._correction.adopt(segmentation)
+        return tuple(made)
 
     def _seen(self, volume: Volume, segments: tuple[Segment, ...], box: Box, labels: Labels) -> None:
         """Draw what a running plugin has found; what comes after its end is of no interest."""
@@ -187,23 +202,28 @@ class Analysis:
             self._workspace.clear_preview()
 
     def _done(self, record: PluginRecord, case: Case, volume: Volume, result: SegmentationResult) -> None:
-        segmentation = None
+        made: tuple[Segmentation, ...] = ()
         if case in self._workspace.cases and volume.id in case.volumes:
-            segmentation = self.accept(result, case, volume, name=record.name)
-        self._last = Finished(record, volume, result, segmentation)
+            made = self._accept(result, case, volume, record.name)
+        self._last = Finished(record, volume, result, made[0] if made else None, made[1:])
         self.changed.emit(None)
 
     def _failed(self, error: MedViewError) -> None:
+        self._failures[self._running_id] = error.what
         self.changed.emit(None)
 
+    def _now(self, record: PluginRecord) -> PluginRecord:
+        """A plugin that is ready may be running, or have failed the last time."""
+        if record.state is not PluginState.READY:
+            return record
+        if self.running is not None and record.id == self._running_id:
+            return replace(record, state=PluginState.RUNNING)
+        if record.id in self._failures:
+            return replace(record, state=PluginState.FAILED, reason=self._failures[record.id])
+        return record
+
     def _record(self, plugin_id: str) -> PluginRecord:
-        known = self.plugins()
-        record = next((one for one in known if one.id == plugin_id), None)
-        if record is None:
-            raise PluginUnavailableError(
-                Text.of("There is no plugin “{id}”.", id=plugin_id),
-                Text.of("There are {ids}.", ids=", ".join(one.id for one in known) or "–"),
-            )
+        record = self.shelf.record(plugin_id)
         runner.ready_manifest(record)
         return record
 
@@ -218,12 +238,13 @@ class Analysis:
         return case, volume
 
     def _fit(self, record: PluginRecord, volume: Volume) -> Fit:
-        if record.manifest is None or not _is_ready(record):
+        if record.manifest is None or record.state is not PluginState.READY:
             return Fit(False, (record.reason,))
         case = self._workspace.case_with_series(volume.series_uid)
         series = case.series_with(volume.series_uid) if case is not None else None
-        return fit_volume(record.manifest, volume, body_part=series.body_part if series is not None else "")
-
-
-def _is_ready(record: PluginRecord) -> bool:
-    return not record.reason
+        return fit_volume(
+            record.manifest,
+            volume,
+            body_part=series.body_part if series is not None else "",
+            contrast=contrast_of(series) if series is not None else None,
+        )

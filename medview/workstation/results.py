@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import medview
+from medview.catalog.manifest import PluginManifest
 from medview.core.errors import StorageError
 from medview.core.files import write_bytes
 from medview.core.progress import PartOf, Progress
@@ -17,8 +18,8 @@ from medview.core.segmentation import Segmentation
 from medview.core.text import Text
 from medview.core.volume import Volume
 from medview.editing import measure
-from medview.inference.plugin import SegmentationResult
 from medview.workstation import masks
+from medview.workstation.analysis import Finished
 
 SCHEMA = 1
 _MM3_IN_ML = 1000.0
@@ -51,21 +52,12 @@ class WrittenResult:
     record: dict[str, Any]
 
 
-def write(
-    folder: Path,
-    segmentation: Segmentation,
-    result: SegmentationResult,
-    volume: Volume,
-    sources: Sequence[Path],
-    progress: Progress,
-) -> WrittenResult:
+def write(folder: Path, finished: Finished, sources: Sequence[Path], progress: Progress) -> WrittenResult:
     """Write an answer into a folder.
 
     Args:
         folder: Made when missing; files of the same names are replaced.
-        segmentation: The answer's labels and segments.
-        result: How it came about.
-        volume: What was analysed.
+        finished: The answer, and what it was an answer to. Structures that may overlap get files of their own.
         sources: The DICOM files of the volume; empty when it does not come from DICOM: then there is no seg.dcm.
         progress: Reported to and asked for cancellation.
 
@@ -78,27 +70,35 @@ def write(
         raise StorageError(
             Text.of("The folder {folder} cannot be made.", folder=str(folder)), Text("Choose another one.")
         ) from error
-    names = ["labels.nii.gz", *(["seg.dcm"] if sources else [])]
-    for number, name in enumerate(names):
-        part = PartOf(progress, number / len(names), (number + 1) / len(names))
+    volume, made = finished.volume, finished.segmentations
+    files = [(name, one) for one in made for name in _names(one, len(made) > 1, bool(sources))]
+    sizes: list[SegmentSize] = []
+    for number, (name, segmentation) in enumerate(files):
+        part = PartOf(progress, number / len(files), (number + 1) / len(files))
         masks.write_mask(segmentation, volume, sources, folder / name, part)
-    counts = measure.count_voxels(segmentation.labels)
-    sizes = tuple(
-        SegmentSize(one.label, one.name, int(counts[one.label]), _ml(int(counts[one.label]), volume))
-        for one in segmentation.segments
-    )
-    record = _record(result, volume, sizes, names)
+    for segmentation in made:
+        counts = measure.count_voxels(segmentation.labels)
+        sizes += [
+            SegmentSize(one.label, one.name, int(counts[one.label]), _ml(int(counts[one.label]), volume))
+            for one in segmentation.segments
+        ]
+    names = [name for name, _ in files]
+    record = _record(finished, sizes, names)
     _write_record(record, folder / "result.json")
-    return WrittenResult(folder, (*names, "result.json"), sizes, record)
+    return WrittenResult(folder, (*names, "result.json"), tuple(sizes), record)
+
+
+def _names(segmentation: Segmentation, several: bool, dicom: bool) -> list[str]:
+    structure = f"-{segmentation.segments[0].label}" if several else ""
+    return [f"labels{structure}.nii.gz", *([f"seg{structure}.dcm"] if dicom else [])]
 
 
 def _ml(voxels: int, volume: Volume) -> float:
     return voxels * volume.geometry.voxel_mm3 / _MM3_IN_ML
 
 
-def _record(
-    result: SegmentationResult, volume: Volume, sizes: Sequence[SegmentSize], names: Sequence[str]
-) -> dict[str, Any]:
+def _record(finished: Finished, sizes: Sequence[SegmentSize], names: Sequence[str]) -> dict[str, Any]:
+    result, volume, manifest = finished.result, finished.volume, finished.plugin.manifest
     return {
         "schema": SCHEMA,
         "program": f"MedView {medview.__version__}",
@@ -116,8 +116,15 @@ def _record(
         },
         "segments": [asdict(size) for size in sizes],
         "notes": [str(note) for note in result.notes],
+        "model_card": _card(manifest) if manifest is not None else {},
         "files": dict.fromkeys(names, "read back, identical"),
     }
+
+
+def _card(manifest: PluginManifest) -> dict[str, Any]:
+    """What the plugin said of itself when it ran: the result may outlive it."""
+    told = manifest.model_dump(mode="json", by_alias=True)
+    return {key: told[key] for key in ("name", "summary", "license", "intended-use", "trained-on", "score")}
 
 
 def _write_record(record: dict[str, Any], path: Path) -> None:

@@ -317,15 +317,17 @@ class _HippocampusCase(_Case):
         return f"{len(self._files)} files"
 
     def _analyse(self) -> str:
-        first, self._segmentation = self._run_plugin("mr_hippocampus")
-        self._result, again = self._run_plugin("mr_hippocampus")
+        first, segmentation = self._run_plugin("mr_hippocampus")
+        _, again = self._run_plugin("mr_hippocampus")
         named = {0, *(segment.label for segment in first.segments)}
         _check(first.labels.shape == self._volume.geometry.shape, "the answer does not lie on the image's grid")
         _check(set(np.unique(first.labels).tolist()) <= named, "the answer has labels that the plugin does not name")
-        _check(np.array_equal(self._segmentation.labels, again.labels), "the second answer differs from the first")
+        _check(np.array_equal(segmentation.labels, again.labels), "the second answer differs from the first")
         return f"{first.seconds:.1f} s on {first.device}, twice the same"
 
     def _write(self) -> str:
         folder = self._folder / "answer"
-        written = results.write(folder, self._segmentation, self._result, self._volume, self._files, NoProgress())
+        finished = self._station.analysis.last
+        assert finished is not None
+        written = results.write(folder, finished, self._files, NoProgress())
         return f"{', '.join(written.files)}: read back, identical"

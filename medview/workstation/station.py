@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from medview.catalog.trust import TrustBook
 from medview.core.folders import shipped_plugins_folder
 from medview.core.segmentation import Segmentation
 from medview.core.text import Text
@@ -19,6 +20,8 @@ from medview.workstation.importing import Importing
 from medview.workstation.jobs import Job, JobQueue, Lane
 from medview.workstation.main_queue import MainQueue
 from medview.workstation.measuring import Measuring
+from medview.workstation.plugin_inputs import PluginInputs
+from medview.workstation.plugin_shelf import PluginShelf
 from medview.workstation.saving import SaveFormat, Saving, Surfaces, Verdict
 from medview.workstation.settings import SettingsStore
 from medview.workstation.taking_back import TakingBack
@@ -52,12 +55,17 @@ class Workstation:
             home / "journals",
             self.settings.current.undo_limit_mb * 2**20,
         )
+        shipped = shipped_plugins_folder()
+        self.shelf = PluginShelf(
+            self.jobs, (shipped,), home / "plugins", TrustBook(home / "trusted-plugins.json", vouched=(shipped,))
+        )
         self.analysis = Analysis(
             self.workspace,
             self.viewing,
             self.jobs,
             self.correction,
-            (shipped_plugins_folder(), home / "plugins"),
+            self.shelf,
+            PluginInputs(home / "plugin-inputs.json"),
         )
         self.measuring = Measuring(
             self.workspace,

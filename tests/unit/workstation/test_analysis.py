@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from medview.catalog.trust import TrustBook
 from medview.core.case import Case, Patient, Study
 from medview.core.errors import PluginUnavailableError
 from medview.core.segmentation import Segmentation
@@ -14,6 +15,8 @@ from medview.core.volume import Volume
 from medview.workstation.analysis import Analysis
 from medview.workstation.jobs import JobQueue, JobState
 from medview.workstation.main_queue import MainQueue
+from medview.workstation.plugin_inputs import PluginInputs
+from medview.workstation.plugin_shelf import PluginShelf
 from medview.workstation.view_state import Viewing
 from medview.workstation.workspace import Workspace
 from tests.support.bundles import python_plugin
@@ -56,7 +59,9 @@ class _Station:
         self.workspace = Workspace()
         self.viewing = Viewing()
         self.journal = _Journal()
-        self.analysis = Analysis(self.workspace, self.viewing, self.jobs, self.journal, [plugins])
+        shelf = PluginShelf(self.jobs, [plugins], plugins / "own", TrustBook(plugins / "trusted.json", [plugins]))
+        inputs = PluginInputs(plugins / "inputs.json")
+        self.analysis = Analysis(self.workspace, self.viewing, self.jobs, self.journal, shelf, inputs)
         self.changes = 0
         self.analysis.changed.connect(self._changed)
 
