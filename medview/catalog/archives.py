@@ -6,6 +6,7 @@ and devices are refused rather than followed, and bytes are counted as they come
 
 from __future__ import annotations
 
+import lzma
 import re
 import stat
 import tarfile
@@ -29,6 +30,17 @@ _GROWTH_COUNTS_FROM = 256 * 2**20
 _LONGEST_NAME = 240
 _DEEPEST = 24
 _CHUNK = 1 << 20
+_BROKEN = (
+    OSError,
+    EOFError,
+    ValueError,
+    NotImplementedError,
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+)
+"""What the standard library raises when an archive is not what it says."""
 _RESERVED = re.compile(r"^(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])(\..*)?$", re.IGNORECASE)
 _UNUSABLE = re.compile(r'[\x00-\x1f\x7f<>:"|?*\\]')
 
@@ -46,7 +58,7 @@ def is_archive(path: Path) -> bool:
     """Whether a file is an archive that `unpack` takes, by its content."""
     try:
         return path.is_file() and (zipfile.is_zipfile(path) or tarfile.is_tarfile(path))
-    except OSError:
+    except _BROKEN:
         return False
 
 
@@ -146,7 +158,7 @@ def _opened(path: Path) -> _Archive:
         return _Archive(path)
     except FileNotFoundError as error:
         raise InputError(Text.of("There is no file {file}.", file=str(path)), Text("Check the path.")) from error
-    except (OSError, tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, ValueError) as error:
+    except _BROKEN as error:
         raise _damaged(path) from error
 
 
@@ -172,7 +184,7 @@ def _judged(archive: _Archive, path: Path) -> list[_Member]:
             if total > limit:
                 raise _too_large(path)
             found.append(_Member(member, size, record))
-    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, ValueError, OSError) as error:
+    except _BROKEN as error:
         raise _damaged(path) from error
     check_names([member.path for member in found], path.name)
     return found
@@ -237,7 +249,7 @@ def _pieces(source: IO[bytes], path: Path) -> Iterator[bytes]:
     while True:
         try:
             piece = source.read(_CHUNK)
-        except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError) as error:
+        except _BROKEN as error:
             raise _damaged(path) from error
         if not piece:
             return

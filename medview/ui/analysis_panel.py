@@ -10,10 +10,11 @@ from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
 
 from medview.catalog.fit import Fit
-from medview.catalog.plugins import PluginRecord
+from medview.catalog.plugins import PluginRecord, PluginState
 from medview.core.case import CaseChange, VolumeComplete
 from medview.core.errors import MedViewError
 from medview.core.text import Text
+from medview.core.volume import Volume
 from medview.inference.plugin import SegmentationResult
 from medview.ui.banner import Banner
 from medview.ui.folding import Folding
@@ -103,6 +104,7 @@ class AnalysisPanel(QWidget):
         self._running_id = plugin_id
         try:
             self._station.analysis.run(plugin_id)
+            self._station.shelf.note_run(self._station.shelf.record(plugin_id))
         except MedViewError as error:
             self.banner.show_error(error)
 
@@ -165,16 +167,18 @@ class AnalysisPanel(QWidget):
             return
         judged = self._judged()
         volume = self._station.workspace.active_volume
-        fitting = [one for one in judged if one[1].ok]
-        others = [one for one in judged if not one[1].ok]
+        fitting = [one for one in judged if _is_in_front(*one)]
+        others = [one for one in judged if not _is_in_front(*one)]
         hindrance = self._hindrance()
         for place, (record, fit) in enumerate((*fitting, *others)):
-            column = self._fitting if fit.ok else self._rest
+            in_front = _is_in_front(record, fit)
+            column = self._fitting if in_front else self._rest
             card = self._card_of(record)
-            number = place if fit.ok else place - len(fitting)
+            number = place if in_front else place - len(fitting)
             if column.indexOf(card) != number:
                 column.insertWidget(number, card)
-            card.show_plugin(record, fit, hindrance)
+            card.show_plugin(record, fit, hindrance, is_new=fit.ok and self._station.shelf.is_new(record))
+            self._offer_inputs(card, record)
             running = self._job is not None and record.id == self._running_id
             card.show_job(self._job if running else None)
             mine = self._last is not None and self._last.volume is volume and self._last.plugin.folder == record.folder
@@ -208,7 +212,36 @@ class AnalysisPanel(QWidget):
             card = self._cards[key] = PluginCard(record)
             card.run_asked.connect(partial(self.run, record.id))
             card.cancel_asked.connect(self._cancel)
+            card.trust_asked.connect(partial(self._trust, record.id))
+            card.input_chosen.connect(partial(self._choose_input, record.id))
         return card
+
+    def _trust(self, plugin_id: str) -> None:
+        self.banner.clear()
+        try:
+            self._station.shelf.trust(plugin_id)
+        except MedViewError as error:
+            self.banner.show_error(error)
+
+    def _choose_input(self, plugin_id: str, name: str, volume: Volume) -> None:
+        try:
+            self._station.analysis.inputs.remember(plugin_id, name, volume)
+        except MedViewError as error:
+            self.banner.show_error(error)
+        self._soon.start()
+
+    def _offer_inputs(self, card: PluginCard, record: PluginRecord) -> None:
+        workspace = self._station.workspace
+        case, volume = workspace.active_case, workspace.active_volume
+        manifest = record.manifest
+        several = manifest is not None and len(manifest.input) > 1 and case is not None and volume is not None
+        card.inputs.setVisible(several)
+        if not several or manifest is None or case is None or volume is None:
+            return
+        known = {modality for one in manifest.input for modality in one.modality}
+        ready = [one for one in case.volumes.values() if case.is_complete(one.id) and one.modality in known]
+        taken = self._station.analysis.inputs.proposed(manifest, case, volume)
+        card.inputs.offer([one.name for one in manifest.input], ready, taken)
 
     def _hindrance(self) -> str:
         workspace = self._station.workspace
@@ -230,6 +263,11 @@ class AnalysisPanel(QWidget):
             words = ""
         self._hint.setText(words)
         self._hint.setVisible(bool(words))
+
+
+def _is_in_front(record: PluginRecord, fit: Fit) -> bool:
+    """What can be run, and what only waits for the reader's word."""
+    return fit.ok or record.state is PluginState.NEEDS_TRUST
 
 
 def _column() -> QVBoxLayout:

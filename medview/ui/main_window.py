@@ -32,6 +32,7 @@ from medview.ui.correction_panel import CorrectionPanel
 from medview.ui.empty_state import EmptyState
 from medview.ui.help import Help
 from medview.ui.measuring_desk import MeasuringDesk
+from medview.ui.plugin_desk import PluginDesk
 from medview.ui.reading_room import ReadingRoom
 from medview.ui.save_dialog import SaveDialog
 from medview.ui.settings_dialog import SettingsDialog
@@ -92,6 +93,7 @@ class MainWindow(QMainWindow):
         self._tabs.setDocumentMode(True)
         for panel in (self._analysis, self._correction, self._teaching):
             self._tabs.addTab(panel, "")
+        self._plugins = PluginDesk(station, self._banner, lambda: self._tabs.setCurrentWidget(self._analysis))
         self._splitter = QSplitter(Qt.Orientation.Horizontal)
         for widget in (self._cases, middle, self._tabs):
             self._splitter.addWidget(widget)
@@ -149,10 +151,10 @@ class MainWindow(QMainWindow):
             event.acceptProposedAction()
 
     def dropEvent(self, event: QDropEvent) -> None:
-        """Open what was dropped."""
+        """Open what was dropped; a plugin is offered for installation."""
         paths = [Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()]
         event.acceptProposedAction()
-        self.open_paths(paths)
+        self._plugins.take(paths, self.open_paths)
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Let go, in this order: work in hand, scenes, OpenGL. Nothing is asked: unsaved strokes are in the journal."""

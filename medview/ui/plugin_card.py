@@ -14,8 +14,10 @@ from medview.core.text import Text
 from medview.inference.plugin import SegmentationResult
 from medview.ui import quantities
 from medview.ui.folding import Folding
+from medview.ui.input_choice import InputChoice
 from medview.ui.theme import STEP_PX, current_theme, set_role
 from medview.ui.translation import render
+from medview.ui.trust_box import TrustBox
 from medview.workstation.jobs import Job, JobState
 
 _PER_MILLE = 1000
@@ -26,18 +28,30 @@ class PluginCard(QFrame):
 
     run_asked = Signal()
     cancel_asked = Signal()
+    trust_asked = Signal()
+    input_chosen = Signal(str, object)
 
     def __init__(self, record: PluginRecord, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._record = record
         self._fit = Fit(True)
         self._hindrance = ""
+        self._is_new = False
         self._job: Job[SegmentationResult] | None = None
         self._result: SegmentationResult | None = None
         self._name = _words("title")
         self.run_button = QPushButton()
         set_role(self.run_button, "primary")
         self.run_button.clicked.connect(self.run_asked)
+        self.trust_button = QPushButton()
+        self.trust_button.clicked.connect(self._explain_trust)
+        self.trust_box = TrustBox()
+        self.trust_box.hide()
+        self.trust_box.declined.connect(self.trust_box.hide)
+        self.trust_box.trusted.connect(self._trust)
+        self.inputs = InputChoice()
+        self.inputs.hide()
+        self.inputs.chosen.connect(self.input_chosen)
         self._facts = _words("quiet")
         self._summary = _words("")
         self.reason = _words("warning")
@@ -71,12 +85,14 @@ class PluginCard(QFrame):
         names.addWidget(self._facts)
         head.addLayout(names, 1)
         head.addWidget(self.run_button, 0, Qt.AlignmentFlag.AlignTop)
+        head.addWidget(self.trust_button, 0, Qt.AlignmentFlag.AlignTop)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(2 * STEP_PX, 2 * STEP_PX, 2 * STEP_PX, STEP_PX)
         layout.setSpacing(STEP_PX)
         layout.addLayout(head)
-        for widget in (self._summary, self.reason, self._work, self.outcome, self.notes, self.model):
+        for widget in (self._summary, self.reason, self.trust_box, self.inputs, self._work, self.outcome, self.notes):
             layout.addWidget(widget)
+        layout.addWidget(self.model)
         set_role(self, "card")
         self._write()
 
@@ -85,14 +101,18 @@ class PluginCard(QFrame):
         """Whether a run is shown."""
         return self._job is not None
 
-    def show_plugin(self, record: PluginRecord, fit: Fit, hindrance: str) -> None:
+    def show_plugin(self, record: PluginRecord, fit: Fit, hindrance: str, *, is_new: bool = False) -> None:
         """Show a plugin and whether it suits what is open.
 
         Args:
             record: The plugin as it is now.
             fit: Whether it can run on the series.
             hindrance: Why it cannot be run just now, although it fits; empty when it can.
+            is_new: Whether it has never been run: what it is for, and what not, is then shown unasked.
         """
+        if is_new != self._is_new:
+            self._is_new = is_new
+            self.model.button.setChecked(is_new)
         if (record, fit, hindrance) != (self._record, self._fit, self._hindrance):
             self._record, self._fit, self._hindrance = record, fit, hindrance
             self._write()
@@ -122,11 +142,20 @@ class PluginCard(QFrame):
         self.run_button.setVisible(self._fit.ok)
         self.run_button.setEnabled(not self._hindrance)
         self.run_button.setToolTip(self._hindrance or self.tr("Run this plugin on the series that is shown"))
+        needs_trust = record.state is PluginState.NEEDS_TRUST
+        self.trust_button.setText(self.tr("Trust ..."))
+        self.trust_button.setToolTip(self.tr("Says what trusting this plugin means, and asks"))
+        self.trust_button.setVisible(needs_trust)
+        if not needs_trust:
+            self.trust_box.hide()
         self._facts.setText(self._facts_of(manifest))
         self._summary.setText(self._own(manifest.summary) if manifest is not None else "")
         self._summary.setVisible(manifest is not None and self._fit.ok)
-        self.reason.setText("\n".join(render(reason) for reason in self._fit.reasons))
-        self.reason.setVisible(bool(self._fit.reasons))
+        reasons = self._fit.reasons
+        if record.state is PluginState.FAILED and record.reason:
+            reasons = (*reasons, record.reason)
+        self.reason.setText("\n".join(render(reason) for reason in reasons))
+        self.reason.setVisible(bool(reasons))
         set_role(
             self.reason, "danger" if record.state is PluginState.BROKEN else "warning" if self._fit.ok else "quiet"
         )
@@ -138,9 +167,20 @@ class PluginCard(QFrame):
         self._write_job()
         self._write_result()
 
+    def _explain_trust(self) -> None:
+        self.trust_box.setVisible(not self.trust_box.isVisible())
+
+    def _trust(self) -> None:
+        self.trust_box.hide()
+        self.trust_asked.emit()
+
     def _facts_of(self, manifest: PluginManifest | None) -> str:
         states = {
+            PluginState.FOUND: self.tr("found"),
+            PluginState.NEEDS_TRUST: self.tr("needs trust"),
             PluginState.READY: self.tr("ready"),
+            PluginState.RUNNING: self.tr("running"),
+            PluginState.FAILED: self.tr("failed the last time"),
             PluginState.BLOCKED: self.tr("cannot be used here"),
             PluginState.BROKEN: self.tr("broken"),
         }
@@ -162,6 +202,8 @@ class PluginCard(QFrame):
         lines = (
             (self.tr("Intended use"), f"{self._own(use.text)} ({levels[use.level]})"),
             (self.tr("Not for"), "; ".join(self._own(one) for one in use.not_for)),
+            (self.tr("Trained on"), self._own(manifest.trained_on)),
+            (self.tr("Measured"), self._scores(manifest)),
             (self.tr("Finds"), ", ".join(self._own(label.name) for label in manifest.label)),
             (self.tr("Licence of the code"), license_.code),
             (self.tr("Licence of the weights"), license_.weights),
@@ -176,6 +218,10 @@ class PluginCard(QFrame):
             for name, value in lines
             if value
         )
+
+    def _scores(self, manifest: PluginManifest) -> str:
+        lines = [f"{self._own(one.name)} {one.value:g} ({self._own(one.data)})" for one in manifest.score]
+        return "; ".join(lines) or self.tr("Its authors do not say how good it is.")
 
     def _write_job(self) -> None:
         job = self._job

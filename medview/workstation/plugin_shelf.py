@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from medview.catalog.plugins import PluginRecord, PluginState
 from medview.catalog.trust import TrustBook, files_sha256
 from medview.core.errors import MedViewError, PluginUnavailableError
 from medview.core.events import Event
+from medview.core.files import write_bytes
 from medview.core.progress import Progress
 from medview.core.text import Text
 from medview.workstation.jobs import Job, JobQueue, Lane
@@ -35,6 +37,8 @@ class PluginShelf:
         self._trust = trust
         self._records: tuple[PluginRecord, ...] | None = None
         self._lent: tuple[PluginRecord, ...] = ()
+        self._ran_file = own.parent / "plugins-run.json"
+        self._ran: set[str] | None = None
 
     def records(self) -> tuple[PluginRecord, ...]:
         """All plugins found, also those that cannot be used."""
@@ -99,6 +103,29 @@ class PluginShelf:
             lane=Lane.DISK,
             then=read,
         )
+
+    def is_new(self, record: PluginRecord) -> bool:
+        """Whether this version of a plugin has never been run: its model card is then shown unasked."""
+        return record.manifest is not None and f"{record.id} {record.manifest.version}" not in self._known_runs()
+
+    def note_run(self, record: PluginRecord) -> None:
+        """Remember that a plugin was run.
+
+        Raises:
+            StorageError: It holds until the program ends, but could not be kept.
+        """
+        if self.is_new(record) and record.manifest is not None:
+            known = self._known_runs()
+            known.add(f"{record.id} {record.manifest.version}")
+            write_bytes(self._ran_file, json.dumps(sorted(known), indent=1).encode())
+
+    def _known_runs(self) -> set[str]:
+        if self._ran is None:
+            try:
+                self._ran = {str(one) for one in json.loads(self._ran_file.read_bytes())}
+            except (OSError, ValueError, TypeError):
+                self._ran = set()
+        return self._ran
 
     def install(
         self,

@@ -9,6 +9,8 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
+from medview.catalog.plugins import PluginState
+from medview.catalog.trust import TrustBook, files_sha256
 from medview.core.geometry import Geometry
 from medview.core.volume import Modality, Volume, VolumeId
 from medview.phantom.chest import Phantom
@@ -56,11 +58,13 @@ _FAILS = """def run(case, context):
 """
 
 
-def install(home: Path, plugin_id: str, code: str, modality: str = "CT") -> None:
+def install(home: Path, plugin_id: str, code: str, modality: str = "CT", *, trusted: bool = True) -> None:
     folder = home / "plugins" / plugin_id
     folder.mkdir(parents=True)
     (folder / "plugin.toml").write_text(_SLOW.format(id=plugin_id, modality=modality))
     (folder / "it.py").write_text(code)
+    if trusted:
+        TrustBook(home / "trusted-plugins.json").trust(folder, plugin_id, files_sha256(folder))
 
 
 @pytest.fixture
@@ -69,6 +73,7 @@ def desk(qtbot: QtBot, medview_home: Path) -> Iterator[Bench]:
     install(medview_home, "waits", _WAITS)
     install(medview_home, "fails", _FAILS)
     install(medview_home, "for_mr", _FAILS, modality="MR")
+    install(medview_home, "stranger", _FINDS, trusted=False)
     broken = medview_home / "plugins" / "broken"
     broken.mkdir()
     (broken / "plugin.toml").write_text("schema = ")
@@ -115,6 +120,7 @@ def test_plugins_that_fit_come_first_and_the_others_say_why(
     volume = desk.station.workspace.active_volume
     assert volume is not None
     unfit = [record for record, fit in desk.station.analysis.fitting(volume) if not fit.ok]
+    unfit = [record for record in unfit if record.id != "stranger"]  # it waits for a word only, and stands in front
     assert f"({len(unfit)})" in panel.others.button.text()
 
 
@@ -185,7 +191,7 @@ def test_nothing_is_wider_than_the_panel_in_either_language(
     desk.open(small_series_folder)
     QTest.mouseClick(panel.others.button, Qt.MouseButton.LeftButton)
     shown = card(desk, panel, "ct_lungs")
-    QTest.mouseClick(shown.model.button, Qt.MouseButton.LeftButton)
+    assert shown.model.is_open
     with speaking_chinese():
         desk.until(lambda: shown.run_button.text() == "运行")
         panel.resize(280, 700)
@@ -194,3 +200,49 @@ def test_nothing_is_wider_than_the_panel_in_either_language(
     desk.until(lambda: shown.run_button.text() == "Run")
     desk.qtbot.wait(5)
     assert shown.mapTo(panel, shown.rect().bottomRight()).x() < 280
+
+
+def test_a_plugin_of_a_stranger_says_what_trusting_means_and_runs_afterwards(
+    desk: Bench, panel: AnalysisPanel, small_series_folder: Path
+) -> None:
+    desk.open(small_series_folder)
+    stranger = card(desk, panel, "stranger")
+    assert stranger.isVisible()
+    assert not stranger.run_button.isVisible()
+    assert "Python program" in stranger.reason.text()
+    panel.run("stranger")
+    assert panel.banner.message is not None
+    assert "cannot run before you trust it" in str(panel.banner.message.what)
+
+    QTest.mouseClick(stranger.trust_button, Qt.MouseButton.LeftButton)
+    assert stranger.trust_box.isVisible()
+    QTest.mouseClick(stranger.trust_box.no, Qt.MouseButton.LeftButton)
+    assert not stranger.trust_box.isVisible()
+    assert not stranger.run_button.isVisible()
+
+    QTest.mouseClick(stranger.trust_button, Qt.MouseButton.LeftButton)
+    QTest.mouseClick(stranger.trust_box.yes, Qt.MouseButton.LeftButton)
+    desk.until(stranger.run_button.isVisible)
+    assert not stranger.trust_button.isVisible()
+    with desk.qtbot.waitSignal(panel.finished, timeout=30_000):
+        click_run(desk, panel, "stranger")
+
+
+def test_what_a_plugin_is_for_is_shown_before_its_first_run(
+    desk: Bench, panel: AnalysisPanel, small_series_folder: Path
+) -> None:
+    desk.open(small_series_folder)
+    finds = card(desk, panel, "finds")
+    assert finds.model.is_open
+    with desk.qtbot.waitSignal(panel.finished, timeout=30_000):
+        click_run(desk, panel, "finds")
+    desk.until(lambda: not finds.model.is_open)
+
+
+def test_a_plugin_shows_that_it_failed(desk: Bench, panel: AnalysisPanel, small_series_folder: Path) -> None:
+    desk.open(small_series_folder)
+    clicked = click_run(desk, panel, "fails")
+    desk.until(lambda: "something inside" in clicked.reason.text())
+    states = {record.id: record.state for record in desk.station.analysis.plugins()}
+    assert states["fails"] is PluginState.FAILED
+    assert clicked.run_button.isVisible()

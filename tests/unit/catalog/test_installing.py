@@ -93,7 +93,7 @@ def test_a_second_one_asks_and_the_older_waits_until_the_new_one_is_there(tmp_pa
     assert done.replaced == "1.0.0"
     assert _files(plugins / "tiny") == _files(second)
     (second / "plugin.toml").write_text("schema = 1\n", encoding="utf-8")
-    with pytest.raises(MedViewError, match="plugin.toml, line 1"):
+    with pytest.raises(MedViewError, match=r"plugin\.toml, line 1"):
         install(second, plugins, replace=True)
     assert (plugins / "tiny" / "tiny.py").read_text(encoding="utf-8").endswith("# newer\n")
     assert [one.name for one in plugins.iterdir()] == ["tiny"]
@@ -219,8 +219,7 @@ def test_a_name_that_is_let_through_stays_inside(name: str) -> None:
         path = archives.check_name(name)
     except ValueError:
         return
-    outside = os.path.normpath(os.path.join("/root/of/plugin", str(path)))
-    assert outside.startswith("/root/of/plugin/")
+    assert os.path.normpath(f"/root/of/plugin/{path}").startswith("/root/of/plugin/")
     assert not set(str(path)) & set('\\:*?"<>|')
     assert all(part == part.strip(".") or not part.endswith((".", " ")) for part in path.parts)
 
