@@ -82,8 +82,11 @@ def read(bundle: Path, *, trusted: bool = False, regions: bool = False) -> Bundl
                 ),
                 Text("It is not a segmentation bundle that MedView can run."),
             )
-    loader = _loader(entries)
     used = dict(entries)
+    for part in ("preprocessing", "postprocessing"):
+        if part in used:
+            used[part] = _listed(entries, used[part])
+    loader = _loader(used)
     for part in ("preprocessing", "postprocessing"):
         if part in used:
             used[part] = _without_files(used[part])
@@ -100,7 +103,8 @@ def read(bundle: Path, *, trusted: bool = False, regions: bool = False) -> Bundl
 
 def has_regions(bundle: Path) -> bool:
     """Whether a bundle decides on each of its structures by itself, so that they may overlap."""
-    steps = _transforms(bundle_files.entries(bundle).get("postprocessing"))
+    entries = bundle_files.entries(bundle)
+    steps = _transforms(_listed(entries, entries.get("postprocessing")))
     return any(_is_threshold(one) for one in steps)
 
 
@@ -164,6 +168,34 @@ def _references(value: Any) -> tuple[str, ...]:
     return ()
 
 
+def _listed(entries: Mapping[str, Any], part: Any) -> Any:
+    """A chain of transforms with its steps in place, where they are only referred to, or put together from pieces."""
+    part = _settled(entries, part)
+    if isinstance(part, dict):
+        return {**part, "transforms": _settled(entries, part.get("transforms"))}
+    return part
+
+
+def _settled(entries: Mapping[str, Any], value: Any, depth: int = 0) -> Any:
+    """What a reference or an expression of plain data comes to; the value itself where it comes to nothing yet."""
+    if depth > _DEEPEST or not isinstance(value, str):
+        return value
+    reference = reference_of(value)
+    try:
+        if reference is not None:
+            return _settled(entries, find(entries, reference), depth + 1)
+        if value.startswith("$"):
+            found = expressions.parse(value)
+            return expressions.evaluate(found, lambda id: _settled(entries, find(entries, id), depth + 1), _unnamed)
+    except (expressions.NotPlainError, PluginUnavailableError):
+        return value
+    return value
+
+
+def _unnamed(name: str) -> Any:
+    raise expressions.NotPlainError(name)
+
+
 def _transforms(part: Any) -> list[Any]:
     listed = part.get("transforms") if isinstance(part, dict) else part
     return listed if isinstance(listed, list) else []
@@ -194,20 +226,11 @@ def _up_to_threshold(part: Any) -> Any:
 def _loader(entries: Mapping[str, Any]) -> LoaderSettings:
     for transform in _transforms(entries["preprocessing"]):
         if _handles_files(transform):
-            keys = _plain(entries, transform.get("keys", "image"))
+            keys = _settled(entries, transform.get("keys", "image"))
             if isinstance(keys, list):
-                keys = _plain(entries, keys[0]) if keys else "image"
+                keys = _settled(entries, keys[0]) if keys else "image"
             return LoaderSettings(str(keys), transform.get("ensure_channel_first") is True)
     return LoaderSettings()
-
-
-def _plain(entries: Mapping[str, Any], value: Any) -> Any:
-    for _ in range(_DEEPEST):
-        reference = reference_of(value)
-        if reference is None:
-            return value
-        value = find(entries, reference)
-    raise needs_trust("preprocessing", "a reference to itself")
 
 
 def _walk(place: str, value: Any, depth: int = 0) -> Iterator[tuple[str, Any]]:

@@ -25,6 +25,12 @@ TYPES = frozenset(
         *("uint8", "int8", "int16", "short", "int32", "int", "int64", "long"),
     )
 )
+NAMES = {
+    "monai.utils.CommonKeys.IMAGE": "image",
+    "monai.utils.CommonKeys.LABEL": "label",
+    "monai.utils.CommonKeys.PRED": "pred",
+}
+"""What MONAI calls some keys; bundles made from its template use these names."""
 REFERENCE = re.compile(r"@\w+(?:(?:#|::)\w+)*")
 
 _LONGEST = 2000
@@ -201,7 +207,7 @@ def _is_allowed(tree: ast.AST, references: Mapping[str, str]) -> bool:
         case ast.Name(id=name):
             return name in references
         case ast.Attribute():
-            return _dotted(tree) in TYPES
+            return _dotted(tree) in TYPES or _dotted(tree) in NAMES
         case ast.Call(func=function, keywords=[]):
             return _dotted(function) in (*_FUNCTIONS, DEVICE, HAS_GRAPHICS_CARD)
         case ast.BinOp(op=sign):
@@ -240,7 +246,8 @@ class _Evaluation:
         if isinstance(tree, ast.Name):
             return self._value_of(self._references[tree.id])
         if isinstance(tree, ast.Attribute):
-            return self._named(_dotted(tree))
+            name = _dotted(tree)
+            return NAMES[name] if name in NAMES else self._named(name)
         if isinstance(tree, ast.List):
             return [self.value(one) for one in tree.elts]
         if isinstance(tree, ast.Tuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import threading
 from collections.abc import Iterator, Mapping
@@ -18,6 +19,7 @@ from medview.core.text import Text
 from medview.inference.python_engine import reason_of
 from medview.inference.source_modules import SourceModules
 
+_GRAPHICS_CARD = re.compile(r"torch\.device\(\s*(?:device\s*=\s*)?(['\"])cuda(?::\d+)?\1\s*\)")
 _one_at_a_time = threading.Lock()
 """Two bundles may both bring modules called `scripts`."""
 
@@ -34,7 +36,7 @@ class TrustedParts:
     def __init__(self, config: BundleConfig, device: str, bundle: Path) -> None:
         self._parser = ConfigParser(
             {
-                **config.entries,
+                **_on(device, dict(config.entries)),
                 "device": f"$torch.device('{device}')",
                 "bundle_root": str(bundle),
                 "output_dir": "",
@@ -58,6 +60,17 @@ class TrustedParts:
                 Text.of("{key} of the bundle cannot be made: {reason}.", key=id, reason=reason_of(error)),
                 Text("The bundle was made for another version of MONAI, or its configuration is wrong."),
             ) from error
+
+
+def _on(device: str, value: Any) -> Any:
+    """A configuration in which every graphics card that it names is the device that was chosen."""
+    if isinstance(value, dict):
+        return {key: _on(device, one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_on(device, one) for one in value]
+    if isinstance(value, str) and value.startswith("$"):
+        return _GRAPHICS_CARD.sub(f"torch.device('{device}')", value)
+    return value
 
 
 @contextmanager

@@ -25,8 +25,11 @@ def _banner(screen: Screen) -> Banner:
 
 
 def _click(screen: Screen, text: str) -> None:
-    (button,) = [one for one in _banner(screen).findChildren(QPushButton) if one.text() == text and one.isVisible()]
-    QTest.mouseClick(button, Qt.MouseButton.LeftButton)
+    def shown() -> list[QPushButton]:
+        return [one for one in _banner(screen).findChildren(QPushButton) if one.text() == text and one.isVisible()]
+
+    screen.wait(lambda: len(shown()) == 1)
+    QTest.mouseClick(shown()[0], Qt.MouseButton.LeftButton)
 
 
 def _said(screen: Screen) -> str:
