@@ -82,16 +82,12 @@ def read(bundle: Path, *, trusted: bool = False, regions: bool = False) -> Bundl
                 ),
                 Text("It is not a segmentation bundle that MedView can run."),
             )
-    used = dict(entries)
-    for part in ("preprocessing", "postprocessing"):
-        if part in used:
-            used[part] = _listed(entries, used[part])
-    loader = _loader(used)
-    for part in ("preprocessing", "postprocessing"):
-        if part in used:
-            used[part] = _without_files(used[part])
-    for key in OWNED_BY_HOST:
-        used.pop(key, None)
+    used = {key: value for key, value in entries.items() if key not in OWNED_BY_HOST}
+    chains: dict[str, Any] = {
+        part: _listed(entries, used[part]) for part in ("preprocessing", "postprocessing") if part in used
+    }
+    loader = _loader({**used, **chains})
+    used |= {part: _without_files(steps) for part, steps in chains.items()}
     if regions and "postprocessing" in used:
         used["postprocessing"] = _up_to_threshold(used["postprocessing"])
     config = BundleConfig(used, loader)

@@ -9,7 +9,9 @@ bundle asks for beyond that is built by MONAI's own parser.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import torch
@@ -126,12 +128,22 @@ class Parts:
         left_out = (*_NOT_FOR_THE_CLASS, *_NO_LONGER_KNOWN.get(value["_target_"].rpartition(".")[2], ()))
         arguments = {key: self.build_item(f"{place}#{key}", one) for key, one in value.items() if key not in left_out}
         try:
-            return factory(**arguments)
+            with without_notices():
+                return factory(**arguments)
         except Exception as error:
             raise PluginUnavailableError(
                 Text.of("{key} of the bundle cannot be made: {reason}.", key=place, reason=reason_of(error)),
                 Text("The bundle was made for another version of MONAI, or its configuration is wrong."),
             ) from error
+
+
+@contextmanager
+def without_notices() -> Iterator[None]:
+    """Say nothing of what will change in MONAI: the bundle's author may want to know, its user cannot help it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        warnings.simplefilter("ignore", DeprecationWarning)
+        yield
 
 
 _LEFT_OUT = object()

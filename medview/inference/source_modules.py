@@ -23,6 +23,7 @@ class SourceModules(importlib.abc.MetaPathFinder):
     """
 
     def __init__(self, folder: Path, package: str = "") -> None:
+        self.found: set[str] = set()
         self._folder = folder
         self._before = f"{package}." if package else ""
 
@@ -30,6 +31,12 @@ class SourceModules(importlib.abc.MetaPathFinder):
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
         """Where a module of the plugin is; None when it is none of the plugin's."""
+        spec = self._spec(name)
+        if spec is not None:
+            self.found.add(name)
+        return spec
+
+    def _spec(self, name: str) -> importlib.machinery.ModuleSpec | None:
         if not name.startswith(self._before):
             return None
         place = self._folder.joinpath(*name.removeprefix(self._before).split("."))

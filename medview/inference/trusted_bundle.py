@@ -10,12 +10,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from monai.bundle import ConfigParser
 
 from medview.catalog.bundle_config import BundleConfig, needs_trust
 from medview.core.errors import Cancelled, MedViewError, PluginUnavailableError
 from medview.core.text import Text
+from medview.inference.bundle_parts import without_notices
 from medview.inference.python_engine import reason_of
 from medview.inference.source_modules import SourceModules
 
@@ -52,7 +54,8 @@ class TrustedParts:
             PluginUnavailableError: It cannot be made.
         """
         try:
-            return self._parser.get_parsed_content(id)
+            with without_notices():
+                return self._parser.get_parsed_content(id)
         except (Cancelled, MedViewError, MemoryError):
             raise
         except (Exception, SystemExit) as error:
@@ -84,17 +87,22 @@ def own_modules(bundle: Path) -> Iterator[None]:
         raise PluginUnavailableError(
             Text("Another bundle with code of its own is running."), Text("Wait until it is done.")
         )
-    before, modules = set(sys.modules), SourceModules(bundle)
+    modules = SourceModules(bundle)
     sys.meta_path.insert(0, modules)
     try:
-        yield
+        with torch.serialization.safe_globals(_arrays()):
+            yield
     finally:
         sys.meta_path.remove(modules)
-        for name in set(sys.modules) - before:
-            file = getattr(sys.modules[name], "__file__", None)
-            if file is not None and Path(file).is_relative_to(bundle):
-                del sys.modules[name]
+        for name in modules.found:
+            sys.modules.pop(name, None)
         _one_at_a_time.release()
+
+
+def _arrays() -> list[Any]:
+    """What `torch.load` needs to know for arrays of numpy, which searched networks are described by."""
+    types = [type(np.dtype(kind)) for kind in (np.float32, np.float64, np.int32, np.int64, np.uint8, np.bool_)]
+    return [np.ndarray, np.dtype, np.zeros(0).__reduce__()[0], *types]
 
 
 def load_program(path: Path) -> Mapping[str, Any]:
@@ -121,7 +129,8 @@ def load_torchscript(path: Path, device: str) -> torch.nn.Module:
         PluginUnavailableError: It is damaged.
     """
     try:
-        loaded: torch.nn.Module = torch.jit.load(str(path), map_location=device)
+        with without_notices():
+            loaded: torch.nn.Module = torch.jit.load(str(path), map_location=device)
     except Exception as error:
         raise PluginUnavailableError(
             Text.of("The weights {file} are damaged.", file=path.name), Text("Install the plugin again.")

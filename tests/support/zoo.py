@@ -43,15 +43,25 @@ def _ras(key: str = "image", *pixdim: float) -> list[dict[str, Any]]:
 
 def _scaled(low: float, high: float, key: str = "image") -> dict[str, Any]:
     return {
-        "_target_": "ScaleIntensityRanged", "keys": key, "a_min": low, "a_max": high, "b_min": 0, "b_max": 1,
+        "_target_": "ScaleIntensityRanged",
+        "keys": key,
+        "a_min": low,
+        "a_max": high,
+        "b_min": 0,
+        "b_max": 1,
         "clip": True,
     }
 
 
 def _inverse(key: str = "image", **more: Any) -> dict[str, Any]:
     return {
-        "_target_": "Invertd", "keys": "pred", "transform": "@preprocessing", "orig_keys": key,
-        "nearest_interp": False, "to_tensor": True, **more,
+        "_target_": "Invertd",
+        "keys": "pred",
+        "transform": "@preprocessing",
+        "orig_keys": key,
+        "nearest_interp": False,
+        "to_tensor": True,
+        **more,
     }
 
 
@@ -71,15 +81,24 @@ def _chain(*steps: Any) -> dict[str, Any]:
 
 def _windows(*size: int, overlap: Any = 0.5, batch: Any = 4, **more: Any) -> dict[str, Any]:
     return {
-        "_target_": "SlidingWindowInferer", "roi_size": list(size), "sw_batch_size": batch, "overlap": overlap,
+        "_target_": "SlidingWindowInferer",
+        "roi_size": list(size),
+        "sw_batch_size": batch,
+        "overlap": overlap,
         **more,
     }
 
 
 def _unet(outputs: int, dims: int = 3, **more: Any) -> dict[str, Any]:
     return {
-        "_target_": "UNet", "spatial_dims": dims, "in_channels": 1, "out_channels": outputs, "channels": [4, 8, 16],
-        "strides": [2, 2], "num_res_units": 2, **more,
+        "_target_": "UNet",
+        "spatial_dims": dims,
+        "in_channels": 1,
+        "out_channels": outputs,
+        "channels": [4, 8, 16],
+        "strides": [2, 2],
+        "num_res_units": 2,
+        **more,
     }
 
 
@@ -111,8 +130,14 @@ def spleen() -> tuple[dict[str, Any], nn.Module]:
 def whole_body() -> tuple[dict[str, Any], nn.Module]:
     """wholeBody_ct_segmentation: an expression with a choice, references into a table, argmax before the inversion."""
     network = {
-        "_target_": "SegResNet", "spatial_dims": 3, "in_channels": 1, "out_channels": 5, "init_filters": 8,
-        "blocks_down": [1, 2], "blocks_up": [1], "dropout_prob": 0.2,
+        "_target_": "SegResNet",
+        "spatial_dims": 3,
+        "in_channels": 1,
+        "out_channels": 5,
+        "init_filters": 8,
+        "blocks_down": [1, 2],
+        "blocks_up": [1],
+        "dropout_prob": 0.2,
     }
     config = {
         **_HEAD,
@@ -132,7 +157,9 @@ def whole_body() -> tuple[dict[str, Any], nn.Module]:
         ),
         "inferer": {
             **_windows(32, 32, 32, overlap="@displayable_configs#sw_overlap", padding_mode="replicate"),
-            "sw_batch_size": "@displayable_configs#sw_batch_size", "mode": "gaussian", "device": _DEVICE,
+            "sw_batch_size": "@displayable_configs#sw_batch_size",
+            "mode": "gaussian",
+            "device": _DEVICE,
         },
         "postprocessing": _chain(
             {"_target_": "Activationsd", "keys": "pred", "softmax": True},
@@ -147,8 +174,13 @@ def whole_body() -> tuple[dict[str, Any], nn.Module]:
 def swin() -> tuple[dict[str, Any], nn.Module]:
     """swin_unetr_btcv_segmentation: an argument that MONAI no longer takes."""
     network = {
-        "_target_": "SwinUNETR", "spatial_dims": 3, "img_size": 32, "in_channels": 1, "out_channels": 3,
-        "feature_size": 12, "use_checkpoint": False,
+        "_target_": "SwinUNETR",
+        "spatial_dims": 3,
+        "img_size": 32,
+        "in_channels": 1,
+        "out_channels": 3,
+        "feature_size": 12,
+        "use_checkpoint": False,
     }
     config = {
         **_HEAD,
@@ -165,10 +197,16 @@ def swin() -> tuple[dict[str, Any], nn.Module]:
 def pediatric() -> tuple[dict[str, Any], nn.Module]:
     """pediatric_abdominal_ct_segmentation: YAML, `$len(...)`, a torch type, and a crop."""
     network: dict[str, Any] = {
-        "_target_": "monai.networks.nets.DynUNet", "spatial_dims": "$len(@spatial_size)",
-        "in_channels": "@input_channels", "out_channels": "@output_channels", "kernel_size": [3, 3, 3],
-        "strides": [1, 2, 2], "upsample_kernel_size": [2, 2], "norm_name": "instance",
-        "deep_supervision": False, "res_block": True,
+        "_target_": "monai.networks.nets.DynUNet",
+        "spatial_dims": "$len(@spatial_size)",
+        "in_channels": "@input_channels",
+        "out_channels": "@output_channels",
+        "kernel_size": [3, 3, 3],
+        "strides": [1, 2, 2],
+        "upsample_kernel_size": [2, 2],
+        "norm_name": "instance",
+        "deep_supervision": False,
+        "res_block": True,
     }
     config = {
         **_HEAD,
@@ -183,7 +221,9 @@ def pediatric() -> tuple[dict[str, Any], nn.Module]:
             *_ras("@image_key", 8.0, 8.0, 12.0),
             _scaled(-250, 400, "@image_key"),
             {
-                "_target_": "CropForegroundd", "keys": ["@image_key"], "source_key": "@image_key",
+                "_target_": "CropForegroundd",
+                "keys": ["@image_key"],
+                "source_key": "@image_key",
                 "mode": ["minimum"],
             },
             _typed(),
@@ -222,8 +262,13 @@ def prostate() -> tuple[dict[str, Any], nn.Module]:
 def brats() -> tuple[dict[str, Any], nn.Module]:
     """brats_mri_segmentation: four images, three regions that overlap, and a lambda that makes one map of them."""
     network = {
-        "_target_": "SegResNet", "blocks_down": [1, 2], "blocks_up": [1], "init_filters": 8, "in_channels": 4,
-        "out_channels": 3, "dropout_prob": 0.2,
+        "_target_": "SegResNet",
+        "blocks_down": [1, 2],
+        "blocks_up": [1],
+        "init_filters": 8,
+        "in_channels": 4,
+        "out_channels": 3,
+        "dropout_prob": 0.2,
     }
     config = {
         **_HEAD,
@@ -240,7 +285,8 @@ def brats() -> tuple[dict[str, Any], nn.Module]:
             {
                 "_target_": "Lambdad",
                 "keys": "pred",
-                "func": "$lambda x: torch.where(x[[2]] > 0, 4, torch.where(x[[0]] > 0, 1, torch.where(x[[1]] > 0, 2, 0)))",
+                "func": "$lambda x: torch.where(x[[2]] > 0, 4, "
+                "torch.where(x[[0]] > 0, 1, torch.where(x[[1]] > 0, 2, 0)))",
             },
             _SAVE,
         ),
@@ -312,18 +358,21 @@ def with_searched_network() -> dict[str, Any]:
         "arch_ckpt_path": "$@bundle_root + '/models/search_code.pt'",
         "arch_ckpt": "$torch.load(@arch_ckpt_path, map_location=torch.device('cuda'))",
         "dints_space": {
-
-                "_target_": "monai.networks.nets.TopologyInstance",
-                "channel_mul": 0.2,
-                "num_blocks": 6,
-                "num_depths": 3
-            ,
-            "use_downsample": True, "device": "$torch.device('cuda')",
+            "_target_": "monai.networks.nets.TopologyInstance",
+            "channel_mul": 0.2,
+            "num_blocks": 6,
+            "num_depths": 3,
+            "use_downsample": True,
+            "device": "$torch.device('cuda')",
             "arch_code": ["$@arch_ckpt['arch_code_a']", "$@arch_ckpt['arch_code_c']"],
         },
         "network_def": {
-            "_target_": "monai.networks.nets.DiNTS", "dints_space": "@dints_space", "in_channels": 1,
-            "num_classes": 2, "use_downsample": True, "node_a": "$@arch_ckpt['node_a']",
+            "_target_": "monai.networks.nets.DiNTS",
+            "dints_space": "@dints_space",
+            "in_channels": 1,
+            "num_classes": 2,
+            "use_downsample": True,
+            "node_a": "$@arch_ckpt['node_a']",
         },
     }
     return {**config, **searched}
@@ -342,7 +391,7 @@ def write(folder: Path, config: dict[str, Any], network: nn.Module, suffix: str,
     definition = config["network_def"]
     channels = definition.get("in_channels") if isinstance(definition, dict) else 1
     inputs = {str(n): name for n, name in enumerate(["T1c", "T1", "T2", "FLAIR"][: channels if channels == 4 else 0])}
-    form = {
+    form: dict[str, Any] = {
         "inputs": {"image": {"modality": "MR" if channels == 4 else "CT", "num_channels": channels}},
         "outputs": {"pred": {"channel_def": {str(n): name for n, name in enumerate(names)}}},
     }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +16,7 @@ from torch import nn
 
 from medview.catalog.installing import install
 from medview.catalog.plugins import PluginRecord, PluginState, inspect
+from medview.core.errors import PluginFailedError
 from medview.core.progress import NoProgress
 from medview.core.volume import Modality, Volume
 from medview.inference import runner
@@ -22,6 +25,11 @@ from tests.support import zoo
 from tests.support.volumes import volume
 
 Made = Callable[[], tuple[dict[str, Any], nn.Module]]
+_NEEDS_PACKAGE = {
+    "swin_unetr_btcv_segmentation": ("einops", "einops"),
+    "prostate_mri_anatomy": ("skimage", "Skimage"),
+}
+"""What MONAI itself needs for some, and what its error names where that is not installed."""
 _NAMES = {"brats_mri_segmentation": ["Tumor core", "Whole tumor", "Enhancing tumor"]}
 
 
@@ -48,6 +56,11 @@ def test_a_public_bundle_runs_as_data(tmp_path: Path, name: str, small_phantom: 
     assert record.state is PluginState.READY, record.reason
     assert record.manifest is not None
     assert len(record.manifest.label) == count - 1
+    package = _NEEDS_PACKAGE.get(name)
+    if package is not None and importlib.util.find_spec(package[0]) is None:
+        with pytest.raises(PluginFailedError, match=package[1]):
+            runner.run(record, small_phantom.volume, NoProgress(), device="cpu")
+        return
     result = runner.run(record, small_phantom.volume, NoProgress(), device="cpu")
     assert result.labels.shape == small_phantom.volume.geometry.shape
     assert len(np.unique(result.labels)) > 1
@@ -100,18 +113,17 @@ def test_an_image_on_another_grid_is_interpolated_onto_the_first(tmp_path: Path)
     record = inspect(_installed(tmp_path, "brats_mri_segmentation", config, network, "json", 3))
     images = _sequences()
     first = images.pop("t1c")
+
+    def ramp(steps: int, step_mm: float) -> Volume:
+        values = np.broadcast_to((np.arange(steps) * step_mm * 5)[:, None, None], (steps, 40, 44)).astype(np.float32)
+        return volume(values.copy(), spacing_mm=(step_mm, 1.0, 1.0), modality=Modality.MR, unit="")
+
+    # a ramp is the same after linear interpolation, whatever grid it comes on
+    same = runner.run(record, first, NoProgress(), device="cpu", others=dict.fromkeys(images, ramp(20, 1.0)))
+    thick = runner.run(record, first, NoProgress(), device="cpu", others=dict.fromkeys(images, ramp(11, 2.0)))
+    assert (thick.labels == same.labels).mean() > 0.999
     plain = runner.run(record, first, NoProgress(), device="cpu", others=images)
-    # every second slice twice as thick holds the same values where the first grid asks for them in between: constant
-    smooth = {name: replace(one, voxels=np.full_like(one.voxels, 7.0)) for name, one in images.items()}
-    thick = {
-        name: volume(one.voxels[::2].copy(), spacing_mm=(2.0, 1.0, 1.0), modality=Modality.MR, unit="")
-        for name, one in smooth.items()
-    }
-    same = runner.run(record, first, NoProgress(), device="cpu", others=smooth)
-    other = runner.run(record, first, NoProgress(), device="cpu", others=thick)
-    # the last of the first grid's slices lies beyond the thick ones' last centre
-    assert (other.labels[:18] == same.labels[:18]).mean() > 0.95
-    assert not np.array_equal(plain.labels, same.labels)
+    assert (plain.labels == same.labels).mean() < 0.99
 
 
 def test_a_network_in_the_bundles_own_code_runs_once_it_is_trusted(tmp_path: Path, small_phantom: Phantom) -> None:
@@ -167,12 +179,14 @@ def test_torchscript_and_a_pickle_run_once_they_are_trusted(tmp_path: Path, smal
     network.eval()
     plain = _installed(tmp_path, "spleen_ct_segmentation", config, network, "json", 2)
     wanted = runner.run(inspect(plain), small_phantom.volume, NoProgress(), device="cpu")
-    script = torch.jit.trace(network, torch.zeros(1, 1, 32, 32, 32))
+    with pytest.deprecated_call():
+        script = torch.jit.trace(network, torch.zeros(1, 1, 32, 32, 32))
     for kind in ("model.ts", "model.pt"):
         bundle = zoo.write(tmp_path / kind / "b", config, network, "json", names=["background", "spleen"])
         (bundle / "models" / "model.pt").unlink()
         if kind == "model.ts":
-            script.save(str(bundle / "models" / kind))
+            with warnings.catch_warnings(action="ignore"):
+                script.save(str(bundle / "models" / kind))
         else:
             torch.save({"state_dict": network.state_dict(), "made_by": Path("somewhere")}, bundle / "models" / kind)
         folder = install(bundle, tmp_path / kind / "plugins").folder
