@@ -66,7 +66,7 @@ def parse(text: str) -> Expression:
     """
     source = text.removeprefix("$").strip()
     if len(source) > _LONGEST:
-        raise NotPlainError("too long")
+        raise _not_plain("too long")
     if _PLACEHOLDER.format("") in source:
         raise NotPlainError(source)
     references: dict[str, str] = {}
@@ -102,41 +102,46 @@ def evaluate(expression: Expression, value_of: Callable[[str], Any], named: Call
         raise NotPlainError(str(error)) from error
 
 
+def _not_plain(why: str) -> NotPlainError:
+    """For whoever reads the log; what people are told names the expression."""
+    return NotPlainError(why)
+
+
 def _power(base: Any, exponent: Any) -> Any:
     if abs(exponent) > 64 or abs(base) > 1e6:
-        raise NotPlainError("too large")
+        raise _not_plain("too large")
     return base**exponent
 
 
 def _times(one: Any, other: Any) -> Any:
     for items, count in ((one, other), (other, one)):
         if isinstance(items, str | list | tuple) and (not isinstance(count, int) or len(items) * count > _MOST_ITEMS):
-            raise NotPlainError("too large")
+            raise _not_plain("too large")
     return one * other
 
 
 def _modulo(one: Any, other: Any) -> Any:
     if not isinstance(one, int | float):
-        raise NotPlainError("% is for numbers")  # on text it would fill a template
+        raise _not_plain("% is for numbers")  # on text it would fill a template
     return one % other
 
 
 def _range(*limits: Any) -> range:
     made = range(*limits)
     if len(made) > _MOST_ITEMS:
-        raise NotPlainError("too large")
+        raise _not_plain("too large")
     return made
 
 
 def _float(value: Any = 0.0) -> float:
     if isinstance(value, str) and len(value) > 40:
-        raise NotPlainError("too long")
+        raise _not_plain("too long")
     return float(value)
 
 
 def _int(value: Any = 0) -> int:
     if isinstance(value, str) and len(value) > 40:
-        raise NotPlainError("too long")
+        raise _not_plain("too long")
     return int(value)
 
 
@@ -186,7 +191,7 @@ _PARTS = (ast.List, ast.Tuple, ast.BoolOp, ast.IfExp, ast.Subscript)
 
 def _check(tree: ast.AST, references: Mapping[str, str], depth: int) -> None:
     if depth > _DEEPEST:
-        raise NotPlainError("nested too deeply")
+        raise _not_plain("nested too deeply")
     if not _is_allowed(tree, references):
         raise NotPlainError(type(tree).__name__)
     parts = ast.iter_child_nodes(tree)
@@ -282,7 +287,7 @@ class _Evaluation:
 
     def _item(self, items: Any, key: Any) -> Any:
         if not isinstance(items, list | tuple | dict):
-            raise NotPlainError("it has no items")
+            raise _not_plain("it has no items")
         return items[key]
 
     def _either(self, tree: ast.BoolOp) -> Any:
@@ -306,7 +311,7 @@ class _Evaluation:
     def _plain(self, tree: ast.expr) -> Any:
         value = self.value(tree)
         if not isinstance(value, _PLAIN):
-            raise NotPlainError("not a plain value")
+            raise _not_plain("not a plain value")
         return value
 
     def _text(self, text: str) -> str:
@@ -318,7 +323,7 @@ class _Evaluation:
 
 def _limited(value: Any) -> Any:
     if isinstance(value, int) and abs(value) > _LARGEST:
-        raise NotPlainError("too large")
+        raise _not_plain("too large")
     if isinstance(value, str | list | tuple) and len(value) > _MOST_ITEMS:
-        raise NotPlainError("too large")
+        raise _not_plain("too large")
     return value
