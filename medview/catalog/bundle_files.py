@@ -94,7 +94,7 @@ def weights_file(bundle: Path, named: str = "") -> Path:
         PluginUnavailableError: There is none, or none of a kind that can be run.
         PluginNotTrustedError: It is a program.
     """
-    path = bundle / named if named else _usual(bundle)
+    path = bundle / named if named else usual_weights(bundle)
     if not path.is_file():
         raise PluginUnavailableError(
             Text.of("The bundle's weights {file} are missing.", file=str(path)),
@@ -113,7 +113,8 @@ def weights_file(bundle: Path, named: str = "") -> Path:
     return path
 
 
-def _usual(bundle: Path) -> Path:
+def usual_weights(bundle: Path) -> Path:
+    """Where a bundle's weights are, or should be, when nobody names them; TorchScript where there is nothing else."""
     for name in WEIGHTS_FILES:
         if (bundle / name).is_file():
             return bundle / name

@@ -65,7 +65,7 @@ def manifest_text(bundle: Path, id: str, path: str, terms: Terminology) -> str:
     regions = has_regions(bundle)
     channels = _structures(said, bundle, regions)
     inputs = _inputs(said)
-    weights = bundle_files.weights_file(bundle).relative_to(bundle).as_posix()
+    weights = bundle_files.usual_weights(bundle).relative_to(bundle).as_posix()
     use = _words(said, "intended_use") or "Its authors do not say what it is for."
     name = _words(said, "name") or id.replace("_", " ").replace("-", " ")
     lines = [

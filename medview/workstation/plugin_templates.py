@@ -46,14 +46,12 @@ def run(case: Case, context: Context) -> np.ndarray:
     """Return labels: (slice, row, column) whole numbers on the grid of the image, 0 for background."""
     ct = case["ct"]
     context.progress(0.2, "Looking for bone")  # also ends the run here when the user has cancelled
-    parts, count = components(ct.voxels > 250)  # voxels are in HU; parts are numbered from 1
+    parts, sizes = components(ct.voxels > 250)  # voxels are in HU; parts are numbered from 1, the largest first
     context.progress(0.8, "Leaving out what is small")
-    sizes_ml = np.bincount(parts.ravel(), minlength=count + 1) * ct.geometry.voxel_mm3 / 1000
-    large = sizes_ml >= 1.0
-    large[0] = False  # the background
-    if not large.any():
+    large = int(np.count_nonzero(sizes * ct.geometry.voxel_mm3 >= 1000.0))  # 1 ml
+    if not large:
         context.note("There is no bone in this image.")
-    return large[parts].astype(np.uint8)
+    return ((parts > 0) & (parts <= large)).astype(np.uint8)
 '''
 
 

@@ -175,7 +175,9 @@ def _compared(
 
 
 def _labels(record: PluginRecord, volume: Volume, progress: Progress, device: str) -> Labels:
-    return runner.run(record, volume, progress, device=device, others=_others(record, volume)).labels
+    # exact: how fast other number formats are here and now would decide between them, and a few voxels with it
+    others = _others(record, volume)
+    return runner.run(record, volume, progress, device=device, exact=True, others=others).labels
 
 
 def _others(record: PluginRecord, volume: Volume) -> dict[str, Volume]:

@@ -59,9 +59,9 @@ def test_a_public_bundle_runs_as_data(tmp_path: Path, name: str, small_phantom: 
     package = _NEEDS_PACKAGE.get(name)
     if package is not None and importlib.util.find_spec(package[0]) is None:
         with pytest.raises(PluginFailedError, match=package[1]):
-            runner.run(record, small_phantom.volume, NoProgress(), device="cpu")
+            runner.run(record, small_phantom.volume, NoProgress(), device="cpu", exact=True)
         return
-    result = runner.run(record, small_phantom.volume, NoProgress(), device="cpu")
+    result = runner.run(record, small_phantom.volume, NoProgress(), device="cpu", exact=True)
     assert result.labels.shape == small_phantom.volume.geometry.shape
     assert len(np.unique(result.labels)) > 1
     assert result.layers == ()
@@ -87,7 +87,7 @@ def test_several_images_are_channels_in_their_order_and_regions_that_overlap_are
     assert record.manifest.has_regions
     images = _sequences()
     others = {name: one for name, one in images.items() if name != "t1c"}
-    result = runner.run(record, images["t1c"], NoProgress(), device="cpu", others=others)
+    result = runner.run(record, images["t1c"], NoProgress(), device="cpu", exact=True, others=others)
 
     # the same with nothing but torch
     stack = np.stack([one.voxels.transpose(2, 1, 0) for one in images.values()])
@@ -115,14 +115,20 @@ def test_an_image_on_another_grid_is_interpolated_onto_the_first(tmp_path: Path)
     first = images.pop("t1c")
 
     def ramp(steps: int, step_mm: float) -> Volume:
-        values = np.broadcast_to((np.arange(steps) * step_mm * 5)[:, None, None], (steps, 40, 44)).astype(np.float32)
+        values = np.broadcast_to((100 + np.arange(steps) * step_mm * 5)[:, None, None], (steps, 40, 44)).astype(
+            np.float32
+        )
         return volume(values.copy(), spacing_mm=(step_mm, 1.0, 1.0), modality=Modality.MR, unit="")
 
     # a ramp is the same after linear interpolation, whatever grid it comes on
-    same = runner.run(record, first, NoProgress(), device="cpu", others=dict.fromkeys(images, ramp(20, 1.0)))
-    thick = runner.run(record, first, NoProgress(), device="cpu", others=dict.fromkeys(images, ramp(11, 2.0)))
+    same = runner.run(
+        record, first, NoProgress(), device="cpu", exact=True, others=dict.fromkeys(images, ramp(20, 1.0))
+    )
+    thick = runner.run(
+        record, first, NoProgress(), device="cpu", exact=True, others=dict.fromkeys(images, ramp(11, 2.0))
+    )
     assert (thick.labels == same.labels).mean() > 0.999
-    plain = runner.run(record, first, NoProgress(), device="cpu", others=images)
+    plain = runner.run(record, first, NoProgress(), device="cpu", exact=True, others=images)
     assert (plain.labels == same.labels).mean() < 0.99
 
 
@@ -143,9 +149,9 @@ def test_a_network_in_the_bundles_own_code_runs_once_it_is_trusted(tmp_path: Pat
     )
     plain_config, _ = zoo.spleen()
     plain = inspect(_installed(tmp_path, "spleen_ct_segmentation", plain_config, network, "json", 2))
-    wanted = runner.run(plain, small_phantom.volume, NoProgress(), device="cpu")
+    wanted = runner.run(plain, small_phantom.volume, NoProgress(), device="cpu", exact=True)
     for _ in range(2):
-        found = runner.run(_trusted(folder), small_phantom.volume, NoProgress(), device="cpu")
+        found = runner.run(_trusted(folder), small_phantom.volume, NoProgress(), device="cpu", exact=True)
         np.testing.assert_array_equal(found.labels, wanted.labels)
     assert not list(folder.rglob("__pycache__"))
 
@@ -169,7 +175,7 @@ def test_a_searched_network_runs_once_it_is_trusted(tmp_path: Path, small_phanto
     network = DiNTS(space, 1, 2, use_downsample=True, node_a=codes["node_a"])
     folder = _installed(tmp_path, "pancreas_ct_dints_segmentation", zoo.with_searched_network(), network, "yaml", 2)
     torch.save(codes, folder / "bundle" / "models" / "search_code.pt")
-    result = runner.run(_trusted(folder), small_phantom.volume, NoProgress(), device="cpu")
+    result = runner.run(_trusted(folder), small_phantom.volume, NoProgress(), device="cpu", exact=True)
     assert result.labels.shape == small_phantom.volume.geometry.shape
 
 
@@ -178,7 +184,7 @@ def test_torchscript_and_a_pickle_run_once_they_are_trusted(tmp_path: Path, smal
     config, network = zoo.spleen()
     network.eval()
     plain = _installed(tmp_path, "spleen_ct_segmentation", config, network, "json", 2)
-    wanted = runner.run(inspect(plain), small_phantom.volume, NoProgress(), device="cpu")
+    wanted = runner.run(inspect(plain), small_phantom.volume, NoProgress(), device="cpu", exact=True)
     with pytest.deprecated_call():
         script = torch.jit.trace(network, torch.zeros(1, 1, 32, 32, 32))
     for kind in ("model.ts", "model.pt"):
@@ -190,5 +196,5 @@ def test_torchscript_and_a_pickle_run_once_they_are_trusted(tmp_path: Path, smal
         else:
             torch.save({"state_dict": network.state_dict(), "made_by": Path("somewhere")}, bundle / "models" / kind)
         folder = install(bundle, tmp_path / kind / "plugins").folder
-        found = runner.run(_trusted(folder), small_phantom.volume, NoProgress(), device="cpu")
+        found = runner.run(_trusted(folder), small_phantom.volume, NoProgress(), device="cpu", exact=True)
         np.testing.assert_array_equal(found.labels, wanted.labels)
