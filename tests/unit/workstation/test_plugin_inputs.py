@@ -103,7 +103,7 @@ def test_structures_that_overlap_become_a_segmentation_each(station: Workstation
     wait_for(station.queue, station.shelf.trust("tumor"))
     wait_for(station.queue, station.analysis.run("tumor"))
     found = case.segmentations_on(images[0].id)
-    assert [one.title for one in found] == ["tumor: One", "tumor: Two"]
+    assert [str(one.title) for one in found] == ["tumor: One", "tumor: Two"]
     assert [int(one.labels.max()) for one in found] == [1, 2]
     assert all((one.labels > 0).all() for one in found)
     assert len({one.id for one in found}) == 2
