@@ -98,7 +98,9 @@ def evaluate(expression: Expression, value_of: Callable[[str], Any], named: Call
     """
     try:
         return _Evaluation(expression.references, value_of, named).value(expression.tree)
-    except (TypeError, ArithmeticError, LookupError, RecursionError, MemoryError) as error:
+    except NotPlainError:
+        raise
+    except (TypeError, ValueError, ArithmeticError, LookupError, RecursionError, MemoryError) as error:
         raise NotPlainError(str(error)) from error
 
 
@@ -310,7 +312,7 @@ class _Evaluation:
 
     def _plain(self, tree: ast.expr) -> Any:
         value = self.value(tree)
-        if not isinstance(value, _PLAIN):
+        if type(value) not in _PLAIN:  # not isinstance, which would ask the object itself
             raise _not_plain("not a plain value")
         return value
 

@@ -76,7 +76,7 @@ def test_what_bundles_write_has_the_value_that_python_gives_it(text: str, value:
         "$1 @ 2",
         "$1 << 400",
         "$await x",
-        "$" + "(" * 200 + "1" + ")" * 200,
+        "$" + "[" * 200 + "1" + "]" * 200,
         "$" + "-" * 100 + "1",
         "$" + "1+" * 2000 + "1",
         "$\x00",
