@@ -307,3 +307,26 @@ def test_a_wrong_call(medview: Run, arguments: tuple[str, ...]) -> None:
 def test_the_window_without_a_display(medview: Run) -> None:
     assert "display" in _refusal(medview())
     assert "display" in _refusal(medview("demo"))
+
+
+# Making and keeping plugins
+
+
+def test_a_plugin_from_nothing_to_a_mask(medview: Run, tmp_path: Path, small_series_folder: Path) -> None:
+    here = tmp_path / "here"
+    assert medview("plugin", "new", "my_bones").returncode == 0
+    assert _json(medview("plugin", "check", "my_bones", "--json"))["well"] is True
+    found = _json(medview("plugin", "run", "my_bones", small_series_folder, "--out", "found", "--json"))
+    assert found["model_card"]["intended-use"]["not-for"] == ["Diagnosis"]
+    installed = _json(medview("plugin", "install", "my_bones", "--json"))
+    assert (installed["id"], installed["state"]) == ("my_bones", "needs trust")
+    shutil.rmtree(here / "my_bones")
+    refused = _refusal(medview("plugin", "run", "my_bones", small_series_folder, "--out", "again"))
+    assert refused.endswith("medview plugin trust my_bones")
+    assert medview("plugin", "trust", "my_bones").returncode == 0
+    again = _json(medview("plugin", "run", "my_bones", small_series_folder, "--out", "again", "--json"))
+    assert again["segments"] == found["segments"]
+    image = SimpleITK.ReadImage(str(here / "again" / "labels.nii.gz"))
+    assert int((SimpleITK.GetArrayFromImage(image) == 1).sum()) == again["segments"][0]["voxels"] > 0
+    assert medview("plugin", "remove", "my_bones").returncode == 0
+    assert "No plugin my_bones" in _refusal(medview("plugin", "remove", "my_bones"))
