@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -45,7 +46,7 @@ def list_plugins(json: Json = False) -> None:
 
 def run(
     plugin: Annotated[
-        str, typer.Argument(metavar="ID|DIR", help="The plugin; medview plugin list shows them. Or its folder.")
+        str, typer.Argument(metavar="ID|DIR", help="The plugin; medview plugin list shows them. Or its folder: ./DIR.")
     ],
     path: Annotated[Path, typer.Argument(metavar="PATH", help="A series: DICOM, NIfTI, NRRD or MetaImage.")],
     out: Annotated[Path, typer.Option(help="The folder for labels.nii.gz, seg.dcm (from DICOM) and result.json.")],
@@ -59,13 +60,13 @@ def run(
 ) -> None:
     """Run a plugin on a series, and write what it found; every file is read back and compared.
 
-    Naming the plugin's folder instead of its id runs it as it is: do so with what you wrote yourself.
+    Naming the plugin's folder (./DIR) instead of its id runs it as it is: do so with what you wrote yourself.
     """
     existing(path)
     if out.exists() and not out.is_dir():
         raise console.CommandError(f"{out} is a file; --out names a folder.")
     with workstation(home()) as station:
-        if Path(plugin).is_dir():
+        if _is_path(plugin):
             plugin = station.shelf.lend(Path(plugin)).id
         manifest = _runnable(plugin, station)
         chosen = _inputs(input or [], manifest)
@@ -96,6 +97,11 @@ def run(
     for note in finished.result.notes:
         console.say(f"note: {note}")
     console.say(f"{out}: {', '.join(written.files)}; read back, identical.")
+
+
+def _is_path(plugin: str) -> bool:
+    """Whether a plugin is named by its folder; a bare name is its id, whatever lies where one happens to be."""
+    return any(sign in plugin for sign in ("/", os.sep)) and existing(Path(plugin)).is_dir()
 
 
 def _runnable(plugin: str, station: Workstation) -> PluginManifest:

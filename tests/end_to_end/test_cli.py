@@ -316,7 +316,9 @@ def test_a_plugin_from_nothing_to_a_mask(medview: Run, tmp_path: Path, small_ser
     here = tmp_path / "here"
     assert medview("plugin", "new", "my_bones").returncode == 0
     assert _json(medview("plugin", "check", "my_bones", "--json"))["well"] is True
-    found = _json(medview("plugin", "run", "my_bones", small_series_folder, "--out", "found", "--json"))
+    found = _json(medview("plugin", "run", "./my_bones", small_series_folder, "--out", "found", "--json"))
+    # a folder that lies about with the name of a plugin is not taken for one that was named
+    assert "There is no plugin my_bones" in _refusal(medview("plugin", "run", "my_bones", here, "--out", "no"))
     assert found["model_card"]["intended-use"]["not-for"] == ["Diagnosis"]
     installed = _json(medview("plugin", "install", "my_bones", "--json"))
     assert (installed["id"], installed["state"]) == ("my_bones", "needs trust")

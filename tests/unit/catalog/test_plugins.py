@@ -90,3 +90,23 @@ def test_a_fit_says_what_is_wrong() -> None:
         "It needs at least 40 mm from foot to head; the image has 30 mm.",
     ]
     assert inspect(shipped_plugins_folder() / "ct_lungs").name == "CT lungs"
+
+
+def test_plane_spacing_and_contrast_are_checked_in_words() -> None:
+    text = (shipped_plugins_folder() / "ct_lungs" / "plugin.toml").read_text(encoding="utf-8")
+    more = 'unit = "HU"\nplanes = ["axial"]\nmaximum-spacing-mm = 5.0\ncontrast = "with"'
+    wanted = manifest.parse(text.replace('unit = "HU"', more), shipped_plugins_folder())
+    voxels = np.zeros((80, 80, 80), np.int16)
+    axial = volume(voxels, spacing_mm=(5.0, 5.0, 5.0))
+    assert fit_volume(wanted, axial).reasons == ()
+    assert fit_volume(wanted, axial, contrast="Iohexol").reasons == ()
+    (hint,) = fit_volume(wanted, axial, contrast="").reasons
+    assert str(hint) == "It was made for images with contrast agent; this one names none."
+    thick = fit_volume(wanted, volume(voxels, spacing_mm=(7.5, 2.0, 2.0)))
+    assert [str(one) for one in thick.reasons] == ["It needs voxels at most 5 mm apart; these are 7.5 mm apart."]
+    sagittal = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
+    turned = fit_volume(wanted, volume(voxels, spacing_mm=(5.0, 5.0, 5.0), direction=sagittal))
+    assert [str(one) for one in turned.reasons] == ["It was made for axial slices; these are sagittal."]
+    without = manifest.parse(text.replace('unit = "HU"', more.replace('"with"', '"without"')), shipped_plugins_folder())
+    (hint,) = fit_volume(without, axial, contrast="Iohexol").reasons
+    assert "names Iohexol" in str(hint)
