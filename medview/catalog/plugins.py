@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 
-from medview.catalog import bundle_config, manifest_problems
+from medview.catalog import bundle_config, manifest_problems, nnunet_folder
 from medview.catalog import manifest as manifests
-from medview.catalog.manifest import BundleEngine, PluginManifest, PythonEngine
+from medview.catalog.manifest import BundleEngine, NnunetEngine, PluginManifest, PythonEngine
 from medview.core.errors import ManifestError, PluginUnavailableError
 from medview.core.text import Text
 
@@ -87,6 +87,8 @@ def inspect(folder: Path) -> PluginRecord:
     try:
         if isinstance(manifest.engine, PythonEngine):
             entry_file(folder, manifest.engine)
+        elif isinstance(manifest.engine, NnunetEngine):
+            _check_nnunet(folder, manifest, manifest.engine)
         else:
             _check_bundle(folder, manifest.engine)
     except PluginUnavailableError as error:
@@ -150,3 +152,30 @@ def _check_bundle(folder: Path, engine: BundleEngine) -> None:
     bundle = folder / engine.path
     bundle_config.read(bundle)
     bundle_config.weights_file(bundle, engine.weights)
+
+
+def _check_nnunet(folder: Path, manifest: PluginManifest, engine: NnunetEngine) -> None:
+    named = {0, *(label.value for label in manifest.label)}
+    for part in engine.parts:
+        model = nnunet_folder.read(folder / part.path)
+        model.checkpoints(engine.folds, engine.checkpoint)
+        if model.configuration_name is not None:
+            previous = model.configuration(model.configuration_name).previous_stage
+            if previous is not None:
+                model.stage_before(previous)
+        if len(model.dataset.channel_names) != len(manifest.input):
+            raise PluginUnavailableError(
+                Text.of(
+                    "The model needs {wanted} images and gets {found}.",
+                    wanted=len(model.dataset.channel_names), found=len(manifest.input),
+                ),
+                Text("Name one input for each of its channels in plugin.toml."),
+            )  # fmt: skip
+        written = set(model.dataset.written if part.labels is None else part.labels.values())
+        if not written <= named:
+            listed = ", ".join(str(value) for value in sorted(written - named)[:5])
+            raise PluginUnavailableError(
+                Text.of("plugin.toml does not name the labels {values} that {folder} finds.",
+                        values=listed, folder=part.path),
+                Text("Write a [[label]] for each of them."),
+            )  # fmt: skip

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medview.catalog.fit import fit_volume
-from medview.catalog.manifest import PluginManifest, PythonEngine
+from medview.catalog.manifest import NnunetEngine, PluginManifest, PythonEngine
 from medview.catalog.plugins import PluginRecord, PluginState, files_sha256
 from medview.core.errors import Cancelled, MedViewError, OutOfMemoryError, PluginFailedError, PluginUnavailableError
 from medview.core.geometry import Index
@@ -144,9 +144,13 @@ def _engine(record: PluginRecord, manifest: PluginManifest, volume: Volume, cont
     case = {manifest.input[0].name: volume}
     if isinstance(manifest.engine, PythonEngine):
         return python_engine.run(record.folder, manifest.engine, case, context)
+    devices.be_considerate()
+    if isinstance(manifest.engine, NnunetEngine):
+        from medview.inference import nnunet
+
+        return nnunet.run(record.folder, manifest.engine, case, context)
     from medview.inference import monai_bundle
 
-    devices.be_considerate()
     return monai_bundle.run(record.folder, manifest.engine, case, context)
 
 
