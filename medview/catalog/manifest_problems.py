@@ -160,8 +160,9 @@ def _written(problem: Any) -> Location:
         place = (place[0], *place[2:])
     if problem["type"] in ("union_tag_invalid", "union_tag_not_found"):
         place = (*place, "kind")
-    if place[:2] == ("engine", "folds"):
-        place = place[:2]
+    for inner in ("folds", "labels"):
+        if place[:1] == ("engine",) and inner in place:
+            place = place[: place.index(inner) + 1]
     if problem["type"] == "label_twice":
         place = (*place, problem["ctx"]["number"], "value")
     return place

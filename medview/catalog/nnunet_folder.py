@@ -24,7 +24,6 @@ from medview.core.text import Text
 
 _LARGEST_BYTES = 64 * 2**20
 _CHECKPOINTS = ("checkpoint_final.safetensors", "checkpoint_final.pth")
-_ALL = "all"
 
 Fold = int | Literal["all"]
 Axes = tuple[int, int, int]
@@ -214,7 +213,7 @@ class ModelFolder:
         else:
             numbers = (one.name.removeprefix("fold_") for one in self.path.glob("fold_*"))
             wanted = sorted(int(one) for one in numbers if one.isdecimal())
-            wanted = [one for one in wanted if self._checkpoint(one, name) is not None] or [_ALL]
+            wanted = [one for one in wanted if self._checkpoint(one, name) is not None] or ["all"]
         found = []
         for fold in wanted:
             file = self._checkpoint(fold, name)

@@ -162,7 +162,7 @@ class Forward:
 
 
 def agrees(exact: torch.Tensor, short: torch.Tensor, *, layered: bool = False) -> bool:
-    """Whether two answers, (window, channel, x, y, z), say the same of every structure; `layered`: one for a channel."""
+    """Whether two answers, (window, channel, x, y, z), say the same of every structure; `layered`: one a channel."""
     if not bool(torch.isfinite(short).all()):
         return False
     if layered and exact.shape[1] > 1:

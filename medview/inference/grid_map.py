@@ -30,8 +30,8 @@ class AxisMap:
         length: How many the model's axis has.
         scale: Model voxels per source voxel; negative when they run against each other.
         offset: Where the first source voxel lies, in model voxels.
-        steps: Whether nothing is interpolated along this axis, whatever is along others: values are those of the nearest
-            voxel, and from the middle between two on those of the upper one.
+        steps: Whether nothing is interpolated along this axis, whatever is along others: values are those of the
+            nearest voxel, and from the middle between two on those of the upper one.
     """
 
     source_axis: int

@@ -218,7 +218,8 @@ def _labels(decided: NDArray[Any], dataset: Dataset) -> Labels:
         table = np.zeros(256, dtype=np.uint16)
         for bit, label in enumerate(order):
             table[(np.arange(256) >> bit) & 1 == 1] = label
-        return table[decided]
+        named: Labels = table[decided]
+        return named
     found = np.zeros(decided.shape, dtype=np.uint16)
     for bit, label in enumerate(order):
         found[(decided >> bit) & 1 == 1] = label
@@ -230,4 +231,5 @@ def _mapped(labels: Labels, mapping: dict[int, int]) -> Labels:
     table = np.zeros(int(max(labels.max(initial=0), *mapping)) + 1, dtype=np.uint16)
     for own, value in mapping.items():
         table[own] = value
-    return table[labels]
+    found: Labels = table[labels]
+    return found

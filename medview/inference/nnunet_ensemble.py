@@ -71,7 +71,8 @@ class Ensemble:
 
     def retreat(self) -> bool:
         """Compute on the processor from now on; False when all do so already."""
-        return any([forward.retreat() for forward in self._forwards])
+        retreated = [forward.retreat() for forward in self._forwards]  # all of them, not up to the first
+        return any(retreated)
 
     def _with_stage(self, windows: torch.Tensor) -> torch.Tensor:
         if not len(self._stage_labels):

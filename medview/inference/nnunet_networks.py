@@ -1,8 +1,8 @@
 """The networks of nnU-Net v2: U-Nets with plain or residual stages, with the parameter names of published checkpoints.
 
 A plain U-Net follows Isensee et al., Nat Methods 18 (2021); residual encoders Isensee et al., MICCAI 2024, with blocks
-after He et al., CVPR 2019 ("ResNet-D": where a block shrinks its input, the way around it averages first). Plans say how
-many stages there are and what each is made of. Classes and layers are found by name in tables; nothing is imported.
+after He et al., CVPR 2019 ("ResNet-D": where a block shrinks its input, the way around it averages first). Plans say
+how many stages there are and what each is made of. Classes and layers are found by name in tables; nothing is imported.
 """
 
 from __future__ import annotations
@@ -80,7 +80,9 @@ class _Parts:
         return made
 
     def mean(self, stride: Size) -> nn.Module:
-        return nn.AvgPool3d(stride, stride) if self.dimensions == 3 else nn.AvgPool2d(stride, stride)
+        kind: Any = nn.AvgPool3d if self.dimensions == 3 else nn.AvgPool2d
+        made: nn.Module = kind(stride, stride)
+        return made
 
     @property
     def ones(self) -> Size:
@@ -201,7 +203,9 @@ class _Decoder(nn.Module):
     def __init__(self, parts: _Parts, stages: _Stages, outputs: int, *, residual: bool) -> None:
         super().__init__()
         kind = _Blocks if residual else _Layers
-        widening, made, heads = [], [], []
+        widening: list[nn.Module] = []
+        made: list[nn.Module] = []
+        heads: list[nn.Module] = []
         for level in range(len(stages.features) - 2, -1, -1):
             below, here = stages.features[level + 1], stages.features[level]
             depth = stages.depths_back[len(made)]

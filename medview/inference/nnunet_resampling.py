@@ -7,7 +7,7 @@ linear interpolation instead. All three keep the faces of the image where they a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -168,11 +168,13 @@ def _spline(length: int, wanted: int) -> NDArray[np.float32]:
     where = (np.arange(wanted) + 0.5) * (length / wanted) - 0.5 + _MARGIN
     lower = np.floor(where).astype(np.int64)
     t = (where - lower)[:, None]
-    weights: Sequence[Any] = (
+    weights = (
         (1 - t) ** 3 / 6,
         (3 * t**3 - 6 * t**2 + 4) / 6,
         (-3 * t**3 + 3 * t**2 + 3 * t + 1) / 6,
         t**3 / 6,
     )
-    parts = [weight * coefficients[lower + place] for weight, place in zip(weights, (-1, 0, 1, 2), strict=True)]
-    return np.sum(parts, axis=0).astype(np.float32)
+    found = np.zeros((wanted, length))
+    for weight, place in zip(weights, (-1, 0, 1, 2), strict=True):
+        found += weight * coefficients[lower + place]
+    return found.astype(np.float32)

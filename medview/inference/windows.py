@@ -1,8 +1,8 @@
 """Where the windows of a sliding-window inference lie, and how much each of their voxels counts.
 
 The lattice and the weights are those of MONAI's `sliding_window_inference` (monai/inferers/utils.py) or of nnU-Net's
-predictor (nnunetv2/inference/sliding_window_prediction.py), so that a network sees the same windows; only their order is
-another: along one axis, so that what lies behind them is finished early.
+predictor (nnunetv2/inference/sliding_window_prediction.py), so that a network sees the same windows; only their order
+is another: along one axis, so that what lies behind them is finished early.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class WindowRules:
     Attributes:
         roi_size: Of a window along (x, y, z), voxels; 0 or less: as large as the image.
         overlap: The share of a window that it has in common with the next one, along each axis.
-        step: In place of an overlap, as nnU-Net has it: by how much of a window the next one lies further at most; windows
-            are spread evenly, and the last one ends where the image does.
+        step: In place of an overlap, as nnU-Net has it: by how much of a window the next one lies further at most;
+            windows are spread evenly, and the last one ends where the image does.
         blend: "gaussian" or "constant", as MONAI weights windows; "nnunet", as nnU-Net does.
         sigma_scale: The deviation of the Gaussian, in window sizes.
         batch: Windows in one call of the network.

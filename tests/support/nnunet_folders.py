@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -20,13 +21,15 @@ _PACKAGE = "dynamic_network_architectures.architectures.unet."
 def resampling(kind: str = "splines") -> dict[str, Any]:
     """What nnU-Net's planners write about resampling: its default, or torch's."""
     if kind == "torch":
-        name, settings = "resample_torch_fornnunet", {"is_seg": False, "force_separate_z": None}
+        name = "resample_torch_fornnunet"
+        settings: dict[str, Any] = {"is_seg": False, "force_separate_z": None}
         return {
             "resampling_fn_data": name, "resampling_fn_data_kwargs": settings,
             "resampling_fn_seg": name, "resampling_fn_seg_kwargs": {**settings, "is_seg": True},
             "resampling_fn_probabilities": name, "resampling_fn_probabilities_kwargs": settings,
         }  # fmt: skip
-    name, settings = "resample_data_or_seg_to_shape", {"is_seg": False, "order_z": 0, "force_separate_z": None}
+    name = "resample_data_or_seg_to_shape"
+    settings = {"is_seg": False, "order_z": 0, "force_separate_z": None}
     return {
         "resampling_fn_data": name, "resampling_fn_data_kwargs": {**settings, "order": 3},
         "resampling_fn_seg": name, "resampling_fn_seg_kwargs": {**settings, "is_seg": True, "order": 1},
@@ -107,6 +110,29 @@ def network(written: dict[str, Any], patch: Sequence[int], inputs: int, heads: i
     return made.eval()
 
 
+def fit(made: nn.Module, image: torch.Tensor, truth: torch.Tensor) -> None:
+    """Let a network of random weights tell classes that differ in brightness: its last layer by least squares.
+
+    Args:
+        made: In evaluation mode.
+        image: (1, channel, x, y, z) float32, as the network gets it.
+        truth: (x, y, z) int64, which class each voxel has.
+    """
+    seen: list[torch.Tensor] = []
+    head: Any = made.get_submodule("decoder.seg_layers")[-1]
+    hook = head.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    with torch.no_grad():
+        made(image)
+        hook.remove()
+        features = seen[0][0].flatten(1).T.double()
+        features = torch.cat((features, torch.ones((len(features), 1), dtype=torch.float64)), 1)
+        wanted = nn.functional.one_hot(truth.flatten(), head.out_channels).double() * 20 - 10
+        ridge = features.T @ features + 1e-3 * torch.eye(features.shape[1], dtype=torch.float64)
+        found = torch.linalg.solve(ridge, features.T @ wanted).float()
+        head.weight.copy_(found[:-1].T.reshape(head.weight.shape))
+        head.bias.copy_(found[-1])
+
+
 def published(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """A state dict as nnU-Net writes it: every layer twice, and the encoder again inside the decoder."""
     found = dict(state)
@@ -131,8 +157,6 @@ def model_folder(
     path.mkdir(parents=True)
     (path / "plans.json").write_text(json.dumps(written_plans), encoding="utf-8")
     (path / "dataset.json").write_text(json.dumps(written_dataset), encoding="utf-8")
-    import numpy as np
-
     for number, one in enumerate(networks):
         (path / f"fold_{number}").mkdir()
         checkpoint = {
