@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
@@ -243,9 +244,9 @@ def nnunet_plugin(folder: Path) -> Path:
 
 def _by_nnunet(folder: Path, volume: Any) -> Any:
     import torch
-    from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 
-    predictor = nnUNetPredictor(use_mirroring=False, device=torch.device("cpu"), allow_tqdm=False)
+    predicting = import_module("nnunetv2.inference.predict_from_raw_data")
+    predictor = predicting.nnUNetPredictor(use_mirroring=False, device=torch.device("cpu"), allow_tqdm=False)
     model = next(folder.glob("nnUNetTrainer__*"))
     predictor.initialize_from_trained_model_folder(str(model), (0,))
     image = volume.voxels[None].astype(np.float32)

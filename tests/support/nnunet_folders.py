@@ -119,7 +119,7 @@ def fit(made: nn.Module, image: torch.Tensor, truth: torch.Tensor) -> None:
         truth: (x, y, z) int64, which class each voxel has.
     """
     seen: list[torch.Tensor] = []
-    head: Any = made.get_submodule("decoder.seg_layers")[-1]
+    head: Any = list(made.get_submodule("decoder.seg_layers").children())[-1]
     hook = head.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     with torch.no_grad():
         made(image)

@@ -100,7 +100,7 @@ def _without(key: str) -> dict[str, Any]:
     return {name: value for name, value in FULL.items() if name != key}
 
 
-DAMAGED = {
+DAMAGED: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "no spacing": ({"3d_fullres": _without("spacing")}, LABELS, "spacing"),
     "a size of nothing": ({"3d_fullres": {**FULL, "patch_size": [0, 24, 24]}}, LABELS, "patch_size"),
     "sizes that differ": ({"3d_fullres": {**FULL, "patch_size": [24, 24]}}, LABELS, "damaged"),

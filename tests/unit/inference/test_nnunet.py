@@ -58,7 +58,8 @@ def cubic(values: Floats, size: Sequence[int]) -> Floats:
     grid.SetSpacing(steps)
     grid.SetOrigin([margin + step / 2 - 0.5 for step in steps])
     made = SimpleITK.GetArrayFromImage(SimpleITK.Resample(padded, grid, SimpleITK.Transform(), SimpleITK.sitkBSpline))
-    return np.clip(made, values.min(), values.max()).astype(np.float32)
+    found: Floats = np.clip(made, values.min(), values.max()).astype(np.float32)
+    return found
 
 
 def to_model(values: Floats, size: Sequence[int], alone: int | None) -> Floats:
@@ -125,7 +126,7 @@ def reference(
 ) -> tuple[torch.Tensor, tuple[slice, ...]]:
     """Values on the image's grid where it is not zero, and where that is; z-score for each channel."""
     box = Box.around(np.any([one != 0 for one in voxels], axis=0))
-    size = [int(round(old / new * n)) for old, new, n in zip(spacing, wanted, box.shape, strict=True)]
+    size = [round(old / new * n) for old, new, n in zip(spacing, wanted, box.shape, strict=True)]
     channels = []
     for one in voxels:
         inner = one[box.slices].astype(np.float32)
@@ -310,7 +311,8 @@ def small_plugin(folder: Path) -> Path:
 
 def test_the_plan_says_what_mirroring_costs_and_a_run_can_be_cancelled(tmp_path: Path) -> None:
     small_plugin(tmp_path)
-    record, image, watching = inspect(tmp_path), volume(picture(), spacing_mm=(2, 2, 2)), Watching()
+    record, watching = inspect(tmp_path), Watching()
+    image = volume(picture(shape=(40, 28, 24)), spacing_mm=(2, 2, 2))
     runner.run(record, image, watching, device="cpu")
     assert any("8 times each" in said for said in watching.said)
     assert watching.fractions == sorted(watching.fractions)
@@ -326,20 +328,35 @@ def test_an_image_of_nothing_has_no_labels(tmp_path: Path) -> None:
     assert not result.labels.any()
 
 
-PLAIN_KEYS = """
-encoder.stages.0.0.convs.0.conv encoder.stages.0.0.convs.0.norm encoder.stages.0.0.convs.1.conv
-encoder.stages.0.0.convs.1.norm encoder.stages.1.0.convs.0.conv encoder.stages.1.0.convs.0.norm
-decoder.stages.0.convs.0.conv decoder.stages.0.convs.0.norm decoder.transpconvs.0 decoder.seg_layers.0
-""".split()
-RESIDUAL_KEYS = """
-encoder.stem.convs.0.conv encoder.stem.convs.0.norm
-encoder.stages.0.blocks.0.conv1.conv encoder.stages.0.blocks.0.conv1.norm
-encoder.stages.0.blocks.0.conv2.conv encoder.stages.0.blocks.0.conv2.norm
-encoder.stages.1.blocks.0.conv1.conv encoder.stages.1.blocks.0.conv1.norm
-encoder.stages.1.blocks.0.conv2.conv encoder.stages.1.blocks.0.conv2.norm
-encoder.stages.1.blocks.0.skip.1.norm
-decoder.stages.0.convs.0.conv decoder.stages.0.convs.0.norm decoder.transpconvs.0 decoder.seg_layers.0
-""".split()
+PLAIN_KEYS = [
+    "encoder.stages.0.0.convs.0.conv",
+    "encoder.stages.0.0.convs.0.norm",
+    "encoder.stages.0.0.convs.1.conv",
+    "encoder.stages.0.0.convs.1.norm",
+    "encoder.stages.1.0.convs.0.conv",
+    "encoder.stages.1.0.convs.0.norm",
+    "decoder.stages.0.convs.0.conv",
+    "decoder.stages.0.convs.0.norm",
+    "decoder.transpconvs.0",
+    "decoder.seg_layers.0",
+]
+RESIDUAL_KEYS = [
+    "encoder.stem.convs.0.conv",
+    "encoder.stem.convs.0.norm",
+    "encoder.stages.0.blocks.0.conv1.conv",
+    "encoder.stages.0.blocks.0.conv1.norm",
+    "encoder.stages.0.blocks.0.conv2.conv",
+    "encoder.stages.0.blocks.0.conv2.norm",
+    "encoder.stages.1.blocks.0.conv1.conv",
+    "encoder.stages.1.blocks.0.conv1.norm",
+    "encoder.stages.1.blocks.0.conv2.conv",
+    "encoder.stages.1.blocks.0.conv2.norm",
+    "encoder.stages.1.blocks.0.skip.1.norm",
+    "decoder.stages.0.convs.0.conv",
+    "decoder.stages.0.convs.0.norm",
+    "decoder.transpconvs.0",
+    "decoder.seg_layers.0",
+]
 
 
 @pytest.mark.parametrize(
