@@ -6,7 +6,7 @@ inferer, transforms. Every measurement is a process of its own, in turn with the
 1x1x1 that takes next to no time: what remains is everything but the network.
 
 An nnU-Net folder runs beside `nnUNetPredictor.predict_single_npy_array`, both without mirroring, where the nnunetv2
-package is installed. Its network is a U-Net with random features whose last layer tells air, lung and body.
+package is installed. Its network is a U-Net with random features whose last layer tells air from body.
 """
 
 from __future__ import annotations
@@ -229,15 +229,15 @@ def nnunet_plugin(folder: Path) -> Path:
     settings["architecture"] = nnunet_folders.architecture("PlainConvUNet", patch, (32, 64, 128, 256))
     settings["architecture"]["arch_kwargs"]["n_conv_per_stage"] = [2, 2, 2, 2]
     settings["architecture"]["arch_kwargs"]["strides"] = [[1, 1, 1], [2, 2, 2], [2, 2, 2], [2, 2, 2]]
-    made = nnunet_folders.network(settings["architecture"], patch, 1, 3, 0)
+    made = nnunet_folders.network(settings["architecture"], patch, 1, 2, 0)
     voxels = torch.from_numpy(image(96).voxels[:, 100:388:3, 100:388:3].astype(np.float32))
-    truth = (voxels > -950).long() + (voxels > -300).long()
+    truth = (voxels > -300).long()
     nnunet_folders.fit(made, ((voxels.clamp(-1000, 400) - 20) / 150)[None, None], truth)
     plans = nnunet_folders.plans({"3d_fullres": settings})
     plans["foreground_intensity_properties_per_channel"]["0"] |= {"percentile_00_5": -1000.0}
-    dataset = nnunet_folders.dataset({"background": 0, "lung": 1, "body": 2})
+    dataset = nnunet_folders.dataset({"background": 0, "body": 1})
     path = nnunet_folders.model_folder(folder, plans, "3d_fullres", dataset, [made])
-    text = nnunet_folders.manifest(f'path = "{path.name}"', [1, 2])
+    text = nnunet_folders.manifest(f'path = "{path.name}"', [1])
     (folder / "plugin.toml").write_text(text, encoding="utf-8")
     return folder
 
@@ -258,7 +258,7 @@ def _beside_nnunet(scratch: Path, slices: int, rounds: int) -> list[Row]:
         print("The rows beside nnU-Net are left out: the package nnunetv2 is not installed.", file=sys.stderr)  # noqa: T201
         return []
     folder = nnunet_plugin(scratch / "nnunet")
-    setting = Setting("nnunet", 3, slices)
+    setting = Setting("nnunet", 2, slices)
     found = _measured(folder, setting, ("ours-exact", "ours", "nnunet"), rounds)
     rows = []
     for name, kind in (("ours-exact", "float32"), ("ours", "shorter numbers")):
@@ -269,7 +269,7 @@ def _beside_nnunet(scratch: Path, slices: int, rounds: int) -> list[Row]:
             Row(f"memory, {title}", _megabytes(found[name]), _megabytes(found["nnunet"]), "nnU-Net", None, "MB")
         )
         first, second = np.load(folder / f"{name}.npy"), np.load(folder / "nnunet.npy")
-        dice = min(_dice(first == label, second == label) for label in (1, 2))
+        dice = _dice(first == 1, second == 1)
         rows.append(Row(f"1 - Dice, {title}", 1 - dice, 1.0, "nothing in common", 0.0005, ""))
     return rows
 
