@@ -17,6 +17,18 @@ entry = "lungs:run"                  # module:function
 kind = "bundle"                      # a MONAI bundle
 path = "."                           # its folder, inside the plugin's folder
 weights = "models/model.safetensors" # inside the bundle; when not given: models/model.safetensors or models/model.pt
+# or
+kind = "nnunet"                      # a model folder of nnU-Net v2, as its training left it
+path = "nnUNetTrainer__nnUNetPlans__3d_fullres"  # plans.json, dataset.json and folds, inside the plugin's folder
+folds = [0]                          # or ["all"]; when not given: all numbered folds that are there
+checkpoint = "checkpoint_final.pth"  # in each fold; when not given: checkpoint_final, .safetensors before .pth
+step-size = 0.5                      # how far windows lie apart at most, in windows
+mirroring = false                    # also show every window mirrored: up to eight times the time
+orientation = "RAS"                  # where the axes (i, j, k) of the training images pointed; when not given: as read
+# or, in place of path, several folders, of which a later one covers what earlier ones found
+[[engine.paths]]
+path = "Dataset291/nnUNetTrainer__nnUNetPlans__3d_fullres"
+labels = { 1 = 1, 2 = 5 }            # of the model = of the plugin; what is not named is left out
 
 [[input]]                            # several: their order is the order of a bundle's channels
 name = "ct"                          # what the engine is given it as
@@ -52,10 +64,11 @@ from __future__ import annotations
 
 import json
 import tomllib
+from itertools import permutations
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from medview.catalog.manifest_problems import FILE_NAME, explain, syntax_error
@@ -67,12 +80,24 @@ from medview.core.volume import Modality
 
 _LARGEST_MANIFEST_BYTES = 2**20
 _MODULE_AND_FUNCTION = r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*$"
+_ORIENTATION = "^(" + "|".join("".join(one) for one in permutations(("[LR]", "[AP]", "[SI]"))) + ")$"
 _ANATOMY = ("SCT", "123037004", "Anatomical Structure")
 
 NonEmpty = Annotated[str, Field(min_length=1, max_length=2000)]
 Millimetres = Annotated[float, Field(gt=0)]
 Extent = tuple[Millimetres, Millimetres, Millimetres]
 """Left-right, front-back, foot-head."""
+
+
+def _stays_inside(value: str) -> str:
+    parts = PurePosixPath(value.replace("\\", "/"))
+    if parts.is_absolute() or ".." in parts.parts or ":" in value:
+        raise PydanticCustomError("path_outside", "The path must stay inside the plugin's folder")
+    return value
+
+
+Inside = Annotated[str, AfterValidator(_stays_inside)]
+"""A path inside the plugin's folder."""
 Triple = tuple[NonEmpty, NonEmpty, NonEmpty]
 """Coding scheme, code value, code meaning."""
 
@@ -139,16 +164,54 @@ class BundleEngine(_Table):
     """A MONAI bundle in the plugin's folder."""
 
     kind: Literal["bundle"]
-    path: str = "."
-    weights: str = ""
+    path: Inside = "."
+    weights: Inside = ""
 
-    @field_validator("path", "weights")
-    @classmethod
-    def _stays_inside(cls, value: str) -> str:
-        parts = PurePosixPath(value.replace("\\", "/"))
-        if parts.is_absolute() or ".." in parts.parts or ":" in value:
-            raise PydanticCustomError("path_outside", "The path must stay inside the plugin's folder")
-        return value
+
+class ModelPart(_Table):
+    """One of several model folders of a plugin.
+
+    Attributes:
+        path: Inside the plugin's folder.
+        labels: The plugin's label for each of the model's; None: they are the same.
+    """
+
+    path: Inside
+    labels: dict[int, Annotated[int, Field(ge=1, le=65535)]] | None = None
+
+
+class NnunetEngine(_Table):
+    """A model folder of nnU-Net v2, or several, in the plugin's folder.
+
+    Attributes:
+        path: The folder, where there is one.
+        paths: The folders, where there are several.
+        folds: Which are averaged; all that are there when none is named.
+        checkpoint: The file in each fold.
+        step_size: By how much of a window the next one lies further at most.
+        mirroring: Whether windows are also shown mirrored, along the axes that the checkpoint names.
+        orientation: Where the axes (i, j, k) of the training images pointed, as "RAS".
+    """
+
+    kind: Literal["nnunet"]
+    path: Inside | None = None
+    paths: Annotated[tuple[ModelPart, ...], Field(max_length=100)] = ()
+    folds: tuple[Annotated[int, Field(ge=0)] | Literal["all"], ...] = ()
+    checkpoint: Inside = ""
+    step_size: Annotated[float, Field(gt=0, le=1)] = 0.5
+    mirroring: bool = False
+    orientation: Annotated[str, Field(pattern=_ORIENTATION)] = ""
+
+    @model_validator(mode="after")
+    def _names_folders_once(self) -> NnunetEngine:
+        if (self.path is None) == (not self.paths):
+            raise PydanticCustomError("path_or_paths", "Either path or paths")
+        return self
+
+    @property
+    def parts(self) -> tuple[ModelPart, ...]:
+        """The folders, in the order in which they run."""
+        return self.paths or (ModelPart.model_validate({"path": self.path}),)
 
 
 class Input(_Table):
@@ -210,7 +273,7 @@ class PluginManifest(_Table):
     summary: NonEmpty
     license: License
     intended_use: IntendedUse
-    engine: Annotated[PythonEngine | BundleEngine, Field(discriminator="kind")]
+    engine: Annotated[PythonEngine | BundleEngine | NnunetEngine, Field(discriminator="kind")]
     input: Annotated[tuple[Input, ...], Field(min_length=1, max_length=16)]
     label: Annotated[tuple[Label, ...], Field(min_length=1)]
     trained_on: str = ""

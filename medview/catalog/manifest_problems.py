@@ -40,6 +40,7 @@ _WHAT: dict[str, Text] = {
     "bool_type": Text("this must be true or false"),
     "extent_impossible": Text("minimum-extent-mm is larger than maximum-extent-mm"),
     "path_outside": Text("the path leads out of the plugin's folder"),
+    "path_or_paths": Text("it must name one folder as path, or several as paths"),
 }
 _EXAMPLES = {
     "schema": "schema = 1",
@@ -54,10 +55,18 @@ _EXAMPLES = {
     "intended-use.level": 'level = "research"',
     "intended-use.text": 'text = "What it is for."',
     "engine": '[engine] kind = "python" entry = "module:function"',
-    "engine.kind": 'kind = "python" / kind = "bundle"',
+    "engine.kind": 'kind = "python" / kind = "bundle" / kind = "nnunet"',
     "engine.entry": 'entry = "module:function"',
     "engine.path": 'path = "."',
     "engine.weights": 'weights = "models/model.safetensors"',
+    "engine.paths": '[[engine.paths]] path = "Dataset001" labels = { 1 = 1 }',
+    "engine.paths.path": 'path = "Dataset001"',
+    "engine.paths.labels": "labels = { 1 = 1, 2 = 5 }",
+    "engine.folds": 'folds = [0, 1] / folds = ["all"]',
+    "engine.checkpoint": 'checkpoint = "checkpoint_final.pth"',
+    "engine.step-size": "step-size = 0.5",
+    "engine.mirroring": "mirroring = false",
+    "engine.orientation": 'orientation = "RAS"',
     "input": '[[input]] name = "image" modality = ["CT"]',
     "input.name": 'name = "image"',
     "input.modality": 'modality = ["CT"]',
@@ -157,10 +166,13 @@ def _is_inside(place: Location, outer: Location) -> bool:
 def _written(problem: Any) -> Location:
     """Where the problem is, in the author's words: without pydantic's name of the branch it took, and with the tag."""
     place: Location = tuple(problem["loc"])
-    if place[:1] == ("engine",) and len(place) > 1 and place[1] in ("python", "bundle"):
+    if place[:1] == ("engine",) and len(place) > 1 and place[1] in ("python", "bundle", "nnunet"):
         place = (place[0], *place[2:])
     if problem["type"] in ("union_tag_invalid", "union_tag_not_found"):
         place = (*place, "kind")
+    for inner in ("folds", "labels"):
+        if place[:1] == ("engine",) and inner in place:
+            place = place[: place.index(inner) + 1]
     if problem["type"] == "label_twice":
         place = (*place, problem["ctx"]["number"], "value")
     return place

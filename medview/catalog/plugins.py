@@ -10,9 +10,9 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
 
-from medview.catalog import bundle_config, bundle_files, manifest_problems, weights
+from medview.catalog import bundle_config, bundle_files, manifest_problems, nnunet_folder, weights
 from medview.catalog import manifest as manifests
-from medview.catalog.manifest import BundleEngine, PluginManifest, PythonEngine
+from medview.catalog.manifest import BundleEngine, NnunetEngine, PluginManifest, PythonEngine
 from medview.catalog.trust import TrustBook, Verdict
 from medview.core.errors import ManifestError, PluginNotTrustedError, PluginUnavailableError
 from medview.core.text import Text
@@ -146,6 +146,9 @@ def program_of(folder: Path, manifest: PluginManifest) -> Text | None:
     if isinstance(engine, PythonEngine):
         entry_file(folder, engine)
         return Text("It is a Python program, and it can do whatever you can do on this computer.")
+    if isinstance(engine, NnunetEngine):
+        _check_nnunet(folder, manifest, engine)
+        return None
     return _program_of_bundle(folder / engine.path, engine, manifest.has_regions)
 
 
@@ -234,3 +237,30 @@ def _program_of_bundle(bundle: Path, engine: BundleEngine, regions: bool) -> Tex
     return needed or Text.of(
         "The weights {file} hold a program as well as numbers ({reason}).", file=path.name, reason=found[:80]
     )
+
+
+def _check_nnunet(folder: Path, manifest: PluginManifest, engine: NnunetEngine) -> None:
+    named = {0, *(label.value for label in manifest.label)}
+    for part in engine.parts:
+        model = nnunet_folder.read(folder / part.path)
+        model.checkpoints(engine.folds, engine.checkpoint)
+        if model.configuration_name is not None:
+            previous = model.configuration(model.configuration_name).previous_stage
+            if previous is not None:
+                model.stage_before(previous)
+        if len(model.dataset.channel_names) != len(manifest.input):
+            raise PluginUnavailableError(
+                Text.of(
+                    "The model needs {wanted} images and gets {found}.",
+                    wanted=len(model.dataset.channel_names), found=len(manifest.input),
+                ),
+                Text("Name one input for each of its channels in plugin.toml."),
+            )  # fmt: skip
+        written = set(model.dataset.written if part.labels is None else part.labels.values())
+        if not written <= named:
+            listed = ", ".join(str(value) for value in sorted(written - named)[:5])
+            raise PluginUnavailableError(
+                Text.of("plugin.toml does not name the labels {values} that {folder} finds.",
+                        values=listed, folder=part.path),
+                Text("Write a [[label]] for each of them."),
+            )  # fmt: skip

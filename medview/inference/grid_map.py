@@ -17,6 +17,7 @@ _ASKEW = 1e-3
 """By how much of a voxel a whole axis may be out of line."""
 _ON_A_VOXEL = 1e-4
 _OUTSIDE = 0.5 + 1e-3
+_A_TIE = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,8 @@ class AxisMap:
         length: How many the model's axis has.
         scale: Model voxels per source voxel; negative when they run against each other.
         offset: Where the first source voxel lies, in model voxels.
+        steps: Whether nothing is interpolated along this axis, whatever is along others: values are those of the
+            nearest voxel, and from the middle between two on those of the upper one.
     """
 
     source_axis: int
@@ -36,6 +39,7 @@ class AxisMap:
     length: int
     scale: float
     offset: float
+    steps: bool = False
 
     def places(self) -> NDArray[np.float64]:
         """(source_length,): where each source voxel lies, in model voxels."""
@@ -58,11 +62,20 @@ class AxisMap:
 
     def nearest(self) -> NDArray[np.int64]:
         """The nearest model voxel of each source voxel."""
-        return np.clip(np.rint(self.places()), 0, self.length - 1).astype(np.int64)
+        where = np.floor(self.places() + (0.5 + _A_TIE)) if self.steps else np.rint(self.places())
+        return np.clip(where, 0, self.length - 1).astype(np.int64)
+
+    @classmethod
+    def resized(cls, axis: int, source: int, length: int, *, steps: bool = False) -> AxisMap:
+        """Of an axis whose voxels are cut otherwise, while its faces stay where they are."""
+        scale = length / source
+        return cls(axis, source, length, scale, (scale - 1) / 2, steps)
 
     @property
     def is_exact(self) -> bool:
-        """Whether every source voxel that is reached lies on a model voxel."""
+        """Whether every source voxel that is reached has the values of one model voxel."""
+        if self.steps:
+            return True
         _, distance = self.cells()
         return bool(((distance == 0) | (distance == 1)).all())
 

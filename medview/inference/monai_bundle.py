@@ -23,7 +23,6 @@ from medview.catalog import bundle_config, bundle_files, weights
 from medview.catalog.bundle_config import BundleConfig
 from medview.catalog.manifest import BundleEngine
 from medview.core.errors import PluginNotTrustedError, PluginUnavailableError
-from medview.core.geometry import Index
 from medview.core.text import Text
 from medview.core.volume import Volume
 from medview.inference import bundle_ending, sliding, tensors, trusted_bundle
@@ -34,14 +33,11 @@ from medview.inference.forward import Forward
 from medview.inference.front import Front
 from medview.inference.grid_map import GridMap
 from medview.inference.labelling import Labelling
-from medview.inference.memory import is_out_of_memory
-from medview.inference.plan import Plan
+from medview.inference.plan import planned
 from medview.inference.plugin import Case, Context
 from medview.inference.resampling import prepare
-from medview.inference.windows import Lattice, WindowRules, central_window
+from medview.inference.windows import Lattice, WindowRules
 
-_WORTH_A_TRIAL = 4
-"""For fewer windows it does not pay to look for faster numbers."""
 _WRAPPINGS = ("model", "state_dict", "net", "network")
 """Keys under which a checkpoint may hold its state dict."""
 
@@ -129,7 +125,9 @@ def _in_windows(prepared: Prepared, forward: Forward, rules: WindowRules, contex
         return bundle_ending.as_written(prepared, values, context)
     x, y, z = image.shape[1:]
     lattice = Lattice.over((x, y, z), rules)
-    device = _planned(image, forward, lattice, rules, geometry.shape, context)
+    device = planned(
+        image, forward, rules, geometry.shape, context.part(0.1, 0.9), device=context.device, exact=context.exact
+    )
     grid, before = GridMap.same((x, y, z)), (0, 0, 0)
     if ending.on_source and back is not None:
         grid, before = back
@@ -145,28 +143,6 @@ def _in_windows(prepared: Prepared, forward: Forward, rules: WindowRules, contex
     if forward.has_retreated:
         context.note(Text("The graphics card had too little memory for this image; the processor took over."))
     return bundle_ending.from_labels(prepared, ending, labelling, context)
-
-
-def _planned(
-    image: torch.Tensor, forward: Forward, lattice: Lattice, rules: WindowRules, shape: Index, context: Context
-) -> str:
-    """Try the network out, say what the run will take, and where its sums are to be kept.
-
-    Raises:
-        OutOfMemoryError: There is too little memory for it.
-    """
-    if lattice.count < _WORTH_A_TRIAL:
-        return context.device
-    try:
-        trial = forward.try_out(central_window(image, rules), exact=context.exact)
-    except (RuntimeError, MemoryError) as error:
-        if not is_out_of_memory(error):
-            raise
-        return "cpu"
-    plan = Plan.of(lattice, trial.channels, shape, context.device, trial.seconds)
-    context.progress(0.1, plan.text)
-    plan.require_memory()
-    return context.device if plan.sums_fit_the_card else "cpu"
 
 
 def item(first: Volume, *others: Volume, loader: bundle_config.LoaderSettings) -> dict[str, Any]:

@@ -3,18 +3,35 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 
 from medview.core import memory
 from medview.core.errors import OutOfMemoryError
 from medview.core.geometry import Index
+from medview.core.progress import Progress
 from medview.core.text import Text
-from medview.inference.windows import Lattice
+from medview.inference.forward import Trial
+from medview.inference.memory import is_out_of_memory
+from medview.inference.windows import Lattice, WindowRules, central_window
 
 _GIB = 2**30
 _SPARE_SHARE = 0.9
 """How much of the free memory a run may take."""
+_WORTH_A_TRIAL = 4
+"""For fewer windows it does not pay to look for faster numbers."""
+
+
+class Tryable(Protocol):
+    """A network that says what a window costs before all are run."""
+
+    @property
+    def calls(self) -> int:
+        """How many calls one window takes: of other folds, and of mirrored windows."""
+
+    def try_out(self, window: torch.Tensor, *, exact: bool) -> Trial:
+        """Call it once on (1, channel, x, y, z) float32, and choose the numbers that it computes in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +45,7 @@ class Plan:
         free_bytes: What the machine has left; None where it does not say.
         card_bytes: What the graphics card has left; None when the network runs on the processor.
         seconds: How long the windows will take.
+        calls: How many calls of a network every window takes.
     """
 
     windows: int
@@ -36,9 +54,10 @@ class Plan:
     free_bytes: int | None
     card_bytes: int | None
     seconds: float
+    calls: int = 1
 
     @classmethod
-    def of(cls, lattice: Lattice, channels: int, shape: Index, device: str, window_s: float) -> Plan:
+    def of(cls, lattice: Lattice, channels: int, shape: Index, device: str, window_s: float, calls: int = 1) -> Plan:
         """The plan of a run.
 
         Args:
@@ -47,13 +66,14 @@ class Plan:
             shape: Of the image as it came, (k, j, i).
             device: Where the network runs.
             window_s: How long it takes for one window.
+            calls: How many calls that are.
         """
         axis = lattice.front_axis
         a, b = (lattice.padded[one] for one in range(3) if one != axis)
         sums = (channels + 1) * (lattice.roi[axis] + 1) * a * b * 4
         labels = shape[0] * shape[1] * shape[2] * (1 if channels <= 256 else 4)
         card = torch.cuda.mem_get_info()[0] if device == "cuda" else None
-        return cls(lattice.count, sums, labels, memory.free_bytes(), card, lattice.count * window_s)
+        return cls(lattice.count, sums, labels, memory.free_bytes(), card, lattice.count * window_s, calls)
 
     @property
     def sums_fit_the_card(self) -> bool:
@@ -65,6 +85,12 @@ class Plan:
         """In one line, for people."""
         wanted = (self.sums_bytes + self.labels_bytes) / _GIB
         seconds = round(self.seconds)
+        if self.calls > 1:
+            return Text.of(
+                "{count} windows, {calls} times each, about {minutes}:{seconds}, {wanted} GB of memory",
+                count=self.windows, calls=self.calls, minutes=seconds // 60, seconds=f"{seconds % 60:02d}",
+                wanted=f"{wanted:.1f}",
+            )  # fmt: skip
         return Text.of(
             "{count} windows, about {minutes}:{seconds}, {wanted} GB of memory",
             count=self.windows, minutes=seconds // 60, seconds=f"{seconds % 60:02d}", wanted=f"{wanted:.1f}",
@@ -85,3 +111,43 @@ class Plan:
                 ),
                 Text("Close other programs and cases, or crop the image."),
             )  # fmt: skip
+
+
+def planned(
+    image: torch.Tensor,
+    network: Tryable,
+    rules: WindowRules,
+    shape: Index,
+    progress: Progress,
+    *,
+    device: str,
+    exact: bool,
+) -> str:
+    """Try a network out, say what the run will take, and where its sums are to be kept.
+
+    Args:
+        image: (channel, x, y, z) float32, as the model wants it.
+        network: What runs in windows.
+        rules: How it wants them.
+        shape: Of the image as it came, (k, j, i).
+        progress: Is told the plan.
+        device: Where the network runs.
+        exact: Whether it computes in float32, whatever is faster.
+
+    Raises:
+        OutOfMemoryError: There is too little memory for it.
+    """
+    x, y, z = image.shape[1:]
+    lattice = Lattice.over((x, y, z), rules)
+    if lattice.count < _WORTH_A_TRIAL:
+        return device
+    try:
+        trial = network.try_out(central_window(image, rules), exact=exact)
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        return "cpu"
+    plan = Plan.of(lattice, trial.channels, shape, device, trial.seconds, network.calls)
+    progress.report(0.0, plan.text)
+    plan.require_memory()
+    return device if plan.sums_fit_the_card else "cpu"

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medview.catalog.fit import fit_input
-from medview.catalog.manifest import PluginManifest, PythonEngine
+from medview.catalog.manifest import NnunetEngine, PluginManifest, PythonEngine
 from medview.catalog.plugins import PluginRecord, PluginState
 from medview.catalog.trust import files_sha256
 from medview.core.errors import (
@@ -226,9 +226,13 @@ def _array(answer: Any, manifest: PluginManifest) -> NDArray[Any]:
 def _engine(record: PluginRecord, manifest: PluginManifest, case: Case, context: Context) -> Any:
     if isinstance(manifest.engine, PythonEngine):
         return python_engine.run(record.folder, manifest.engine, case, context)
+    devices.be_considerate()
+    if isinstance(manifest.engine, NnunetEngine):
+        from medview.inference import nnunet
+
+        return nnunet.run(record.folder, manifest.engine, case, context)
     from medview.inference import monai_bundle
 
-    devices.be_considerate()
     return monai_bundle.run(
         record.folder, manifest.engine, case, context, trusted=record.trusted, regions=manifest.has_regions
     )

@@ -1,11 +1,13 @@
 """Where the windows of a sliding-window inference lie, and how much each of their voxels counts.
 
-The lattice and the weights are those of MONAI's `sliding_window_inference` (monai/inferers/utils.py), so that a network
-sees the same windows; only their order is another: along one axis, so that what lies behind them is finished early.
+The lattice and the weights are those of MONAI's `sliding_window_inference` (monai/inferers/utils.py) or of nnU-Net's
+predictor (nnunetv2/inference/sliding_window_prediction.py), so that a network sees the same windows; only their order
+is another: along one axis, so that what lies behind them is finished early.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -25,7 +27,9 @@ class WindowRules:
     Attributes:
         roi_size: Of a window along (x, y, z), voxels; 0 or less: as large as the image.
         overlap: The share of a window that it has in common with the next one, along each axis.
-        blend: "gaussian" or "constant".
+        step: In place of an overlap, as nnU-Net has it: by how much of a window the next one lies further at most;
+            windows are spread evenly, and the last one ends where the image does.
+        blend: "gaussian" or "constant", as MONAI weights windows; "nnunet", as nnU-Net does.
         sigma_scale: The deviation of the Gaussian, in window sizes.
         batch: Windows in one call of the network.
         padding: How an image smaller than a window is filled up: "constant", "reflect", "replicate" or "circular".
@@ -39,6 +43,7 @@ class WindowRules:
     batch: int = 1
     padding: str = "constant"
     padding_value: float = 0.0
+    step: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +70,9 @@ class Lattice:
         roi = _size(fall_back_tuple(rules.roi_size, image))
         padded = _size(max(n, r) for n, r in zip(image, roi, strict=True))
         before = _size((p - n) // 2 for p, n in zip(padded, image, strict=True))
+        if rules.step is not None:
+            x, y, z = (_spread(n, r, rules.step) for n, r in zip(padded, roi, strict=True))
+            return cls(image, padded, before, roi, (x, y, z))
         overlap = ensure_tuple_rep(rules.overlap, 3)
         steps = [r if r == n else max(1, int(r * (1 - o))) for r, n, o in zip(roi, padded, overlap, strict=True)]
         slices = dense_patch_slices(padded, roi, steps)
@@ -91,6 +99,8 @@ class Lattice:
 
 def importance(roi: Size, rules: WindowRules) -> torch.Tensor:
     """How much each voxel of a window counts where windows overlap: (x, y, z) float32, above 0."""
+    if rules.blend == "nnunet":
+        return _rounded_gaussian(roi, rules.sigma_scale)
     weights = compute_importance_map(roi, mode=rules.blend, sigma_scale=rules.sigma_scale, dtype=torch.float32)
     found: torch.Tensor = weights.to(torch.float32).expand(roi).contiguous()
     return found
@@ -115,6 +125,25 @@ def central_window(image: torch.Tensor, rules: WindowRules) -> torch.Tensor:
     padded = fill_up(image, lattice, rules)
     cut = (slice((n - r) // 2, (n - r) // 2 + r) for n, r in zip(lattice.padded, lattice.roi, strict=True))
     return padded[(slice(None), *cut)][None]
+
+
+def _spread(length: int, roi: int, step: float) -> tuple[int, ...]:
+    """Where nnU-Net starts windows along an axis."""
+    count = math.ceil((length - roi) / (roi * step)) + 1
+    if count == 1:
+        return (0,)
+    return tuple(round((length - roi) / (count - 1) * number) for number in range(count))
+
+
+def _rounded_gaussian(roi: Size, sigma_scale: Sequence[float]) -> torch.Tensor:
+    """nnU-Net's weights: 10 in the middle, in half precision, and where that leaves 0 the smallest that it does not."""
+    weights = torch.full((1, 1, 1), 10.0, dtype=torch.float64)
+    for axis, (size, scale) in enumerate(zip(roi, sigma_scale, strict=True)):
+        distance = torch.arange(size, dtype=torch.float64) - size // 2
+        line = torch.exp(-0.5 * (distance / (size * scale)) ** 2)
+        weights = weights * line.reshape([-1 if one == axis else 1 for one in range(3)])
+    rounded = weights.to(torch.float16)
+    return torch.where(rounded == 0, rounded[rounded > 0].min(), rounded).to(torch.float32).contiguous()
 
 
 def _size(values: Sequence[int] | Iterator[int]) -> Size:

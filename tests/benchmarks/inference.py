@@ -4,6 +4,9 @@ Both are given a volume in memory and the same configuration: orientation, spaci
 at half overlap, softmax, inversion, argmax. MONAI runs them as `monai.bundle run` would: transforms, sliding window
 inferer, transforms. Every measurement is a process of its own, in turn with the others. The stub is one convolution of
 1x1x1 that takes next to no time: what remains is everything but the network.
+
+An nnU-Net folder runs beside `nnUNetPredictor.predict_single_npy_array`, both without mirroring, where the nnunetv2
+package is installed. Its network is a U-Net with random features whose last layer tells air from body.
 """
 
 from __future__ import annotations
@@ -14,6 +17,8 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -134,14 +139,16 @@ def work(who: str, folder: str, setting: str, out: str = "") -> None:
     """What a process of its own measures; prints seconds and bytes."""
     import torch
 
-    from medview.inference import monai_bundle, runner  # noqa: F401 - what is imported is not measured
+    from medview.inference import monai_bundle, nnunet, runner  # noqa: F401 - what is imported is not measured
 
     torch.set_num_threads(2)
     network, _, slices = json.loads(setting)
     volume = image(slices)
     before = _resident()
     started, worked = time.perf_counter(), time.process_time()
-    if who == "monai":
+    if who == "nnunet":
+        labels = _by_nnunet(Path(folder), volume)
+    elif who == "monai":
         labels = _by_monai(Path(folder), volume)
     else:
         labels = _ours(Path(folder), volume, exact=who == "ours-exact")
@@ -209,6 +216,66 @@ def _by_monai(folder: Path, volume: Any) -> Any:
     with torch.no_grad():
         data["pred"] = MetaTensor(parts.build("inferer")(data["image"].as_tensor()[None], network)[0])
     return tensors.to_labels(parts.build("postprocessing")(data)["pred"]).astype(np.uint16)
+
+
+def nnunet_plugin(folder: Path) -> Path:
+    """A plugin folder with a plain U-Net for chest CT in windows of 96^3 voxels of 1.5 mm."""
+    import torch
+
+    from tests.support import nnunet_folders
+
+    patch = (96, 96, 96)
+    settings = nnunet_folders.configuration((1.5, 1.5, 1.5), patch, schemes=("CTNormalization",))
+    settings["architecture"] = nnunet_folders.architecture("PlainConvUNet", patch, (32, 64, 128, 256))
+    settings["architecture"]["arch_kwargs"]["n_conv_per_stage"] = [2, 2, 2, 2]
+    settings["architecture"]["arch_kwargs"]["strides"] = [[1, 1, 1], [2, 2, 2], [2, 2, 2], [2, 2, 2]]
+    made = nnunet_folders.network(settings["architecture"], patch, 1, 2, 0)
+    voxels = torch.from_numpy(image(96).voxels[:, 100:388:3, 100:388:3].astype(np.float32))
+    truth = (voxels > -300).long()
+    nnunet_folders.fit(made, ((voxels.clamp(-1000, 400) - 20) / 150)[None, None], truth)
+    plans = nnunet_folders.plans({"3d_fullres": settings})
+    plans["foreground_intensity_properties_per_channel"]["0"] |= {"percentile_00_5": -1000.0}
+    dataset = nnunet_folders.dataset({"background": 0, "body": 1})
+    path = nnunet_folders.model_folder(folder, plans, "3d_fullres", dataset, [made])
+    text = nnunet_folders.manifest(f'path = "{path.name}"', [1])
+    (folder / "plugin.toml").write_text(text, encoding="utf-8")
+    return folder
+
+
+def _by_nnunet(folder: Path, volume: Any) -> Any:
+    import torch
+
+    predicting = import_module("nnunetv2.inference.predict_from_raw_data")
+    predictor = predicting.nnUNetPredictor(use_mirroring=False, device=torch.device("cpu"), allow_tqdm=False)
+    model = next(folder.glob("nnUNetTrainer__*"))
+    predictor.initialize_from_trained_model_folder(str(model), (0,))
+    image = volume.voxels[None].astype(np.float32)
+    return predictor.predict_single_npy_array(image, {"spacing": list(volume.geometry.spacing_mm)})
+
+
+def _beside_nnunet(scratch: Path, slices: int, rounds: int) -> list[Row]:
+    if find_spec("nnunetv2") is None:
+        print("The rows beside nnU-Net are left out: the package nnunetv2 is not installed.", file=sys.stderr)  # noqa: T201
+        return []
+    folder = nnunet_plugin(scratch / "nnunet")
+    setting = Setting("nnunet", 2, slices)
+    found = _measured(folder, setting, ("ours-exact", "ours", "nnunet"), rounds)
+    rows = []
+    for name, kind in (("ours-exact", "float32"), ("ours", "shorter numbers")):
+        title = f"nnU-Net folder, {slices} slices, {kind}"
+        limit = 0.50 if name == "ours" else None
+        rows.append(Row(f"whole run, {title}", _seconds(found[name]), _seconds(found["nnunet"]), "nnU-Net", limit))
+        rows.append(
+            Row(f"memory, {title}", _megabytes(found[name]), _megabytes(found["nnunet"]), "nnU-Net", None, "MB")
+        )
+        first, second = np.load(folder / f"{name}.npy"), np.load(folder / "nnunet.npy")
+        dice = _dice(first == 1, second == 1)
+        rows.append(Row(f"1 - Dice, {title}", 1 - dice, 1.0, "nothing in common", 0.0005, ""))
+    return rows
+
+
+def _dice(first: Any, second: Any) -> float:
+    return float(2 * np.count_nonzero(first & second) / (np.count_nonzero(first) + np.count_nonzero(second)))
 
 
 def _measured(folder: Path, setting: Setting, runs: tuple[str, ...], rounds: int) -> dict[str, list[dict[str, float]]]:
@@ -293,6 +360,7 @@ def main() -> int:
             *_without_network(scratch, 105, 24 if quick else 60, 0.10, min(rounds, 3)),
             _longer(scratch, 14, 60 if quick else 200),
             *_with_network(scratch, "unet", 2, 60 if quick else 200, rounds),
+            *_beside_nnunet(scratch, 60 if quick else 200, min(rounds, 3)),
         ]
         if not quick:
             rows += _with_network(scratch, "segresnet", 105, 40, min(rounds, 3))

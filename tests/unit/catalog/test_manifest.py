@@ -26,7 +26,7 @@ MISTAKES = [
     ("value = 2", "value = 1", "same value", "value of its own"),
     ('color = "#e0a060"', 'colour = "#e0a060"', "no such key", "Did you mean color?"),
     ('color = "#e0a060"', 'color = "orange"', "orange", 'color = "#9d6c62"'),
-    ('kind = "python"', 'kind = "docker"', "'python', 'bundle'", "kind = "),
+    ('kind = "python"', 'kind = "docker"', "'python', 'bundle', 'nnunet'", "kind = "),
     ('entry = "lungs:run"', 'entry = "lungs.run"', "lungs.run", 'entry = "module:function"'),
     ('entry = "lungs:run"', 'entry = "../lungs:run"', "../lungs:run", 'entry = "module:function"'),
     ('modality = ["CT"]', 'modality = "CT"', "list in square brackets", 'modality = ["CT"]'),
@@ -77,6 +77,49 @@ def test_a_bundle_stays_in_its_folder(path: str) -> None:
     text = SOURCE.replace('kind = "python"\nentry = "lungs:run"', f"kind = \"bundle\"\npath = '{path}'")
     with pytest.raises(ManifestError, match="leads out of the plugin's folder"):
         manifest.parse(text, Path("plugin.toml"))
+
+
+NNUNET = SOURCE.replace(
+    'kind = "python"\nentry = "lungs:run"',
+    'kind = "nnunet"\npath = "model"\nfolds = [0, 3]\nstep-size = 0.8\nmirroring = true\norientation = "RAS"',
+)
+
+
+def test_an_nnunet_engine() -> None:
+    engine = manifest.parse(NNUNET, Path("plugin.toml")).engine
+    assert isinstance(engine, manifest.NnunetEngine)
+    assert [part.path for part in engine.parts] == ["model"]
+    assert (engine.folds, engine.step_size, engine.mirroring) == ((0, 3), 0.8, True)
+    several = NNUNET.replace('path = "model"', 'paths = [{ path = "a", labels = { 1 = 4, 2 = 7 } }, { path = "b" }]')
+    engine = manifest.parse(several, Path("plugin.toml")).engine
+    assert isinstance(engine, manifest.NnunetEngine)
+    assert [(part.path, part.labels) for part in engine.parts] == [("a", {1: 4, 2: 7}), ("b", None)]
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "what", "remedy"),
+    [
+        ("step-size = 0.8", "step-size = 0", "too small", "step-size = 0.5"),
+        ("step-size = 0.8", "step-size = 2", "too large", "step-size = 0.5"),
+        ("mirroring = true", 'mirroring = "yes"', "true or false", "mirroring = false"),
+        ('orientation = "RAS"', 'orientation = "RAR"', "RAR", 'orientation = "RAS"'),
+        ("folds = [0, 3]", 'folds = ["every"]', "", "folds = [0, 1]"),
+        ('path = "model"', 'path = "../model"', "leads out of", 'path = "."'),
+        ('path = "model"', 'paths = [{ path = "/model" }]', "leads out of", 'path = "Dataset001"'),
+        ('path = "model"', 'paths = [{ path = "m", labels = { 1 = 0 } }]', "too small", "labels = { 1 = 1, 2 = 5 }"),
+        ('path = "model"', 'pathes = ["model"]', "no such key", "Did you mean path"),
+        ('path = "model"\n', "", "one folder as path, or several", "[engine]"),
+    ],
+)
+def test_a_mistake_in_an_nnunet_engine_is_named(right: str, wrong: str, what: str, remedy: str) -> None:
+    assert right in NNUNET
+    line = NNUNET[: NNUNET.index(right)].count("\n") + 1
+    with pytest.raises(ManifestError) as caught:
+        manifest.parse(NNUNET.replace(right, wrong, 1), Path("plugin.toml"))
+    assert what in str(caught.value.what)
+    assert remedy in str(caught.value.remedy)
+    if wrong:
+        assert f"line {line}" in str(caught.value.what)
 
 
 def test_a_missing_or_unreadable_file(tmp_path: Path) -> None:
