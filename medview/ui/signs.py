@@ -73,6 +73,6 @@ def _code_points() -> dict[str, str]:
 
 def _file(ending: str) -> Path:
     found = importlib.util.find_spec("qtawesome")
-    if found is None or not found.submodule_search_locations:
-        raise ModuleNotFoundError("No module named 'qtawesome'", name="qtawesome")
-    return next((Path(found.submodule_search_locations[0]) / "fonts").glob(f"materialdesignicons6-*.{ending}"))
+    assert found is not None
+    assert found.origin is not None
+    return next((Path(found.origin).parent / "fonts").glob(f"materialdesignicons6-*.{ending}"))
