@@ -1,7 +1,7 @@
 """The signs of the Material Design family, drawn from the font that QtAwesome brings.
 
-QtAwesome itself is not imported: it makes a layer over every binding of Qt first, which takes longer than to build the
-whole window.
+QtAwesome itself is not imported: it makes a layer over every binding of Qt first, which takes about as long as to build
+the whole window.
 """
 
 from __future__ import annotations
