@@ -19,6 +19,8 @@ _BY_NAME = (
     # VTK finds its OpenGL, text and interaction classes through factories.
     "vtkmodules.vtkRenderingOpenGL2", "vtkmodules.vtkRenderingVolumeOpenGL2", "vtkmodules.vtkRenderingFreeType",
     "vtkmodules.vtkRenderingUI", "vtkmodules.vtkInteractionStyle", "vtkmodules.util.numpy_support",
+    # Its font of icons is looked for beside it.
+    "qtawesome",
     # Decoders of compressed pixels.
     "gdcm", "openjpeg", "rle", "jpeg_ls", "PIL.JpegImagePlugin", "PIL.Jpeg2KImagePlugin",
 )  # fmt: skip

@@ -89,6 +89,7 @@ class ReadingRoom(QWidget):
         station.measuring.changed.connect(self._measuring_changed)
         station.viewing.changed.connect(self._viewing_changed)
         station.workspace.changed.connect(self._workspace_changed)
+        station.importing.when_on_screen = self.after_frame
         self._grid.set_active(station.viewing.state.active_view)
 
     @property
@@ -131,6 +132,15 @@ class ReadingRoom(QWidget):
     def take_keys(self) -> None:
         """Let the active view have the keyboard."""
         self._grid[self._station.viewing.state.active_view].gl.setFocus()
+
+    def after_frame(self, call: Callable[[], None]) -> None:
+        """Make a call when the next frame is on screen; at once where none is drawn, as in a window made small."""
+        window = self.window().windowHandle()
+        drawn = next((viewport.gl for viewport in self._grid if viewport.gl.isVisible()), None)
+        if drawn is None or window is None or not window.isExposed():
+            call()
+        else:
+            drawn.frameSwapped.connect(call, Qt.ConnectionType.SingleShotConnection)
 
     def close_gl(self) -> None:
         """Let go of the scenes and of OpenGL."""

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from PySide6.QtGui import QColor, QFont, QIcon, QPalette
 from PySide6.QtWidgets import QApplication, QWidget
 
 from medview.core.folders import resources_folder
+from medview.ui.signs import sign_icon
 from medview.workstation.view_state import ViewName
-
-if TYPE_CHECKING:
-    from qtawesome.iconic_font import IconicFont
 
 TEXT_PX = 13
 NUMBER_PX = 15
@@ -116,22 +111,7 @@ def icon(name: str, color: str = "") -> QIcon:
         color: Another colour, "#rrggbb".
     """
     theme = current_theme()
-    made: QIcon = _icon_font().icon(
-        f"mdi6.{name}", color=color or theme.text, color_disabled=theme.line, color_active=color or theme.text
-    )
-    return made
-
-
-@cache
-def _icon_font() -> IconicFont:
-    """The Material Design family alone: qtawesome would load a dozen families with the first icon."""
-    # It takes longer to import than a window without icons, as the command line's, may take to appear.
-    import qtawesome
-    from qtawesome.iconic_font import IconicFont
-
-    fonts = Path(qtawesome.__file__).parent / "fonts"
-    font, names = (next(fonts.glob(f"materialdesignicons6-*.{ending}")) for ending in ("ttf", "json"))
-    return IconicFont(("mdi6", font.name, names.name))
+    return sign_icon(name, color or theme.text, theme.line)
 
 
 def set_role(widget: QWidget, role: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -31,8 +32,10 @@ from medview.workstation.workspace import CaseClosed, Workspace, WorkspaceChange
 
 _MOST_BYTES_OF_PHASES = 2 * 2**30
 """How much memory the volumes of a 4D series may take before the oldest are let go."""
-_FIRST_PICTURE_S = 0.5
-"""How long the reading of a series waits at most for its first slice to be on screen."""
+_FIRST_PICTURE_S = 3.0
+"""How long the reading of a series waits at most for its first slice to be on screen: a window that is covered or stuck
+never says so."""
+_ASK_S = 0.05
 
 
 @dataclass
@@ -66,6 +69,9 @@ class Importing:
         jobs: Runs the work.
         queue: Brings it home.
         remembered: Where headers of files are kept from one search to the next; None to keep none.
+
+    Attributes:
+        when_on_screen: Makes a call when what has been shown is on screen. Who has a screen puts his own here.
     """
 
     def __init__(
@@ -81,6 +87,7 @@ class Importing:
         self._jobs = jobs
         self._queue = queue
         self._remembered = remembered
+        self.when_on_screen: Callable[[Callable[[], None]], None] = queue.post
         self._sources: dict[str, Source] = {}
         self._drops: list[_Drop] = []
         self._loads: dict[tuple[str, int], _Load] = {}
@@ -276,14 +283,15 @@ class Importing:
 
         def show(volume: Volume, window: Window) -> None:
             self._started(load, volume, window)
-            # Behind the frame that showing the volume has asked for.
-            self._queue.post(shown.set)
+            self.when_on_screen(shown.set)
 
-        def started(volume: Volume, slices: slice = slice(None)) -> None:
+        def started(volume: Volume, progress: Progress, slices: slice = slice(None)) -> None:
             window = initial_window(volume, slices)
             self._queue.post(lambda: show(volume, window))
             # The first picture has the right of way: the other slices come when it is on screen.
-            shown.wait(_FIRST_PICTURE_S)
+            deadline = time.monotonic() + _FIRST_PICTURE_S
+            while not shown.wait(_ASK_S) and time.monotonic() < deadline:
+                progress.raise_if_cancelled()
 
         def arrived(start: int, stop: int) -> None:
             self._queue.post(lambda: self._arrived(load, start, stop))
@@ -299,11 +307,11 @@ class Importing:
                     progress,
                     phase=load.phase,
                     first_slice=first,
-                    started=lambda volume: started(volume, slice(first, first + 1)),
+                    started=lambda volume: started(volume, progress, slice(first, first + 1)),
                     arrived=arrived,
                 )
             volume = image_files.read_volume(source, progress)
-            started(volume)
+            started(volume, progress)
             arrived(0, volume.geometry.shape[0])
             return volume
 

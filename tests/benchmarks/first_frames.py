@@ -15,16 +15,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QCoreApplication, QEventLoop
+from PySide6.QtCore import QCoreApplication
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
+
+from tests.support import event_loop
 
 if TYPE_CHECKING:
     from medview.ui.main_window import MainWindow
     from medview.workstation.station import Workstation
 
 _IDLE_S = 3.0
+_LIMIT_S = 120.0
+_NOT_READ_HU = -1024
+"""What stands in the slices that have not been read yet."""
 
 
 def bare() -> dict[str, float | bool]:
@@ -36,13 +41,13 @@ def bare() -> dict[str, float | bool]:
     from medview.ui.gl_widget import GLWidget, use_core_profile
 
     use_core_profile()
-    app = QApplication([])
+    _app = QApplication([])
     window = QMainWindow()
     view = GLWidget(vtkRenderer())
     window.setCentralWidget(view)
     window.resize(1500, 900)
     window.show()
-    _until(app, lambda: view.frames > 0)
+    _until(lambda: view.frames > 0)
     return {"seconds": _age(), "torch": "torch" in sys.modules}
 
 
@@ -51,52 +56,42 @@ def medview() -> dict[str, float | bool]:
     window, _, app = _window(Path(tempfile.mkdtemp()))
 
     window.show()
-    _until(app, lambda: window.windowHandle().isExposed())
+    _until(lambda: window.windowHandle().isExposed())
     app.processEvents()
     return {"seconds": _age(), "torch": "torch" in sys.modules}
 
 
 def opening(folder: Path) -> dict[str, float | bool]:
-    """Slices read when the first one was drawn; then frames and processor time of the idle window."""
-    from medview.core.case import CaseChange, SlicesArrived, VolumeComplete
+    """Slices read when the first one was on screen; then frames and processor time of the idle window."""
+    import numpy as np
+
     from medview.ui.reading_room import ReadingRoom
     from medview.workstation.view_state import ViewName
-    from medview.workstation.workspace import CaseOpened, WorkspaceChange
 
-    window, station, app = _window(Path(tempfile.mkdtemp()))
+    window, station, _ = _window(Path(tempfile.mkdtemp()))
     window.show()
     room = window.findChild(ReadingRoom)
     assert isinstance(room, ReadingRoom)
-    view = room.grid[ViewName.AXIAL].gl
-    read = {"slices": 0, "at first frame": -1, "complete": 0}
+    workspace = station.workspace
+    read: list[int] = []
 
-    def heard(change: CaseChange) -> None:
-        if isinstance(change, SlicesArrived):
-            read["slices"] += change.stop - change.start
-        read["complete"] += isinstance(change, VolumeComplete)
+    def on_screen() -> None:
+        volume = workspace.active_volume
+        if volume is not None and not read:
+            read.append(int(np.any(volume.voxels[:, ::7, ::7] != _NOT_READ_HU, axis=(1, 2)).sum()))
 
-    def listen(change: WorkspaceChange) -> None:
-        if isinstance(change, CaseOpened):
-            station.workspace.cases[-1].changed.connect(heard)
-
-    station.workspace.changed.connect(listen)
+    room.grid[ViewName.AXIAL].gl.frameSwapped.connect(on_screen)
     window.open_paths([folder])
-
-    def on_screen() -> bool:
-        if read["at first frame"] < 0 and view.frames > 0 and station.workspace.active_volume is not None:
-            read["at first frame"] = read["slices"]
-        return read["complete"] > 0 and not station.jobs.open_jobs
-
-    _until(app, on_screen)
-    _settle(app, 2.0)
+    _until(lambda: bool(read) and not station.jobs.open_jobs)
+    event_loop.run_for(2.0)
     frames, busy = sum(viewport.gl.frames for viewport in room.grid), time.process_time()
-    _settle(app, _IDLE_S)
+    event_loop.run_for(_IDLE_S)
     idle = {
         "frames": sum(viewport.gl.frames for viewport in room.grid) - frames,
         "processor": (time.process_time() - busy) / _IDLE_S,
     }
     window.close()
-    return {"slices": float(read["at first frame"]), **idle}
+    return {"slices": float(read[0]), **idle}
 
 
 def _window(home: Path) -> tuple[MainWindow, Workstation, QCoreApplication]:
@@ -115,18 +110,8 @@ def _window(home: Path) -> tuple[MainWindow, Workstation, QCoreApplication]:
     return window, station, app
 
 
-def _until(app: QCoreApplication, done: Callable[[], bool]) -> None:
-    while not done():
-        app.processEvents(QEventLoop.ProcessEventsFlag.AllEvents, 5)
-
-
-def _settle(app: QCoreApplication, seconds: float) -> None:
-    """Wait as an idle program does: asleep until something happens."""
-    from PySide6.QtCore import QTimer
-
-    loop = QEventLoop()
-    QTimer.singleShot(round(seconds * 1000), loop.quit)
-    loop.exec()
+def _until(done: Callable[[], bool]) -> None:
+    event_loop.run_until(done, _LIMIT_S, every_s=0.001)
 
 
 def _age() -> float:

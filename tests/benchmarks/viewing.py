@@ -36,6 +36,8 @@ SPACING_MM = (1.0, 0.7, 0.7)
 VIEW_PX = (788, 488)
 FRAMES = 40
 """For each round."""
+STARTS = 3
+"""For each round: a process that starts is disturbed by whatever else the machine does."""
 LIMIT = 3.0
 """A frame of another slice is cut out of the volume and sent to the card; a bare one only drawn."""
 
@@ -144,7 +146,8 @@ def window_rows(opts: Options) -> list[Row]:
         torch.append(answer["torch"])
         return answer["seconds"]
 
-    seconds = medians(interleave({kind: partial(start, kind) for kind in ("bare", "medview")}, opts.rounds))
+    runs = {kind: partial(start, kind) for kind in ("bare", "medview")}
+    seconds = medians(interleave(runs, opts.rounds * STARTS))
     folder = series_folder(opts)
     slices = len(list(folder.iterdir()))
     opened = run("open", str(folder))

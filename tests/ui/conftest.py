@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from medview.ui.translation import Languages, language_of
 from medview.workstation.settings import Settings
 from medview.workstation.station import Workstation
 from medview.workstation.view_state import ViewName
+from tests.support import event_loop
 
 LEFT, MIDDLE, RIGHT = Qt.MouseButton.LeftButton, Qt.MouseButton.MiddleButton, Qt.MouseButton.RightButton
 NO_KEYS = Qt.KeyboardModifier.NoModifier
@@ -60,10 +60,7 @@ class Screen:
         self.app.processEvents()
 
     def wait(self, done: Callable[[], bool], seconds: float = 60.0) -> None:
-        deadline = time.monotonic() + seconds
-        while not done():
-            assert time.monotonic() < deadline, "waited in vain"
-            QTest.qWait(10)
+        event_loop.run_until(done, seconds)
 
     def drop(self, *paths: Path) -> None:
         data = QMimeData()
@@ -84,7 +81,7 @@ class Screen:
 
         self.wait(complete)
         self.wait(lambda: not self.station.jobs.open_jobs)
-        QTest.qWait(50)
+        event_loop.run_for(0.05)
         return self.volume
 
     @property

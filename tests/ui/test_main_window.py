@@ -16,12 +16,15 @@ from medview.core.volume import Window
 from medview.formats.dicom_writer import SeriesOptions, write_series
 from medview.phantom.chest import Phantom
 from medview.ui.banner import Banner
+from medview.ui.gl_widget import GLWidget
 from medview.ui.player_bar import PlayerBar
 from medview.ui.reading_room import ReadingRoom
 from medview.workstation.jobs import JobState
 from medview.workstation.view_state import Mode, ViewName
+from tests.support import event_loop
 from tests.ui.conftest import LEFT, MIDDLE, RIGHT, Screen
 
+NOT_READ_HU = -1024
 CONTROL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
 
 
@@ -40,6 +43,21 @@ def test_a_dropped_folder_is_read_and_shown(screen: Screen, small_series_folder:
     assert room.isVisible()
     assert volume.geometry.shape == (40, 64, 64)
     assert "Phantom" in screen.window.windowTitle()
+
+
+def test_the_first_picture_is_on_screen_when_one_slice_is_read(screen: Screen, chest_series_folder: Path) -> None:
+    read: list[int] = []
+
+    def slices_read() -> int:
+        volume = screen.station.workspace.active_volume
+        return 0 if volume is None else int(np.any(volume.voxels != NOT_READ_HU, axis=(1, 2)).sum())
+
+    view = screen.view()
+    assert isinstance(view, GLWidget)
+    view.frameSwapped.connect(lambda: read.append(slices_read()))
+    volume = screen.open(chest_series_folder)
+    assert next(count for count in read if count) == 1
+    assert slices_read() == volume.geometry.shape[0]
 
 
 def test_what_cannot_be_used_is_told_in_words(screen: Screen, tmp_path: Path) -> None:
@@ -211,10 +229,10 @@ def test_panels_fold_away(screen: Screen, small_series_folder: Path) -> None:
     screen.open(small_series_folder)
     before = screen.view().width()
     screen.key(Qt.Key.Key_F)
-    QTest.qWait(20)
+    event_loop.run_for(0.02)
     assert screen.view().width() > before + 100
     screen.key(Qt.Key.Key_F)
-    QTest.qWait(20)
+    event_loop.run_for(0.02)
     assert screen.view().width() == before
 
 

@@ -111,6 +111,29 @@ def test_the_first_slice_is_shown_before_the_last_is_read(desk: Desk, chest_seri
     assert complete_at_start == [False]
 
 
+def test_the_others_are_read_when_the_first_slice_is_on_screen(desk: Desk, chest_series_folder: Path) -> None:
+    to_tell: list[Callable[[], None]] = []
+    desk.importing.when_on_screen = to_tell.append
+    desk.importing.open_paths([chest_series_folder])
+    desk.wait(lambda: bool(to_tell))
+    outside = desk.shown.voxels.min()
+    assert np.any(desk.shown.voxels != outside, axis=(1, 2)).sum() == 1
+    to_tell.pop()()
+    desk.wait()
+    assert np.any(desk.shown.voxels != outside, axis=(1, 2)).all()
+
+
+def test_a_slice_that_never_comes_on_screen_does_not_keep_a_job_alive(desk: Desk, chest_series_folder: Path) -> None:
+    desk.importing.when_on_screen = lambda call: None
+    desk.importing.open_paths([chest_series_folder])
+    desk.wait(lambda: desk.workspace.active_volume is not None)
+    job = desk.importing.load(desk.shown.series_uid)
+    assert job is not None
+    job.cancel()
+    desk.wait()
+    assert job.state is JobState.CANCELLED
+
+
 def test_a_single_file_opens_its_series(desk: Desk, small_series_folder: Path) -> None:
     desk.open(small_series_folder / "00003.dcm")
     volume = desk.shown
