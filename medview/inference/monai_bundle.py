@@ -125,7 +125,7 @@ def _in_windows(prepared: Prepared, forward: Forward, rules: WindowRules, contex
         return bundle_ending.as_written(prepared, values, context)
     x, y, z = image.shape[1:]
     lattice = Lattice.over((x, y, z), rules)
-    device = planned(
+    device, rules = planned(
         image, forward, rules, geometry.shape, context.part(0.1, 0.9), device=context.device, exact=context.exact
     )
     grid, before = GridMap.same((x, y, z)), (0, 0, 0)

@@ -137,7 +137,7 @@ def _in_windows(
     network = _ensemble(model, engine, context)
     rules = rules_of(configuration, engine.step_size)
     image = prepared.image
-    device = planned(
+    device, rules = planned(
         image, network, rules, shape, PartOf(progress, 0.1, 0.95), device=context.device, exact=context.exact
     )
     x, y, z = image.shape[1:]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
@@ -17,6 +17,8 @@ from medview.inference.memory import is_out_of_memory
 from medview.inference.windows import Lattice, WindowRules, central_window
 
 _GIB = 2**30
+_MOST_BYTES_AT_ONCE = 256 * 2**20
+"""Of the values of all windows in one call: those of many classes are large, and gain nothing from company."""
 _SPARE_SHARE = 0.9
 """How much of the free memory a run may take."""
 _WORTH_A_TRIAL = 4
@@ -122,8 +124,8 @@ def planned(
     *,
     device: str,
     exact: bool,
-) -> str:
-    """Try a network out, say what the run will take, and where its sums are to be kept.
+) -> tuple[str, WindowRules]:
+    """Try a network out, and say what the run will take.
 
     Args:
         image: (channel, x, y, z) float32, as the model wants it.
@@ -134,20 +136,25 @@ def planned(
         device: Where the network runs.
         exact: Whether it computes in float32, whatever is faster.
 
+    Returns:
+        Where the sums are to be kept, and the rules with no more windows at once than their values are worth.
+
     Raises:
         OutOfMemoryError: There is too little memory for it.
     """
     x, y, z = image.shape[1:]
     lattice = Lattice.over((x, y, z), rules)
     if lattice.count < _WORTH_A_TRIAL:
-        return device
+        return device, rules
     try:
         trial = network.try_out(central_window(image, rules), exact=exact)
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
-        return "cpu"
+        return "cpu", replace(rules, batch=1)
     plan = Plan.of(lattice, trial.channels, shape, device, trial.seconds, network.calls)
     progress.report(0.0, plan.text)
     plan.require_memory()
-    return device if plan.sums_fit_the_card else "cpu"
+    window_bytes = trial.channels * lattice.roi[0] * lattice.roi[1] * lattice.roi[2] * 4
+    batch = max(1, min(rules.batch, _MOST_BYTES_AT_ONCE // window_bytes))
+    return device if plan.sums_fit_the_card else "cpu", replace(rules, batch=batch)
