@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from pathlib import Path
 
 import pytest
@@ -33,7 +32,6 @@ def _image(icon: QIcon, size: int, ratio: float, mode: QIcon.Mode) -> QImage:
 def test_a_sign_is_drawn_as_its_makers_draw_it(reference: IconicFont, name: str) -> None:
     ours = sign_icon(name, COLOR, DISABLED)
     theirs = reference.icon(f"mdi6.{name}", color=COLOR, color_disabled=DISABLED, color_active=COLOR)
-    gc.collect()
     for mode in MODES:
         for size in (16, 20, 33):
             for ratio in (1.0, 1.5, 2.0):
