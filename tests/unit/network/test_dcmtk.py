@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import socket
+import struct
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -112,3 +113,31 @@ def test_our_receiver_takes_what_was_asked_for_and_nothing_else(
         assert content(inbox.place(one.instance)) == content(one.path)
     with pytest.raises(OSError, match="refused"):
         socket.create_connection(("127.0.0.1", address.receive_port)).close()
+
+
+def _association_request(called: str) -> bytes:
+    """A-ASSOCIATE-RQ for C-ECHO (PS3.8, 9.3.2)."""
+
+    def item(kind: int, content: bytes) -> bytes:
+        return struct.pack(">BxH", kind, len(content)) + content
+
+    verification, implicit = item(0x30, b"1.2.840.10008.1.1"), item(0x40, b"1.2.840.10008.1.2")
+    content = struct.pack(">Hxx16s16s32x", 1, called.encode().ljust(16), b"STRANGER".ljust(16))
+    content += item(0x10, b"1.2.840.10008.3.1.1.1")
+    content += item(0x20, struct.pack(">Bxxx", 1) + verification + implicit)
+    content += item(0x50, item(0x51, struct.pack(">I", 16384)) + item(0x52, b"1.2.3.4"))
+    return struct.pack(">BxI", 1, len(content)) + content
+
+
+def test_a_caller_that_has_said_goodbye_and_stays_does_not_hold_the_receiver_up(tmp_path: Path) -> None:
+    address = Address(name="Any", host="127.0.0.1", called_ae="ANY", receive_port=free_port())
+    intake = Intake(Inbox(tmp_path / "inbox"), (), (), QUIET)
+    with socket.socket() as caller:
+        with Receiver(address, store_into(intake)):
+            caller.connect(("127.0.0.1", address.receive_port))
+            caller.settimeout(10)
+            caller.sendall(_association_request("MEDVIEW"))
+            assert caller.recv(4096)[0] == 0x02  # A-ASSOCIATE-AC
+            caller.sendall(struct.pack(">BxII", 0x05, 4, 0))  # A-RELEASE-RQ
+            assert caller.recv(4096)[0] == 0x06  # A-RELEASE-RP
+        assert caller.recv(4096) == b""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,7 @@ from medview.core.errors import NetworkError, RefusedError, TransferError
 from medview.core.progress import NoProgress
 from medview.network.address import Address
 from medview.network.archive import MOST_STUDIES, archive_at
+from medview.network.receiver import stop_listening
 from medview.network.records import Fate, Query
 from medview.network.transfers import outgoing, send
 from tests.support.orthanc import free_port
@@ -46,7 +48,7 @@ def server(store: int = 0x0000, find: Answers | None = None, **options: object) 
     try:
         yield Address(name="Test archive", host="127.0.0.1", port=port, called_ae="SERVER")
     finally:
-        entity.shutdown()
+        stop_listening(entity)
 
 
 def nothing(_: evt.Event) -> Iterator[tuple[int, Dataset | None]]:
@@ -99,10 +101,15 @@ def test_a_search_with_too_many_answers_is_stopped_and_says_so() -> None:
     asked_to_stop = []
 
     def endless(event: evt.Event) -> Iterator[tuple[int, Dataset | None]]:
-        for number in range(10 * MOST_STUDIES):
-            if event.is_cancelled:
-                asked_to_stop.append(number)
-                yield 0xFE00, None
+        for number in range(2 * MOST_STUDIES):
+            if number > MOST_STUDIES:  # one more than wanted is out: whoever asked must say now that it is enough
+                deadline = time.monotonic() + 30
+                while time.monotonic() < deadline:
+                    if event.is_cancelled:  # it says so once
+                        asked_to_stop.append(number)
+                        yield 0xFE00, None
+                        return
+                    time.sleep(0.01)
                 return
             answer = Dataset()
             answer.QueryRetrieveLevel, answer.StudyInstanceUID = "STUDY", f"1.2.{number}"
