@@ -9,6 +9,7 @@ import qtawesome
 from PySide6.QtCore import QSize
 from PySide6.QtGui import QColor, QIcon, QImage
 from PySide6.QtWidgets import QApplication
+from pytestqt.logging import _QtMessageCapture
 from qtawesome.iconic_font import IconicFont
 
 from medview.ui.signs import sign_icon
@@ -43,3 +44,9 @@ def test_it_has_the_colour_asked_for(qapp: QApplication) -> None:
     for mode, color in zip(MODES, (COLOR, DISABLED, COLOR, COLOR), strict=True):
         assert _image(icon, 32, 1.0, mode).pixelColor(16, 16) == QColor(color)
         assert _image(icon, 32, 1.0, mode).pixelColor(0, 0).alpha() == 0
+
+
+def test_no_size_gives_no_picture(qapp: QApplication, qtlog: _QtMessageCapture) -> None:
+    assert sign_icon("eraser", COLOR, DISABLED).pixmap(QSize(0, 0)).isNull()
+    assert sign_icon("eraser", COLOR, DISABLED).pixmap(QSize(-1, -1)).isNull()
+    assert not qtlog.records
