@@ -11,53 +11,49 @@ import json
 from functools import cache
 from pathlib import Path
 
-from PySide6.QtCore import QRect, QSize, Qt
-from PySide6.QtGui import QColor, QFont, QFontDatabase, QIcon, QIconEngine, QPainter, QPixmap
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QColor, QFont, QFontDatabase, QGuiApplication, QIcon, QPainter, QPixmap
 
 _SHARE = 0.875
 """Of the height of an icon; the rest is the room around a sign."""
+_SIZES_PX = (14, 15, 16, 18, 48)
+"""Those that the window shows, and one that others are scaled down from."""
 
 
 def sign_icon(name: str, color: str, disabled: str) -> QIcon:
-    """An icon of any size.
+    """An icon, sharp at the sizes of this program on the screens that are there.
 
     Args:
         name: As in the family, "folder-open".
         color: Its colour, "#rrggbb".
         disabled: Its colour where it cannot be used.
     """
-    return QIcon(_Engine(chr(int(_code_points()[name], 16)), QColor(color), QColor(disabled)))
+    # Pictures, not an icon engine that draws when asked: an engine written in Python may be let go before its icon, and
+    # the icon then ends the program.
+    sign = chr(int(_code_points()[name], 16))
+    icon = QIcon()
+    ratios = {screen.devicePixelRatio() for screen in QGuiApplication.screens()}
+    for ratio in ratios:
+        for size in _SIZES_PX:
+            drawn = _drawn(sign, QColor(color), size, ratio)
+            icon.addPixmap(drawn, QIcon.Mode.Normal)
+            icon.addPixmap(drawn, QIcon.Mode.Selected)  # Qt would tint it
+            icon.addPixmap(_drawn(sign, QColor(disabled), size, ratio), QIcon.Mode.Disabled)
+    return icon
 
 
-class _Engine(QIconEngine):
-    """Draws one sign."""
-
-    def __init__(self, sign: str, color: QColor, disabled: QColor) -> None:
-        super().__init__()
-        self._sign = sign
-        self._color = color
-        self._disabled = disabled
-
-    def paint(self, painter: QPainter, rect: QRect, mode: QIcon.Mode, _state: QIcon.State) -> None:
-        """Draw it in a rectangle."""
-        font = QFont(_family())
-        font.setPixelSize(round(_SHARE * rect.height()))
-        painter.save()
-        painter.setFont(font)
-        painter.setPen(self._disabled if mode == QIcon.Mode.Disabled else self._color)
-        painter.drawText(rect, Qt.AlignmentFlag.AlignCenter, self._sign)
-        painter.restore()
-
-    def pixmap(self, size: QSize, mode: QIcon.Mode, state: QIcon.State) -> QPixmap:
-        """Draw it on nothing."""
-        drawn = QPixmap(size)
-        if drawn.isNull():  # Qt asks for no size at all where a place shows no icon
-            return drawn
-        drawn.fill(Qt.GlobalColor.transparent)
-        painter = QPainter(drawn)
-        self.paint(painter, QRect(0, 0, size.width(), size.height()), mode, state)
-        painter.end()
-        return drawn
+def _drawn(sign: str, color: QColor, size: int, ratio: float) -> QPixmap:
+    drawn = QPixmap(round(size * ratio), round(size * ratio))
+    drawn.fill(Qt.GlobalColor.transparent)
+    font = QFont(_family())
+    font.setPixelSize(round(_SHARE * drawn.height()))
+    painter = QPainter(drawn)
+    painter.setFont(font)
+    painter.setPen(color)
+    painter.drawText(drawn.rect(), Qt.AlignmentFlag.AlignCenter, sign)
+    painter.end()
+    drawn.setDevicePixelRatio(ratio)
+    return drawn
 
 
 @cache

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -157,10 +156,3 @@ def screen(qapp: QApplication, medview_home: Path) -> Iterator[Screen]:
     screen = Screen(medview_home, qapp)
     yield screen
     screen.close()
-
-
-@pytest.fixture(autouse=True)
-def _collected() -> Iterator[None]:
-    """Let what a test leaves go at once, not at some moment of a later test."""
-    yield
-    gc.collect()
