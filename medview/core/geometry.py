@@ -64,6 +64,13 @@ class Box:
         """The box with a margin on every side; may reach outside the grid."""
         return Box(_index(n - voxels for n in self.start), _index(n + voxels for n in self.stop))
 
+    def shifted(self, by: Index) -> Box:
+        """The same box moved by whole voxels (k, j, i)."""
+        return Box(
+            _index(a + n for a, n in zip(self.start, by, strict=True)),
+            _index(b + n for b, n in zip(self.stop, by, strict=True)),
+        )
+
     def narrowed(self, axis: int, start: int, stop: int) -> Box:
         """The same box from `start` to `stop` along one axis."""
         first, last = list(self.start), list(self.stop)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from medview.core.geometry import Box, Floats, Geometry
 from medview.core.progress import NoProgress, Progress
 from medview.core.segmentation import Labels
+from medview.editing import regions
 
 _ON_THE_OUTLINE_MM = 1e-5
 """Distances come in single precision: what is this near to zero is zero, and belongs to the shape."""
@@ -39,7 +40,7 @@ def fill_between_slices(
         A box, empty when there is no gap to fill, and (k, j, i) bool of its shape: what to add.
     """
     progress = progress or NoProgress()
-    box = _box_of(labels, label)
+    box = regions.box_of(labels, label)
     mask = np.moveaxis(labels[box.slices] == label, axis, 0)
     added = np.zeros_like(mask)
     painted = np.flatnonzero(mask.any(axis=(1, 2)))
@@ -90,14 +91,3 @@ def _distance_to(goal: NDArray[np.bool_], spacing_mm: Floats) -> NDArray[np.floa
     outside: NDArray[np.float32] = np.maximum(SimpleITK.GetArrayFromImage(distance), 0)
     outside[goal] = 0
     return outside
-
-
-def _box_of(labels: Labels, label: int) -> Box:
-    """The box around a label, found slice by slice: the comparison of the whole map would take its memory once more."""
-    box = Box((0, 0, 0), (0, 0, 0))
-    for k in range(labels.shape[0]):
-        found = labels[k : k + 1] == label
-        if found.any():
-            flat = Box.around(found)
-            box = box.union(Box((k, *flat.start[1:]), (k + 1, *flat.stop[1:])))
-    return box

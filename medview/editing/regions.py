@@ -10,11 +10,36 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from medview.core.geometry import Box
+from medview.core.progress import NoProgress, Progress
+from medview.core.segmentation import Labels
+
 if TYPE_CHECKING:
     import SimpleITK
 
+_ON_THE_EDGE = 1e-6
+"""Of a voxel or a millimetre: what lies on an edge lies within, whatever rounding says."""
+
 Mask = NDArray[np.bool_]
 Spacing = tuple[float, float, float]
+
+
+def box_of(labels: Labels, label: int, progress: Progress | None = None) -> Box:
+    """The box around a label, found slice by slice: to compare the whole map at once would take its memory again.
+
+    Args:
+        labels: (k, j, i) uint8 or uint16.
+        label: Which.
+        progress: May cancel.
+    """
+    progress = progress or NoProgress()
+    box = Box((0, 0, 0), (0, 0, 0))
+    for k in range(labels.shape[0]):
+        progress.raise_if_cancelled()
+        found = labels[k : k + 1] == label
+        if found.any():
+            box = box.union(Box.around(found).shifted((k, 0, 0)))
+    return box
 
 
 def components(mask: NDArray[Any], *, corners: bool = False) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
@@ -87,13 +112,13 @@ def distance(mask: NDArray[Any], spacing_mm: Spacing) -> NDArray[np.float32]:
 
 def dilate(mask: NDArray[Any], radius_mm: float, spacing_mm: Spacing) -> Mask:
     """The mask grown by a ball of this radius."""
-    grown: Mask = distance(mask, spacing_mm) <= radius_mm
+    grown: Mask = distance(mask, spacing_mm) <= _with_slack(radius_mm)
     return grown
 
 
 def erode(mask: NDArray[Any], radius_mm: float, spacing_mm: Spacing) -> Mask:
     """The mask shrunk by a ball of this radius; beyond the edge of the image the mask is thought to go on."""
-    shrunk: Mask = distance(~np.asarray(mask, dtype=np.bool_), spacing_mm) > radius_mm
+    shrunk: Mask = distance(~np.asarray(mask, dtype=np.bool_), spacing_mm) > _with_slack(radius_mm)
     return shrunk
 
 
@@ -105,6 +130,45 @@ def opened(mask: NDArray[Any], radius_mm: float, spacing_mm: Spacing) -> Mask:
 def closed(mask: NDArray[Any], radius_mm: float, spacing_mm: Spacing) -> Mask:
     """The mask with the gaps and dents that a ball of this radius does not fit into."""
     return erode(dilate(mask, radius_mm, spacing_mm), radius_mm, spacing_mm)
+
+
+def median(mask: NDArray[Any], reach_mm: float, spacing_mm: Spacing) -> Mask:
+    """The mask that the majority around every voxel makes: the block that reaches this far along every axis.
+
+    At the edges of the image the block is cut off; where both sides are equally many, the voxel stays as it is.
+    """
+    inside = np.asarray(mask, dtype=np.bool_)
+    counts, sizes = inside.astype(np.int32), np.ones((1, 1, 1), dtype=np.int32)
+    for axis, step in enumerate(spacing_mm):
+        reach = int(reach_mm / step + _ON_THE_EDGE)
+        length = inside.shape[axis]
+        places = np.arange(length)
+        first, stop = np.maximum(places - reach, 0), np.minimum(places + reach + 1, length)
+        sums = np.cumsum(counts, axis=axis, dtype=np.int32)
+        sums = np.concatenate([np.zeros_like(np.take(sums, [0], axis)), sums], axis)
+        counts = np.take(sums, stop, axis) - np.take(sums, first, axis)
+        sizes = sizes * np.expand_dims((stop - first).astype(np.int32), tuple(n for n in range(3) if n != axis))
+    majority: Mask = (2 * counts > sizes) | (inside & (2 * counts == sizes))
+    return majority
+
+
+def blurred(mask: NDArray[Any], sigma_mm: float, spacing_mm: Spacing) -> NDArray[np.float32]:
+    """A mask as (k, j, i) float32, 0..1, blurred by a Gaussian; at the edges of the image it is thought to go on.
+
+    Source: Deriche R., Recursively implementing the Gaussian and its derivatives, INRIA 1893, 1993.
+    """
+    import SimpleITK
+
+    image = SimpleITK.GetImageFromArray(np.asarray(mask, dtype=np.float32))
+    image.SetSpacing(tuple(float(step) for step in reversed(spacing_mm)))
+    # The recursive filter needs four voxels along every axis; fewer are repeated, as it repeats the edge itself.
+    short = [max(0, 4 - size) for size in image.GetSize()]
+    if any(short):
+        image = SimpleITK.ZeroFluxNeumannPad(image, [0, 0, 0], short)
+    smooth = SimpleITK.SmoothingRecursiveGaussian(image, sigma_mm)
+    k, j, i = np.shape(mask)
+    soft: NDArray[np.float32] = SimpleITK.GetArrayFromImage(smooth)[:k, :j, :i]
+    return soft
 
 
 def path_length(within: NDArray[Any], start: tuple[int, int, int], spacing_mm: Spacing) -> NDArray[np.float32]:
@@ -149,6 +213,11 @@ def flood(values: NDArray[Any], markers: NDArray[Any]) -> NDArray[np.uint8]:
     seeds = SimpleITK.GetImageFromArray(np.ascontiguousarray(markers, dtype=np.uint8))
     divided = SimpleITK.MorphologicalWatershedFromMarkers(image, seeds, markWatershedLine=False, fullyConnected=False)
     return SimpleITK.GetArrayFromImage(divided).astype(np.uint8, copy=False)
+
+
+def _with_slack(radius_mm: float) -> float:
+    """Distances come in single precision: what lies exactly on the radius is within, whatever rounding says."""
+    return radius_mm * (1 + _ON_THE_EDGE) + _ON_THE_EDGE
 
 
 def _image(mask: NDArray[Any]) -> SimpleITK.Image:
