@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from PySide6.QtCore import QEvent, Qt, QTimer, Signal
 from PySide6.QtWidgets import (
     QCheckBox,
@@ -21,16 +19,15 @@ from PySide6.QtWidgets import (
 from medview.core.case import CaseChange, VolumeComplete
 from medview.core.errors import MedViewError
 from medview.core.events import Connection
-from medview.core.planes import Plane
 from medview.core.segmentation import LabelsChanged, Segmentation, SegmentsChanged
 from medview.core.text import Text
 from medview.ui.banner import Banner
 from medview.ui.brush_tools import BrushTools
 from medview.ui.recovery_offer import RecoveryOffer
 from medview.ui.segment_list import SegmentList
+from medview.ui.shaping_tools import ShapingTools
 from medview.ui.theme import STEP_PX, icon, set_role
 from medview.ui.translation import render
-from medview.workstation.jobs import Job
 from medview.workstation.station import Workstation
 from medview.workstation.view_state import ViewChange
 from medview.workstation.workspace import CaseOpened, WorkspaceChange
@@ -53,7 +50,6 @@ class CorrectionPanel(QWidget):
         self._station = station
         self._watched: Segmentation | None = None
         self._watch: Connection | None = None
-        self._job: Job[Any] | None = None
         self.banner = Banner()
         self.offer = RecoveryOffer(station, self.banner)
         self._problem = _sentence("warning")
@@ -69,8 +65,9 @@ class CorrectionPanel(QWidget):
         self.add_button, self.remove_button = QPushButton(), QPushButton()
         self.add_button.clicked.connect(self._add)
         self.remove_button.clicked.connect(self._remove)
-        self.fill_button = QPushButton()
-        self.fill_button.clicked.connect(self._fill)
+        self.shaping = ShapingTools(station.shaping, station.viewing, station.jobs)
+        self.shaping.failed.connect(self.banner.show_error)
+        self._shaping_heading = _heading()
         self.save_button = QPushButton()
         self.save_button.clicked.connect(self._save)
         self._display_heading = _heading()
@@ -97,7 +94,6 @@ class CorrectionPanel(QWidget):
             station.correction.changed.connect(self._correction_changed),
             station.viewing.changed.connect(self._view_changed),
             station.workspace.changed.connect(self._workspace_changed),
-            station.jobs.changed.connect(self._job_changed),
             *(case.changed.connect(self._case_changed) for case in station.workspace.cases),
         ]
         self._write_texts()
@@ -107,6 +103,7 @@ class CorrectionPanel(QWidget):
         """Stop listening."""
         self.offer.close_down()
         self.tools.close_down()
+        self.shaping.close_down()
         for connection in self._connections:
             connection.close()
         if self._watch is not None:
@@ -147,13 +144,6 @@ class CorrectionPanel(QWidget):
             self._soon.start()
         self._count.start()
 
-    def _job_changed(self, job: Job[Any]) -> None:
-        if job is self._job and job.state.is_final:
-            self._job = None
-            if job.error is not None:
-                self.banner.show_error(job.error)
-            self._soon.start()
-
     # What is done
 
     def _undo(self) -> None:
@@ -185,14 +175,6 @@ class CorrectionPanel(QWidget):
         except MedViewError as error:
             self.banner.show_error(error)
 
-    def _fill(self) -> None:
-        plane = self._station.viewing.state.active_view.plane or Plane.AXIAL
-        try:
-            self._job = self._station.correction.fill_between_slices(plane)
-        except MedViewError as error:
-            self.banner.show_error(error)
-        self._soon.start()
-
     def _save(self) -> None:
         segmentation = self._held()
         if segmentation is not None:
@@ -211,7 +193,7 @@ class CorrectionPanel(QWidget):
         self.tools.setEnabled(ready)
         self.add_button.setEnabled(ready)
         self.remove_button.setEnabled(ready and any_segment)
-        self.fill_button.setEnabled(ready and any_segment and self._job is None)
+        self.shaping.set_ready(ready and any_segment)
         self.save_button.setEnabled(ready and any_segment)
         self._write_hint(volume is not None, ready, any_segment)
         self._write_steps()
@@ -300,8 +282,7 @@ class CorrectionPanel(QWidget):
         self.add_button.setToolTip(self.tr("Add a segment"))
         self.remove_button.setText(self.tr("Remove"))
         self.remove_button.setToolTip(self.tr("Take the segment in work off the list, with its voxels"))
-        self.fill_button.setText(self.tr("Fill between slices"))
-        self.fill_button.setToolTip(self.tr("Paint a few slices of the active view; the ones between are filled"))
+        self._shaping_heading.setText(self.tr("Whole segment"))
         self.save_button.setIcon(icon("content-save-outline"))
         self.save_button.setText(self.tr("Save masks as ..."))
         self.save_button.setToolTip(self.tr("DICOM SEG, RTSTRUCT, report, NIfTI, NRRD, STL (Ctrl+Shift+S)"))
@@ -322,11 +303,13 @@ class CorrectionPanel(QWidget):
         content.addWidget(self._segments_heading)
         content.addWidget(self.segments)
         content.addLayout(_row(self.add_button, self.remove_button, None))
-        content.addWidget(self.fill_button)
-        content.addWidget(self.save_button)
+        content.addWidget(_separator())
+        content.addWidget(self._shaping_heading)
+        content.addWidget(self.shaping)
         content.addWidget(_separator())
         content.addWidget(self._display_heading)
         content.addLayout(_row(self._opacity_label, self.opacity, self.outline))
+        content.addWidget(self.save_button)
         content.addStretch(1)
         area = QScrollArea()
         area.setWidgetResizable(True)

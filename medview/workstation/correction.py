@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from medview.catalog import terminology
 from medview.catalog.terminology import Terminology
 from medview.core.case import Case
 from medview.core.errors import InputError, MedViewError, StorageError
 from medview.core.events import Event
-from medview.core.geometry import Box, Point
-from medview.core.planes import Plane, slice_plane
+from medview.core.geometry import Point
+from medview.core.planes import Plane
 from medview.core.segmentation import Color, Segment, Segmentation
 from medview.core.text import Text
 from medview.core.volume import Volume
-from medview.editing import interpolate, rules, segments
+from medview.editing import rules, segments
 from medview.editing.history import Recorder
+from medview.editing.reshape import Proposal
 from medview.workstation.edit_summary import EditSummary
 from medview.workstation.jobs import Job, JobQueue, Lane
 from medview.workstation.journals import Recovery, Restored, restore
@@ -289,33 +288,66 @@ class Correction:
         segments.remove(recorder, label)
         self._work.end_step(work, recorder.finish(Text.of("Remove {name}", name=segment.name)))
 
-    def fill_between_slices(self, plane: Plane) -> Job[Any] | None:
-        """Fill the segment in work on the slices between its painted ones, where there is background.
-
-        Args:
-            plane: The plane whose slices were painted.
-
-        Returns:
-            The job; None when there is no segment.
+    def check_unlocked(self, label: int) -> None:
+        """Ask whether a segment of the active segmentation may be changed.
 
         Raises:
-            MedViewError: The segment is locked.
+            MedViewError: It is locked.
         """
+        if self._active is not None and label in self.locked:
+            raise _locked(self._active, label)
+
+    def put(self, segmentation: Segmentation, label: int, name: Text, found: Proposal) -> None:
+        """Do to a segment what a tool has proposed, as one step.
+
+        What was painted since stays: only background is taken, and only what is still the segment's is given up.
+        Nothing happens when segmentation or segment are gone, or the segment was locked meanwhile.
+
+        Args:
+            segmentation: What was looked at.
+            label: Its segment.
+            name: Of the step.
+            found: The proposal.
+        """
+        work = self._work.find(segmentation)
+        if work is None or found.is_empty or segmentation.segment(label) is None or label in work.locked:
+            return
         self.end_stroke()
-        segmentation, label = self._active, self.active_label
-        if segmentation is None or not label:
-            return None
-        if label in self.locked:
-            raise _locked(segmentation, label)
-        geometry = segmentation.geometry
-        axis = slice_plane(geometry, plane).axis
-        labels = segmentation.labels.copy()
-        return self._jobs.submit(
-            Text("Fill between slices"),
-            lambda progress: interpolate.fill_between_slices(labels, geometry, label, axis, progress),
-            lane=Lane.DISK,
-            then=lambda found: self._fill(segmentation, label, *found),
-        )
+        self._work.begin_step(work)
+        recorder = Recorder(segmentation)
+        recorder.touch(found.box)
+        after = rules.filled(segmentation.labels[found.box.slices], found.added, label)
+        segmentation.write(found.box, rules.erased(after, found.removed, label, frozenset()))
+        self._work.end_step(work, recorder.finish(name))
+
+    def put_apart(self, segmentation: Segmentation, label: int, name: Text, parts: Sequence[Proposal]) -> None:
+        """Give what a segment would lose to new segments, one for each proposal, all as one step.
+
+        Args:
+            segmentation: What was looked at.
+            label: The segment.
+            name: Of the step.
+            parts: What it would lose; as many as there are labels left for are taken.
+        """
+        work, old = self._work.find(segmentation), segmentation.segment(label)
+        if work is None or not parts or old is None or label in work.locked:
+            return
+        self.end_stroke()
+        self._work.begin_step(work)
+        recorder = Recorder(segmentation)
+        for number, part in enumerate(parts, start=2):
+            if len(segmentation.segments) >= segmentation.largest_label:
+                break
+            new = segments.new_segment(
+                self._terms, segmentation.segments, segmentation.largest_label, f"{old.name} {number}"
+            )
+            segmentation.set_segments((*segmentation.segments, new))
+            recorder.touch(part.box)
+            before = segmentation.labels[part.box.slices]
+            segmentation.write(
+                part.box, np.where(part.removed & (before == label), before.dtype.type(new.label), before)
+            )
+        self._work.end_step(work, recorder.finish(name))
 
     # Keeping
 
@@ -413,18 +445,6 @@ class Correction:
         recorder = Recorder(segmentation)
         segmentation.set_segments(new)
         self._work.end_step(work, recorder.finish(name))
-
-    def _fill(self, segmentation: Segmentation, label: int, box: Box, mask: NDArray[np.bool_]) -> None:
-        """The shape has come home: strokes made meanwhile stay, for only background is filled."""
-        work = self._work.find(segmentation)
-        if work is None or box.is_empty or segmentation.segment(label) is None or label in work.locked:
-            return
-        self.end_stroke()
-        self._work.begin_step(work)
-        recorder = Recorder(segmentation)
-        recorder.touch(box)
-        segmentation.write(box, rules.filled(segmentation.labels[box.slices], mask, label))
-        self._work.end_step(work, recorder.finish(Text("Fill between slices")))
 
     def _restored(self, case: Case, volume: Volume, restored: Restored) -> None:
         if case not in self._workspace.cases or volume.id not in case.volumes:

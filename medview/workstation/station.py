@@ -24,6 +24,7 @@ from medview.workstation.plugin_inputs import PluginInputs
 from medview.workstation.plugin_shelf import PluginShelf
 from medview.workstation.saving import SaveFormat, Saving, Surfaces, Verdict
 from medview.workstation.settings import SettingsStore
+from medview.workstation.shaping import Shaping
 from medview.workstation.taking_back import TakingBack
 from medview.workstation.teaching import Teaching
 from medview.workstation.view_state import Viewing
@@ -55,6 +56,7 @@ class Workstation:
             home / "journals",
             self.settings.current.undo_limit_mb * 2**20,
         )
+        self.shaping = Shaping(self.workspace, self.jobs, self.correction)
         shipped = shipped_plugins_folder()
         self.shelf = PluginShelf(
             self.jobs, (shipped,), home / "plugins", TrustBook(home / "trusted-plugins.json", vouched=(shipped,))

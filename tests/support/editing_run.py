@@ -25,6 +25,7 @@ from medview.editing.brush import BrushShape
 from medview.workstation.correction import Correction
 from medview.workstation.jobs import Job, JobQueue
 from medview.workstation.main_queue import MainQueue
+from medview.workstation.shaping import Shaping
 from medview.workstation.stroke import BrushOptions, BrushTool
 from medview.workstation.view_state import Viewing
 from medview.workstation.workspace import Workspace
@@ -44,6 +45,7 @@ class Station:
     case: Case
     volume: Volume
     correction: Correction
+    shaping: Shaping
 
     def finish(self, job: Job[Any] | None) -> None:
         """Wait for a job to come home."""
@@ -92,7 +94,7 @@ def station(
     case.add_volume(volume, complete=complete)
     workspace.activate(case, volume)
     correction = Correction(workspace, viewing, jobs, journals, undo_limit_bytes)
-    return Station(queue, workspace, viewing, jobs, case, volume, correction)
+    return Station(queue, workspace, viewing, jobs, case, volume, correction, Shaping(workspace, jobs, correction))
 
 
 def fingerprint(segmentation: Segmentation) -> str:

@@ -9,6 +9,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton, QPushButton
 from pytestqt.qtbot import QtBot
+from scipy import ndimage
 
 from medview.core.geometry import Box
 from medview.core.planes import Plane
@@ -153,13 +154,45 @@ def test_the_slices_between_are_filled_in_the_plane_of_the_active_view(desk: Ben
     assert segmentation is not None
     assert not segmentation.labels[12].any()
     desk.station.viewing.update(active_view=ViewName.VOLUME)
-    click(desk, panel.fill_button)
+    click(desk, panel.shaping.fill_button)
     desk.until(lambda: bool(segmentation.labels[12].any()))
     desk.qtbot.wait(5)
     assert "Fill between slices" in panel.undo_button.toolTip()
     click(desk, panel.undo_button)
     assert not segmentation.labels[12].any()
     assert "Fill between slices" in panel.redo_button.toolTip()
+
+
+def test_a_whole_segment_is_changed_by_a_number_of_millimetres(desk: Bench, panel: CorrectionPanel) -> None:
+    assert not panel.shaping.apply_button.isEnabled()
+    paint(desk, 10)
+    segmentation = desk.station.workspace.active_segmentation
+    volume = desk.station.workspace.active_volume
+    assert segmentation is not None
+    assert volume is not None
+    before = segmentation.labels.copy()
+    QTest.keyClicks(panel.shaping.choice, "Grow")
+    assert panel.shaping.choice.currentText() == "Grow"
+    panel.shaping.amount.selectAll()
+    QTest.keyClicks(panel.shaping.amount, "12.5")
+    QTest.keyClick(panel.shaping.amount, Qt.Key.Key_Return)
+    desk.until(panel.shaping.apply_button.isEnabled)
+    click(desk, panel.shaping.apply_button)
+    desk.until(lambda: "Grow" in panel.undo_button.toolTip())
+    away = ndimage.distance_transform_edt(before == 0, sampling=volume.geometry.spacing_mm)
+    np.testing.assert_array_equal(segmentation.labels != 0, away <= 12.5 + 1e-5)
+    grow = panel.shaping.choice.currentIndex()
+    QTest.keyClick(panel.shaping.choice, Qt.Key.Key_Home)
+    assert not panel.shaping.amount.isVisible()
+    for _ in range(grow):
+        QTest.keyClick(panel.shaping.choice, Qt.Key.Key_Down)
+    assert panel.shaping.amount.isVisible()
+    assert panel.shaping.amount.value() == 12.5
+    desk.station.correction.set_locked(1, True)
+    click(desk, panel.shaping.apply_button)
+    message = panel.banner.message
+    assert message is not None
+    assert "locked" in str(message.what)
 
 
 def test_opacity_and_outline_are_those_of_the_views(desk: Bench, panel: CorrectionPanel) -> None:
@@ -238,5 +271,5 @@ def test_many_segments_stay_inside_the_panel_in_either_language(desk: Bench, pan
 
     desk.until(fits)
     with speaking_chinese():
-        desk.until(lambda: panel.fill_button.text() == "层间填充" and fits())
-    desk.until(lambda: panel.fill_button.text() == "Fill between slices" and fits())
+        desk.until(lambda: panel.shaping.fill_button.text() == "层间填充" and fits())
+    desk.until(lambda: panel.shaping.fill_button.text() == "Fill between slices" and fits())

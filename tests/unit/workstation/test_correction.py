@@ -174,8 +174,6 @@ def test_locked_segments_keep_their_voxels(one: Station) -> None:
         dab(one, 20, 30, 60)
     with pytest.raises(MedViewError, match="Spleen is locked"):
         one.correction.remove_segment(2)
-    with pytest.raises(MedViewError, match="Spleen is locked"):
-        one.correction.fill_between_slices(Plane.AXIAL)
     np.testing.assert_array_equal(one.labels == 2, before == 2)
     one.correction.set_locked(2, False)
     dab(one, 20, 30, 58)
@@ -291,40 +289,6 @@ def test_adding_a_segment_where_there_is_no_segmentation_makes_both(one: Station
     one.correction.remove_segment(segment.label)
     dab(one, 3, 3, 3)
     assert [one.name for one in one.segmentation.segments] == ["Segment 1"]
-
-
-def test_fill_between_slices_fills_background_only(one: Station) -> None:
-    adopted(one)
-    correction = one.correction
-    correction.add_segment("Left kidney")
-    correction.set_options(BrushOptions(radius_mm=7.0))
-    for k in (5, 17):
-        dab(one, k, 30, 60)
-    before = one.labels.copy()
-    correction.set_options(BrushOptions(radius_mm=5.0))
-    one.finish(correction.fill_between_slices(Plane.AXIAL))
-    changed = one.labels != before
-    assert np.flatnonzero(changed.any(axis=(1, 2))).tolist() == [
-        k for k in range(6, 17) if (before[k][before[5] == 3] == 0).any()
-    ]
-    assert not before[changed].any()
-    assert (one.labels[changed] == 3).all()
-    assert correction.undo_name == Text("Fill between slices")
-    correction.undo()
-    np.testing.assert_array_equal(one.labels, before)
-    correction.select_segment(1)
-    correction.undo()
-    correction.undo()
-
-
-def test_a_fill_that_comes_home_to_a_removed_segment_does_nothing(one: Station) -> None:
-    one.correction.set_options(SPHERE)
-    for k in (5, 30):
-        dab(one, k, 30, 40)
-    job = one.correction.fill_between_slices(Plane.AXIAL)
-    one.correction.remove_segment(1)
-    one.finish(job)
-    assert not one.labels.any()
 
 
 # Numbers

@@ -1,0 +1,207 @@
+"""Changing a whole segment: in the background, as one step to undo."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from medview.core.planes import Plane, slice_plane
+from medview.core.progress import Progress
+from medview.core.segmentation import Segmentation
+from medview.core.text import Text
+from medview.editing import interpolate, reshape
+from medview.editing.reshape import Change, Proposal
+from medview.workstation.correction import Correction
+from medview.workstation.jobs import Job, JobQueue, Lane
+from medview.workstation.workspace import Workspace
+
+MOST_PARTS = 20
+"""How many segments a segment is split into at most; smaller parts stay with the largest one."""
+
+
+class Unit(StrEnum):
+    """What the number of a change is in."""
+
+    MM = "mm"
+    ML = "ml"
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """The number that a change takes."""
+
+    unit: Unit
+    usual: float
+    least: float
+    most: float
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """One way to change a segment.
+
+    Attributes:
+        name: What the user calls it; also the name of the step.
+        help: What it does.
+        change: Makes the change, given the number; without `amount`, the number is not looked at.
+        amount: The number; None when it takes none.
+    """
+
+    name: Text
+    help: Text
+    change: Callable[[float], Change]
+    amount: Amount | None = None
+
+
+def _mm(usual: float) -> Amount:
+    return Amount(Unit.MM, usual, 0.1, 50.0)
+
+
+SHAPES: tuple[Shape, ...] = (
+    Shape(
+        Text("Keep the largest part"),
+        Text("Takes away what does not hang together with the largest part."),
+        lambda _: reshape.KeepLargest(),
+    ),
+    Shape(
+        Text("Remove small parts"),
+        Text("Takes away parts smaller than this."),
+        reshape.RemoveSmall,
+        Amount(Unit.ML, 0.1, 0.001, 1000.0),
+    ),
+    Shape(Text("Fill holes"), Text("Fills what is enclosed on all sides."), lambda _: reshape.FillHoles()),
+    Shape(
+        Text("Smooth (median)"),
+        Text("Every voxel follows the majority around it: thin spurs go, edges stay."),
+        reshape.Median,
+        _mm(2.0),
+    ),
+    Shape(
+        Text("Smooth (Gaussian)"),
+        Text("Rounds the surface; thin structures get thinner."),
+        reshape.Gaussian,
+        _mm(1.0),
+    ),
+    Shape(
+        Text("Remove spurs (opening)"),
+        Text("Takes away what a ball of this radius does not fit into."),
+        reshape.Open,
+        _mm(2.0),
+    ),
+    Shape(
+        Text("Close gaps (closing)"),
+        Text("Fills gaps and dents that a ball of this radius does not fit into."),
+        reshape.Close,
+        _mm(2.0),
+    ),
+    Shape(
+        Text("Grow"), Text("Adds what lies within this distance, where there is background."), reshape.Grow, _mm(2.0)
+    ),
+    Shape(Text("Shrink"), Text("Takes this much away from the surface."), reshape.Shrink, _mm(2.0)),
+    Shape(Text("Hollow"), Text("Keeps a wall of this thickness."), reshape.Hollow, _mm(3.0)),
+)
+
+
+class Shaping:
+    """Changes the segment in work as a whole. Main thread only.
+
+    What is added takes background only; what was painted while a change was computed stays.
+
+    Args:
+        workspace: Says what is active.
+        jobs: Compute.
+        correction: Takes what they find.
+    """
+
+    def __init__(self, workspace: Workspace, jobs: JobQueue, correction: Correction) -> None:
+        self._workspace = workspace
+        self._jobs = jobs
+        self._correction = correction
+
+    def apply(self, shape: Shape, amount: float) -> Job[Any] | None:
+        """Change the segment in work.
+
+        Args:
+            shape: How.
+            amount: The number that it takes, brought into its range.
+
+        Returns:
+            The job; None when there is no segment.
+
+        Raises:
+            MedViewError: The segment is locked.
+        """
+        segmentation, label = self._in_work()
+        if segmentation is None:
+            return None
+        if shape.amount is not None:
+            amount = min(max(amount, shape.amount.least), shape.amount.most)
+        geometry, labels, change = segmentation.geometry, segmentation.labels.copy(), shape.change(amount)
+        return self._jobs.submit(
+            shape.name,
+            lambda progress: reshape.reshape(labels, geometry, label, change, progress),
+            lane=Lane.DISK,
+            then=lambda found: self._correction.put(segmentation, label, shape.name, found),
+        )
+
+    def fill_between_slices(self, plane: Plane) -> Job[Any] | None:
+        """Fill the segment in work on the slices between its painted ones, where there is background.
+
+        Args:
+            plane: The plane whose slices were painted.
+
+        Returns:
+            The job; None when there is no segment.
+
+        Raises:
+            MedViewError: The segment is locked.
+        """
+        segmentation, label = self._in_work()
+        if segmentation is None:
+            return None
+        geometry, labels = segmentation.geometry, segmentation.labels.copy()
+        axis, name = slice_plane(geometry, plane).axis, Text("Fill between slices")
+
+        def fill(progress: Progress) -> Proposal:
+            box, added = interpolate.fill_between_slices(labels, geometry, label, axis, progress)
+            return Proposal(box, added, np.zeros_like(added))
+
+        return self._jobs.submit(
+            name, fill, lane=Lane.DISK, then=lambda found: self._correction.put(segmentation, label, name, found)
+        )
+
+    def split(self) -> Job[Any] | None:
+        """Make a segment of its own of every part that does not hang together with the largest one.
+
+        Returns:
+            The job; None when there is no segment.
+
+        Raises:
+            MedViewError: The segment is locked.
+        """
+        segmentation, label = self._in_work()
+        if segmentation is None:
+            return None
+        geometry, labels = segmentation.geometry, segmentation.labels.copy()
+        return self._jobs.submit(
+            Text("Split into parts"),
+            lambda progress: reshape.islands(labels, geometry, label, MOST_PARTS - 1, progress),
+            lane=Lane.DISK,
+            then=partial(self._split, segmentation, label),
+        )
+
+    def _in_work(self) -> tuple[Segmentation | None, int]:
+        self._correction.end_stroke()
+        segmentation, label = self._workspace.active_segmentation, self._correction.active_label
+        if segmentation is None or not label:
+            return None, 0
+        self._correction.check_unlocked(label)
+        return segmentation, label
+
+    def _split(self, segmentation: Segmentation, label: int, parts: list[Proposal]) -> None:
+        self._correction.put_apart(segmentation, label, Text("Split into parts"), parts)
