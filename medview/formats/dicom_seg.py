@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from pydicom.dataset import Dataset
-from pydicom.pixels.encoders.base import RLELosslessEncoder
 from pydicom.uid import ExplicitVRLittleEndian, RLELossless, generate_uid
 
 import medview
@@ -37,9 +36,6 @@ if TYPE_CHECKING:
 
 __all__ = ["SegKind", "described_segments", "prove_on", "read", "read_layers", "write", "write_labels"]
 _log = logging.getLogger(__name__)
-if "gdcm" in RLELosslessEncoder.available_plugins:
-    # GDCM's encoder ends the process on frames with an odd number of pixels; the other encoders write them.
-    RLELosslessEncoder.remove_plugin("gdcm")
 _MAKER = "MedView"
 _MOST_MASKS = 32
 _SERIES_NUMBER_OFFSET = 1000
