@@ -22,13 +22,14 @@ _BY_NAME = (
     # Its font of icons is looked for beside it.
     "qtawesome",
     # Decoders of compressed pixels.
-    "gdcm", "openjpeg", "rle", "jpeg_ls", "PIL.JpegImagePlugin", "PIL.Jpeg2KImagePlugin",
+    "imagecodecs._jpeg2k", "imagecodecs._jpeg8", "imagecodecs._jpegls", "imagecodecs._shared",
+    "openjpeg", "rle", "jpeg_ls", "PIL.JpegImagePlugin", "PIL.Jpeg2KImagePlugin",
 )  # fmt: skip
 _PACKAGES_BY_NAME = ("monai", "nibabel", "pydicom.pixels", "highdicom", "pylibjpeg", "openjpeg", "rle", "numpy")
 _DATA = ("highdicom", "qtawesome", "pylibjpeg", "openjpeg", "rle", "monai")
 _METADATA = (
     "PySide6", "vtk", "pydicom", "highdicom", "SimpleITK", "numpy", "torch", "monai", "nibabel",
-    "pylibjpeg", "pylibjpeg-openjpeg", "pylibjpeg-rle", "pyjpegls", "python-gdcm",
+    "pylibjpeg", "pylibjpeg-openjpeg", "pylibjpeg-rle", "pyjpegls", "imagecodecs",
     "pynetdicom",
 )  # fmt: skip
 _NO_PART_OF_A_PROGRAM = frozenset(

@@ -34,6 +34,12 @@ def deidentify(
     keep_risky: Annotated[
         bool, typer.Option("--keep-risky", help="Keep files that may show names in their pictures.")
     ] = False,
+    keep_safe_private: Annotated[
+        bool,
+        typer.Option(
+            "--keep-safe-private", help="Keep makers' own numbers that are known to name nobody: b-values, mosaics."
+        ),
+    ] = False,
     json: Json = False,
 ) -> None:
     """Copy files without names, by the Basic Profile of DICOM PS3.15, and report every attribute touched."""
@@ -42,7 +48,7 @@ def deidentify(
     if len(paths) < 2:
         raise console.CommandError("Name the files or folders to copy, and then the new folder for the copies.")
     *sources, target = paths
-    options = Options(shift_dates, keep_uids, keep_descriptions, keep_characteristics, keep_risky)
+    options = Options(shift_dates, keep_uids, keep_descriptions, keep_characteristics, keep_risky, keep_safe_private)
     wanted = [existing(path) for path in sources]
     with workstation(home()) as station:
         done = finish(station, station.deidentify(wanted, target, options))

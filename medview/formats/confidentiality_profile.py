@@ -55,6 +55,7 @@ class Options:
         clean_descriptors: Keep descriptions and the text of reports, without the words that name somebody.
         keep_characteristics: Keep sex, age, size and weight.
         keep_risky: Keep files that may show names in their pixels.
+        keep_safe_private: Keep the private attributes that are known to hold no identity (`safe_private`).
     """
 
     shift_dates: bool = False
@@ -62,6 +63,7 @@ class Options:
     clean_descriptors: bool = False
     keep_characteristics: bool = False
     keep_risky: bool = False
+    keep_safe_private: bool = False
 
 
 def action_for(tag: BaseTag, vr: str, options: Options) -> Action:

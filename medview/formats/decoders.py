@@ -36,6 +36,8 @@ from pydicom.uid import (
     generate_uid,
 )
 
+from medview.formats.pixel_decoding import preferred_decoder
+
 _SIDE = 64
 _SYNTAXES = (
     ExplicitVRLittleEndian, RLELossless,
@@ -92,7 +94,7 @@ def _tried(uid: UID) -> DecoderState:
     if sample is None:
         return DecoderState.PRESENT
     dataset, truth, tolerance = sample
-    decoded = np.asarray(pixel_array(dataset), dtype=np.int64)
+    decoded = np.asarray(pixel_array(dataset, decoding_plugin=preferred_decoder(uid)), dtype=np.int64)
     close = decoded.shape == truth.shape and np.abs(decoded - truth).max() <= tolerance
     return DecoderState.WORKS if close else DecoderState.WRONG
 

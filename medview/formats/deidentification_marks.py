@@ -19,6 +19,7 @@ _METHODS = {
     "113107": "Retain Longitudinal Temporal Information Modified Dates Option",
     "113108": "Retain Patient Characteristics Option",
     "113110": "Retain UIDs Option",
+    "113111": "Retain Safe Private Option",
 }
 
 
@@ -37,6 +38,7 @@ def codes(options: Options, kinds: Set[str] = frozenset()) -> tuple[tuple[str, s
         "113107": options.shift_dates,
         "113108": options.keep_characteristics,
         "113110": options.keep_uids,
+        "113111": options.keep_safe_private,
     }
     return tuple((code, _METHODS[code]) for code, wanted in used.items() if wanted)
 

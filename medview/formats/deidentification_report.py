@@ -22,6 +22,7 @@ _DONE = {
     "D": "replaced",
     "U": "given another UID",
     "C": "cleaned or shifted",
+    "K": "kept",
 }
 
 
@@ -108,6 +109,8 @@ def _words(content: dict[str, object], options: Options) -> str:
             "",
             "Descriptions were kept. A name that stands in a description and nowhere else in a file is not known.",
         ]
+    if options.keep_safe_private:
+        lines += ["", "Private attributes that are known to name nobody were kept; they are listed below as kept."]
     lines += ["", "What was changed, and how often:"]
     lines += [
         f"  {one['tag']} {one['name']}: {_DONE[str(one['action'])]}, {one['count']}" for one in rows("attributes")

@@ -27,7 +27,7 @@ from medview.core.files import whole_file
 from medview.core.progress import NoProgress, Progress
 from medview.core.pseudonyms import days_back, new_uid, patient_key, pseudonym
 from medview.core.text import Text
-from medview.formats import pixel_tail, replacements
+from medview.formats import pixel_tail, replacements, safe_private
 from medview.formats.attribute_types import Need, needs
 from medview.formats.attribute_types import Path as Place
 from medview.formats.burned_in import is_document, risk_of
@@ -171,6 +171,10 @@ class _Cleaner:
 
     def _clean(self, dataset: Dataset, wanted: replacements.Needs, place: Place) -> None:
         for element in list(dataset):
+            safe = safe_private.safe_name(element, dataset) if self._options.keep_safe_private else None
+            if safe is not None:
+                self._changes[Change(str(element.tag), safe, self._clean_private(element, dataset))] += 1
+                continue
             name = _name(element)
             action = self._change(dataset, element, wanted, place)
             if action is not Action.KEEP:
@@ -199,6 +203,12 @@ class _Cleaner:
         else:
             action = Action.CLEAN if self._clean_text(element, dataset) else Action.KEEP
         return action
+
+    def _clean_private(self, element: DataElement, parent: Dataset) -> Action:
+        """Take out of a private attribute that stays what does not."""
+        if safe_private.clean(element, parent):
+            return Action.CLEAN
+        return Action.CLEAN if self._clean_text(element, parent) else Action.KEEP
 
     def _change_uids(self, element: DataElement, *, wanted: bool) -> Action:
         """Give an attribute other UIDs when they shall change, or are those of the study wherever they stand."""

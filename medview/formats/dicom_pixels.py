@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.pixels.processing import apply_modality_lut
-from pydicom.uid import UID, ExplicitVRBigEndian, JPEGExtended12Bit
+from pydicom.uid import UID, ExplicitVRBigEndian
 
 from medview.core.errors import UnreadableFileError
 from medview.core.text import Text
 from medview.formats import pixel_decoding
 from medview.formats.dicom_frames import Frame
 from medview.formats.dicom_header import Header
-from medview.formats.pixel_decoding import Decode, Form, Picture, dataset_of, decoded
+from medview.formats.pixel_decoding import Form, Picture, dataset_of, decoded
 from medview.formats.raw_elements import Storage
 
 _BITS_OF_A_SUM = 30
@@ -63,28 +63,26 @@ def is_float(header: Header) -> bool:
     return header.pixels is not None and header.pixels.is_float
 
 
-def read_slice(frame: Frame, out: NDArray[Any], decode: Decode = decoded) -> None:
+def read_slice(frame: Frame, out: NDArray[Any]) -> None:
     """Read one grey image.
 
     Args:
         frame: The image: a file, a frame of a file, or a tile of a mosaic.
         out: (j, i), C-contiguous; gets the values: rescaled, and turned round where `is_inverted`.
-        decode: Decodes compressed pixels.
 
     Raises:
         UnreadableFileError: The pixels are damaged or missing.
     """
     if not _read_in_place(frame, out):
-        _put(frame, _stored(frame, decode), out)
+        _put(frame, _stored(frame), out)
 
 
-def read_colors(frame: Frame, out: NDArray[np.uint8], decode: Decode = decoded) -> None:
+def read_colors(frame: Frame, out: NDArray[np.uint8]) -> None:
     """Read one picture in colour.
 
     Args:
         frame: The picture; in any colour space of DICOM, or coloured by a palette.
         out: (j, i, 3) uint8, sRGB.
-        decode: Decodes the pixels.
 
     Raises:
         UnreadableFileError: The pixels are damaged or missing.
@@ -92,7 +90,7 @@ def read_colors(frame: Frame, out: NDArray[np.uint8], decode: Decode = decoded) 
     header = frame.header
     try:
         has_palette = header.photometric == "PALETTE COLOR"
-        colors = decode(_picture(frame, Form.PALETTE if has_palette else Form.COLORS))
+        colors = decoded(_picture(frame, Form.PALETTE if has_palette else Form.COLORS))
         deepest = 8 * colors.dtype.itemsize if has_palette else header.bits_stored
         if deepest > 8:
             colors = colors >> (deepest - 8)
@@ -149,7 +147,7 @@ def _read_in_place(frame: Frame, out: NDArray[Any]) -> bool:
     return True
 
 
-def _stored(frame: Frame, decode: Decode) -> NDArray[Any]:
+def _stored(frame: Frame) -> NDArray[Any]:
     """(j, i) stored values of any grey image, through its table of values where it has one."""
     header = frame.header
     kind = _kind(header)
@@ -161,7 +159,7 @@ def _stored(frame: Frame, decode: Decode) -> NDArray[Any]:
             _strip(header, pixels)
     else:
         try:
-            pixels = _decoded(frame, decode)
+            pixels = decoded(_picture(frame, Form.VALUES))
         except UnreadableFileError:
             raise
         except Exception as error:  # decoders raise anything on damaged pixels
@@ -190,17 +188,6 @@ def _kind(header: Header) -> str | None:
     else:
         return None
     return f"{'>' if is_big else '<'}{letter}{header.bits_allocated // 8}"
-
-
-def _decoded(frame: Frame, decode: Decode) -> NDArray[Any]:
-    """(j, i) stored values, through pydicom's decoders; of 12-bit JPEG, which none of them has, through ITK's."""
-    header = frame.header
-    single = header.frames == 1
-    if header.transfer_syntax == JPEGExtended12Bit and header.bits_stored > 8 and single and not is_inverted(frame):
-        values = decode(_picture(frame, Form.RESCALED)).astype(np.float64)
-        stored: NDArray[Any] = np.rint((values - frame.intercept) / frame.slope).astype(np.int32)
-        return stored
-    return decode(_picture(frame, Form.VALUES))
 
 
 def _picture(frame: Frame, form: Form) -> Picture:

@@ -13,13 +13,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from pydicom.dataset import Dataset
-from pydicom.pixels.encoders.base import RLELosslessEncoder
 from pydicom.uid import ExplicitVRLittleEndian, RLELossless, generate_uid
 
 import medview
 from medview.catalog import terminology
-from medview.core.errors import Cancelled, GridMismatchError, InputError, MedViewError, StorageError
-from medview.core.files import whole_file
+from medview.core.errors import GridMismatchError, InputError, StorageError
 from medview.core.geometry import Geometry
 from medview.core.progress import NoProgress, PartOf, Progress
 from medview.core.proof import Proof
@@ -27,19 +25,17 @@ from medview.core.segmentation import Labels, Provenance, Segment, Segmentation
 from medview.core.text import Text
 from medview.core.volume import Volume
 from medview.formats import source_references
+from medview.formats.derived_object import save_proved, sources_on
 from medview.formats.derived_values import character_set, coded, fitting, long_string, person, series_number
 from medview.formats.proof import prove_segmentation
 from medview.formats.seg_reader import read, read_layers
-from medview.formats.seg_source import SourceImage, completed, images_on, outside, with_slices
+from medview.formats.seg_source import SourceImage, outside
 
 if TYPE_CHECKING:
     from highdicom.seg import SegmentDescription
 
 __all__ = ["SegKind", "described_segments", "prove_on", "read", "read_layers", "write", "write_labels"]
 _log = logging.getLogger(__name__)
-if "gdcm" in RLELosslessEncoder.available_plugins:
-    # GDCM's encoder ends the process on frames with an odd number of pixels; the other encoders write them.
-    RLELosslessEncoder.remove_plugin("gdcm")
 _MAKER = "MedView"
 _MOST_MASKS = 32
 _SERIES_NUMBER_OFFSET = 1000
@@ -80,6 +76,7 @@ def write(
         path,
         title=str(segmentation.title),
         series_uid=volume.series_uid,
+        phase=volume.phase,
         progress=progress,
         kind=kind,
     )
@@ -95,6 +92,7 @@ def write_labels(
     *,
     title: str = "",
     series_uid: str = "",
+    phase: int = 0,
     progress: Progress | None = None,
     kind: SegKind | None = None,
 ) -> Proof:
@@ -112,6 +110,7 @@ def write_labels(
         path: The file; replaced when it exists, and left as it was when something fails.
         title: The series description.
         series_uid: The series; used where the files lack one.
+        phase: Which of its volumes, where the files hold several on one grid.
         progress: Reported to and asked for cancellation.
         kind: How structures are stored; None: as fits their number.
 
@@ -124,36 +123,36 @@ def write_labels(
     described = described_segments(labels, segments)
     if not described:
         raise InputError("There is no segment to save.", "Add a segment, or run a model, and save again.")
-    geometry = with_slices(geometry, source_files)
-    images, lost = images_on(geometry, source_files, PartOf(progress, 0.0, 0.2))
-    frames = _frames(labels, images, [segment.label for segment in described])
-    if geometry.slices is None:
-        _require_all(labels, frames, lost)
-    headers = completed(images, geometry, series_uid)
+    source = sources_on(geometry, source_files, PartOf(progress, 0.0, 0.2), series_uid=series_uid, phase=phase)
+    frames = _frames(labels, source.images, [segment.label for segment in described])
+    if source.geometry.slices is None:
+        _require_all(labels, frames, source.lost)
     progress.report(0.3, Text("Writing the DICOM segmentation"))
     progress.raise_if_cancelled()
-    with warnings.catch_warnings():
-        # highdicom and pydicom warn of values of the source that are not ours to change
-        warnings.simplefilter("ignore")
-        try:
-            stored = kind or SegKind.fit_for(len(described))
-            dataset = _dataset(frames, headers, described, provenance, title, stored)
-            with whole_file(path) as temporary:
-                dataset.save_as(temporary, enforce_file_format=True)
-                del dataset, frames  # masks of many structures are large, and the proof reads them again
-                progress.report(0.7, Text("Reading it back"))
-                part = PartOf(progress, 0.7, 1.0)
-                proof = prove_segmentation(temporary, labels, geometry, described, headers, part, provenance=provenance)
-                Proof(path, proof.differences).require()
-        except (MedViewError, Cancelled):
-            raise
-        except Exception as error:  # values of the source may raise anything in a library
-            raise StorageError(
-                "The DICOM segmentation could not be made from the images of this series.",
-                "Save it as NIfTI instead; the log says which attribute of the images is in the way.",
-            ) from error
-    progress.report(1.0)
-    return Proof(path)
+    held = [frames]
+    del frames  # masks of many structures are large, and the proof reads them again
+
+    def save(temporary: Path) -> None:
+        stored = kind or SegKind.fit_for(len(described))
+        dataset = _dataset(held.pop(), source.headers, described, provenance, title, stored)
+        dataset.save_as(temporary, enforce_file_format=True)
+
+    def proof_of(temporary: Path) -> Proof:
+        part = PartOf(progress, 0.7, 1.0)
+        return prove_segmentation(
+            temporary, labels, source.geometry, described, source.headers, part, provenance=provenance
+        )
+
+    return save_proved(
+        path,
+        save,
+        proof_of,
+        progress,
+        StorageError(
+            "The DICOM segmentation could not be made from the images of this series.",
+            "Save it as NIfTI instead; the log says which attribute of the images is in the way.",
+        ),
+    )
 
 
 def prove_on(
@@ -163,6 +162,8 @@ def prove_on(
     segments: Sequence[Segment],
     source_files: Sequence[Path],
     progress: Progress | None = None,
+    *,
+    phase: int = 0,
 ) -> Proof:
     """Compare a DICOM SEG that lies on the disk with labels, and what it refers to with the files of its images.
 
@@ -173,13 +174,12 @@ def prove_on(
         Cancelled: The progress says so.
     """
     progress = progress or NoProgress()
-    geometry = with_slices(geometry, source_files)
-    images, _ = images_on(geometry, source_files, PartOf(progress, 0.0, 0.3))
-    headers = completed(images, geometry, "")
+    source = sources_on(geometry, source_files, PartOf(progress, 0.0, 0.3), phase=phase)
     described = described_segments(labels, segments)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # as above
-        return prove_segmentation(path, labels, geometry, described, headers, PartOf(progress, 0.3, 1.0))
+        warnings.simplefilter("ignore")  # of pydicom, of values that are not ours to change
+        part = PartOf(progress, 0.3, 1.0)
+        return prove_segmentation(path, labels, source.geometry, described, source.headers, part)
 
 
 def described_segments(labels: Labels, segments: Sequence[Segment]) -> tuple[Segment, ...]:

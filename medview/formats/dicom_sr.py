@@ -15,16 +15,15 @@ from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
 
 import medview
-from medview.core.errors import Cancelled, InputError, MedViewError, StorageError, UnreadableFileError
-from medview.core.files import whole_file
+from medview.core.errors import InputError, StorageError, UnreadableFileError
 from medview.core.progress import NoProgress, PartOf, Progress
 from medview.core.proof import Proof
 from medview.core.report import Report
 from medview.core.text import Text
 from medview.core.volume import Volume
+from medview.formats.derived_object import save_proved, sources_on
 from medview.formats.derived_values import series_number
 from medview.formats.mask_references import SEGMENTATIONS
-from medview.formats.seg_source import completed, images_on, with_slices
 from medview.formats.sr_proof import prove
 
 _SERIES_NUMBER_OFFSET = 3000
@@ -60,30 +59,29 @@ def write(
     if report.is_empty:
         raise InputError("There is nothing to report.", "Measure something, or draw a segment, and save again.")
     reference = _mask(mask, report)
-    geometry = with_slices(volume.geometry, source_files)
-    images, _ = images_on(geometry, source_files, PartOf(progress, 0.0, 0.5))
-    headers = completed(images, geometry, volume.series_uid)
+    source = sources_on(
+        volume.geometry,
+        source_files,
+        PartOf(progress, 0.0, 0.5),
+        series_uid=volume.series_uid,
+        phase=volume.phase,
+    )
     progress.report(0.6, Text("Writing the structured report"))
     progress.raise_if_cancelled()
-    with warnings.catch_warnings():
-        # highdicom and pydicom warn of values of the source that are not ours to change
-        warnings.simplefilter("ignore")
-        try:
-            dataset = _dataset(report, volume, headers, reference)
-            with whole_file(path) as temporary:
-                dataset.save_as(temporary, enforce_file_format=True)
-                progress.report(0.8, Text("Reading it back"))
-                proof = prove(temporary, report, volume, headers, reference)
-                Proof(path, proof.differences).require()
-        except (MedViewError, Cancelled):
-            raise
-        except Exception as error:  # values of the source may raise anything in a library
-            raise StorageError(
-                "The structured report could not be made from the images of this series.",
-                "The log says which attribute of the images is in the way.",
-            ) from error
-    progress.report(1.0)
-    return Proof(path)
+
+    def save(temporary: Path) -> None:
+        _dataset(report, volume, source.headers, reference).save_as(temporary, enforce_file_format=True)
+
+    return save_proved(
+        path,
+        save,
+        lambda temporary: prove(temporary, report, volume, source.headers, reference),
+        progress,
+        StorageError(
+            "The structured report could not be made from the images of this series.",
+            "The log says which attribute of the images is in the way.",
+        ),
+    )
 
 
 def _mask(path: Path | None, report: Report) -> Dataset | None:

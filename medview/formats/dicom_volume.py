@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import math
 import os
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
@@ -41,15 +39,13 @@ from medview.formats.dicom_pixels import (
 )
 from medview.formats.dicom_series import DicomSeries
 from medview.formats.functional_groups import PARAMETRIC_MAP
-from medview.formats.pixel_decoding import Decode, DecodingProcesses, decoded, forget, useful_processes
+from medview.formats.pixel_decoding import forget, useful_threads
 from medview.formats.slice_resampling import SliceMap, laid
 
 _SLICES_AT_ONCE = 16
 _PICTURES_AT_ONCE = 4
 _PATIENCE_S = 0.1
-_WORTH_PROCESSES_S = 2.0
-"""Decoding that would take longer is done in processes, which take half a second to start."""
-_MOST_THREADS = 4
+_READING_THREADS = 4
 _AIR = -1024
 _MAP_UNITS = {"1": "", "[hnsf'U]": "HU", "g/ml{SUVbw}": "SUVbw"}
 """Units of parametric maps in UCUM, by the names that the program has for them."""
@@ -65,7 +61,7 @@ def read(
     first_slice: int | None = None,
     started: Callable[[Volume], None] | None = None,
     arrived: Callable[[int, int], None] | None = None,
-    processes: int | None = None,
+    threads: int | None = None,
 ) -> Volume:
     """Read a volume of a series that `dicom_series.group` did not refuse.
 
@@ -77,8 +73,7 @@ def read(
         started: Called with the volume as soon as that plane is in; the others are black until they
             arrive (-1024 HU, or 0).
         arrived: Called with (start, stop) along k when these planes hold their values. Both are called in this thread.
-
-        processes: How many processes decode; 0 for none, None for as many as are worth their start.
+        threads: How many stretches are read at once; None for as many as are of use.
 
     Returns:
         The volume that `started` got. Voxels: (k, j, i) int16, uint16, int32 or float32, the smallest that holds every
@@ -121,17 +116,16 @@ def read(
     )
     planes = _Planes(frames, geometry, outside, voxels, colors)
     try:
-        begin = time.perf_counter()
         planes.read(first, first + 1, progress)
-        to_come_s = (time.perf_counter() - begin) * (count - 1)
         if started is not None:
             started(volume)
         if arrived is not None:
             arrived(first, first + 1)
-        if processes is None:
-            is_worth_it = to_come_s > _WORTH_PROCESSES_S and is_compressed(frames[0].header)
-            processes = useful_processes() if is_worth_it else 0
-        _read_others(planes, first, progress, arrived, processes)
+        if is_compressed(frames[0].header):
+            threads, at_once = threads or useful_threads(frames[0].header.transfer_syntax), _PICTURES_AT_ONCE
+        else:
+            threads, at_once = threads or min(_READING_THREADS, os.cpu_count() or 1), _SLICES_AT_ONCE
+        _read_others(planes, first, progress, arrived, threads, at_once)
     finally:
         forget()
     return volume
@@ -161,19 +155,18 @@ class _Planes:
         self._frames = frames
         self._map = SliceMap.of(geometry)
         self._outside = outside
-        self.decode: Decode = decoded
 
     def read(self, start: int, stop: int, progress: Progress) -> None:
         """Fill the planes from `start` up to but not including `stop`."""
         if self._colors is not None:
             for plane in range(start, stop):
                 progress.raise_if_cancelled()
-                read_colors(self._frames[plane], self._colors[plane], self.decode)
+                read_colors(self._frames[plane], self._colors[plane])
                 self.voxels[plane] = self._colors[plane] @ _BRIGHTNESS
         elif self._map is None:
             for plane in range(start, stop):
                 progress.raise_if_cancelled()
-                read_slice(self._frames[plane], self.voxels[plane], self.decode)
+                read_slice(self._frames[plane], self.voxels[plane])
         else:
             self._read_between(start, stop, progress, self._map)
 
@@ -193,7 +186,7 @@ class _Planes:
         assert self._map is not None
         frame = self._frames[index]
         pixels = np.empty((frame.rows, frame.columns), dtype=np.float32)
-        read_slice(frame, pixels, self.decode)
+        read_slice(frame, pixels)
         _, rows, columns = self.voxels.shape
         return laid(pixels, self._map.shift[index], (rows, columns), self._outside)
 
@@ -203,31 +196,30 @@ def _read_others(
     first: int,
     progress: Progress,
     arrived: Callable[[int, int], None] | None,
-    processes: int,
+    threads: int,
+    at_once: int,
 ) -> None:
-    """Read stretches of planes in threads: reading leaves Python's lock, and so does waiting for processes."""
+    """Read stretches of `at_once` planes in threads: reading and decoding leave Python's lock."""
     done, count = 1, len(planes.voxels)
-    threads = processes or min(_MOST_THREADS, os.cpu_count() or 1)
 
     def read_stretch(start: int, stop: int) -> tuple[int, int]:
         planes.read(start, stop, progress)
         return start, stop
 
-    with ExitStack() as stack:
-        pool = stack.enter_context(ThreadPoolExecutor(threads, thread_name_prefix="slices"))
+    with ThreadPoolExecutor(threads, thread_name_prefix="slices") as pool:
         waiting: set[Future[tuple[int, int]]] = set()
-        # the last to be entered is left first: processes that end let go of the threads that wait for them
-        stack.callback(lambda: [future.cancel() for future in waiting])
-        if processes:
-            planes.decode = stack.enter_context(DecodingProcesses(processes)).decode
-        for stretch in _outwards(first, count, _PICTURES_AT_ONCE if processes else _SLICES_AT_ONCE):
-            waiting.add(pool.submit(read_stretch, *stretch))
-            if len(waiting) > threads:
+        try:
+            for stretch in _outwards(first, count, at_once):
+                waiting.add(pool.submit(read_stretch, *stretch))
+                if len(waiting) > threads:
+                    done += _collect(waiting, progress, arrived)
+                    progress.report(done / count, Text.of("{n} of {all} slices", n=done, all=count))
+            while waiting:
                 done += _collect(waiting, progress, arrived)
                 progress.report(done / count, Text.of("{n} of {all} slices", n=done, all=count))
-        while waiting:
-            done += _collect(waiting, progress, arrived)
-            progress.report(done / count, Text.of("{n} of {all} slices", n=done, all=count))
+        finally:
+            for future in waiting:
+                future.cancel()
 
 
 def _collect(

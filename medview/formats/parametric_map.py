@@ -6,7 +6,6 @@ multi-frame object (`dicom_series`, `dicom_volume`).
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,17 +18,17 @@ from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
 
 import medview
-from medview.core.errors import Cancelled, GridMismatchError, InputError, MedViewError, StorageError
-from medview.core.files import whole_file
+from medview.core.errors import GridMismatchError, InputError, StorageError
 from medview.core.geometry import Geometry
 from medview.core.progress import NoProgress, PartOf, Progress
 from medview.core.proof import Proof
 from medview.core.segmentation import Code, Provenance
 from medview.core.text import Text
 from medview.formats import source_references
+from medview.formats.derived_object import save_proved, sources_on
 from medview.formats.derived_values import character_set, coded, long_string, person, series_number
 from medview.formats.map_proof import prove
-from medview.formats.seg_source import SourceImage, completed, images_on, with_slices
+from medview.formats.seg_source import SourceImage
 
 _SERIES_NUMBER_OFFSET = 4000
 _MAKER = "MedView"
@@ -61,6 +60,7 @@ def write(
     *,
     provenance: Provenance | None = None,
     series_uid: str = "",
+    phase: int = 0,
 ) -> Proof:
     """Write a map beside the study of its series, and prove it. It is kept as 32-bit floating-point numbers.
 
@@ -73,6 +73,7 @@ def write(
         progress: Reported to and asked for cancellation.
         provenance: The model that made it, and who looked at it.
         series_uid: The series; used where the files lack one.
+        phase: Which of its volumes, where the files hold several on one grid.
 
     Raises:
         InputError: A value is not finite.
@@ -82,33 +83,27 @@ def write(
     progress = progress or NoProgress()
     if not np.isfinite(values).all():
         raise InputError("The map has values that are no numbers.", "Give every voxel a number.")
-    geometry = with_slices(geometry, source_files)
-    images, _ = images_on(geometry, source_files, PartOf(progress, 0.0, 0.3))
-    corrected = geometry.slices is not None
-    frames = np.ascontiguousarray(values, dtype=np.float32) if corrected else _frames(values, images)
-    headers = completed(images, geometry, series_uid)
+    source = sources_on(geometry, source_files, PartOf(progress, 0.0, 0.3), series_uid=series_uid, phase=phase)
+    corrected = source.geometry.slices is not None
+    frames = np.ascontiguousarray(values, dtype=np.float32) if corrected else _frames(values, source.images)
     progress.report(0.4, Text("Writing the parametric map"))
     progress.raise_if_cancelled()
-    with warnings.catch_warnings():
-        # highdicom and pydicom warn of values of the source that are not ours to change
-        warnings.simplefilter("ignore")
-        try:
-            planes = _planes(geometry) if corrected else {}
-            dataset = _dataset(frames, headers, meaning, provenance or Provenance(), planes)
-            with whole_file(path) as temporary:
-                dataset.save_as(temporary, enforce_file_format=True)
-                progress.report(0.7, Text("Reading it back"))
-                proof = prove(temporary, values, geometry, meaning.quantity, meaning.unit, headers)
-                Proof(path, proof.differences).require()
-        except (MedViewError, Cancelled):
-            raise
-        except Exception as error:  # values of the source may raise anything in a library
-            raise StorageError(
-                "The parametric map could not be made from the images of this series.",
-                "Save it as NIfTI instead; the log says which attribute of the images is in the way.",
-            ) from error
-    progress.report(1.0)
-    return Proof(path)
+
+    def save(temporary: Path) -> None:
+        planes = _planes(source.geometry) if corrected else {}
+        dataset = _dataset(frames, source.headers, meaning, provenance or Provenance(), planes)
+        dataset.save_as(temporary, enforce_file_format=True)
+
+    return save_proved(
+        path,
+        save,
+        lambda temporary: prove(temporary, values, source.geometry, meaning.quantity, meaning.unit, source.headers),
+        progress,
+        StorageError(
+            "The parametric map could not be made from the images of this series.",
+            "Save it as NIfTI instead; the log says which attribute of the images is in the way.",
+        ),
+    )
 
 
 def _frames(values: NDArray[Any], images: Sequence[SourceImage]) -> NDArray[np.float32]:

@@ -1,26 +1,18 @@
-"""Compressed pixels through pydicom's decoders: one picture after the other here, or several at once in processes.
+"""Compressed pixels through pydicom and the decoders that it knows, one picture at a time, in any thread.
 
-The decoders of JPEG, JPEG-LS and JPEG 2000 keep Python's lock while they work, so that threads would wait for each
-other. Processes do not; and one of them may even die of a damaged picture.
+Which decoder takes which transfer syntax is chosen here. JPEG, JPEG-LS and JPEG 2000 go to decoders that let go of
+Python's lock (see `stream_decoders`), so that threads decode on all cores; RLE goes to its own, and takes 1 ms.
 """
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
-from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
 from pathlib import Path
-from queue import SimpleQueue
-from types import TracebackType
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 from pydicom import dcmread
 from pydicom.dataset import Dataset
@@ -31,19 +23,18 @@ from pydicom.uid import UID
 
 from medview.core.errors import UnreadableFileError
 from medview.core.text import Text
-from medview.formats import codestream, decoder_panics
+from medview.formats import codestream, decoder_panics, stream_decoders
 
-_MOST_PROCESSES = 8
-"""Each takes some 60 MB, and disks have been the limit before."""
+_MOST_AT_ONCE = 8
+"""Disks have been the limit before."""
 
 
 class Form(StrEnum):
-    """What is wanted: stored values, colours, colours out of a palette, or the values of 12-bit JPEG, through ITK."""
+    """What is wanted: stored values, colours, or colours out of a palette."""
 
     VALUES = "values"
     COLORS = "colors"
     PALETTE = "palette"
-    RESCALED = "rescaled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +58,6 @@ class Picture:
     form: Form
 
 
-Decode = Callable[[Picture], NDArray[Any]]
-
-
 def decoded(picture: Picture) -> NDArray[Any]:
     """(j, i) or (j, i, 3) pixels.
 
@@ -78,13 +66,15 @@ def decoded(picture: Picture) -> NDArray[Any]:
         Exception: Whatever decoders raise on damaged pixels.
     """
     dataset = ensure_believable(picture)
-    if picture.form is Form.RESCALED:
-        import SimpleITK
-
-        return np.squeeze(SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(picture.path))))
     index = None if picture.frames == 1 and picture.form is Form.VALUES else picture.index
+    raw, decoder = picture.form is not Form.COLORS, preferred_decoder(picture.transfer_syntax)
     with decoder_panics.caught():
-        pixels = pixel_array(dataset, index=index, raw=picture.form is not Form.COLORS)
+        try:
+            pixels = pixel_array(dataset, index=index, raw=raw, decoding_plugin=decoder)
+        except Exception:
+            if not decoder:
+                raise
+            pixels = pixel_array(dataset, index=index, raw=raw)  # another may know this kind of stream
     return apply_color_lut(pixels, dataset) if picture.form is Form.PALETTE else pixels
 
 
@@ -135,77 +125,11 @@ def _kept(path: Path, transfer_syntax: str) -> Dataset:
     return dataset
 
 
-def useful_processes() -> int:
-    """How many pictures can be decoded at once here."""
-    return min(_MOST_PROCESSES, os.cpu_count() or 1)
+def preferred_decoder(transfer_syntax: str) -> str:
+    """The name of the decoder among pydicom's that pixels go through; empty where pydicom chooses."""
+    return stream_decoders.PLUGIN if transfer_syntax in stream_decoders.SYNTAXES else ""
 
 
-class DecodingProcesses:
-    """Decodes in several processes while it is open. `decode` may be called from as many threads.
-
-    Args:
-        count: How many processes.
-    """
-
-    def __init__(self, count: int) -> None:
-        self._count = count
-        self._processes: list[BaseProcess] = []
-        self._idle: SimpleQueue[Connection | None] = SimpleQueue()
-
-    def __enter__(self) -> DecodingProcesses:
-        context = multiprocessing.get_context("spawn")
-        for _ in range(self._count):
-            ours, theirs = context.Pipe()
-            process = context.Process(target=_serve, args=(theirs,), daemon=True)
-            process.start()
-            theirs.close()
-            self._processes.append(process)
-            self._idle.put(ours)
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        for process in self._processes:
-            process.kill()
-        for process in self._processes:
-            process.join()
-
-    def decode(self, picture: Picture) -> NDArray[Any]:
-        """As `decoded`.
-
-        Raises:
-            UnreadableFileError: As `decoded`.
-            Exception: What the decoder raised, or that its process has died.
-        """
-        connection = self._idle.get()
-        if connection is None:
-            self._idle.put(None)
-            raise ChildProcessError
-        answer: NDArray[Any] | Exception
-        try:
-            connection.send(picture)
-            answer = connection.recv()
-        except (EOFError, OSError) as error:
-            connection.close()
-            self._idle.put(None)  # whoever waits for a process learns that there are none
-            raise ChildProcessError from error
-        self._idle.put(connection)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-
-def _serve(connection: Connection) -> None:
-    """The work of such a process: pictures in, pixels out, until the other side is gone."""
-    import warnings
-
-    warnings.simplefilter("ignore")
-    with suppress(EOFError, OSError, KeyboardInterrupt):
-        while True:
-            picture: Picture = connection.recv()
-            try:
-                answer: NDArray[Any] | Exception = decoded(picture)
-            except UnreadableFileError as error:
-                answer = error
-            except Exception as error:  # decoders raise anything on damaged pixels
-                answer = ValueError(repr(error))
-            connection.send(answer)
+def useful_threads(transfer_syntax: str) -> int:
+    """How many pictures are best decoded at once here: one, where the decoder keeps Python's lock."""
+    return min(_MOST_AT_ONCE, os.cpu_count() or 1) if preferred_decoder(transfer_syntax) else 1

@@ -5,7 +5,6 @@ Contours lie on the original slices. A hole is a contour of its own inside the o
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,18 +16,18 @@ from pydicom.sequence import Sequence as Items
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 import medview
-from medview.core.errors import Cancelled, InputError, MedViewError, StorageError
-from medview.core.files import whole_file
+from medview.core.errors import InputError, StorageError
 from medview.core.progress import NoProgress, PartOf, Progress
 from medview.core.proof import Proof
 from medview.core.segmentation import Segment, Segmentation
 from medview.core.text import Text
 from medview.core.volume import Volume
 from medview.formats import contours
+from medview.formats.derived_object import save_proved, sources_on
 from medview.formats.dicom_seg import described_segments
 from medview.formats.rtstruct_proof import prove
 from medview.formats.rtstruct_reader import STRUCTURE_SET
-from medview.formats.seg_source import SourceImage, completed, images_on, with_slices
+from medview.formats.seg_source import SourceImage
 
 _SERIES_NUMBER_OFFSET = 2000
 _SHORT_STRING = 16
@@ -61,29 +60,31 @@ def write(
     segments = described_segments(segmentation.labels, segmentation.segments)
     if not segments:
         raise InputError("There is no segment to save.", "Add a segment, or run a model, and save again.")
-    geometry = with_slices(segmentation.geometry, source_files)
-    images, _ = images_on(geometry, source_files, PartOf(progress, 0.0, 0.2))
-    headers = completed(images, geometry, volume.series_uid)
+    source = sources_on(
+        segmentation.geometry,
+        source_files,
+        PartOf(progress, 0.0, 0.2),
+        series_uid=volume.series_uid,
+        phase=volume.phase,
+    )
     progress.report(0.3, Text("Writing the structure set"))
-    with warnings.catch_warnings():
-        # pydicom warns of values of the source that are not ours to change
-        warnings.simplefilter("ignore")
-        try:
-            dataset = _dataset(segmentation, segments, images, headers, PartOf(progress, 0.3, 0.6))
-            with whole_file(path) as temporary:
-                _save(dataset, temporary)
-                progress.report(0.7, Text("Reading it back"))
-                proof = prove(temporary, segmentation.labels, segments, images, headers, segmentation.provenance)
-                Proof(path, proof.differences).require()
-        except (MedViewError, Cancelled):
-            raise
-        except Exception as error:  # values of the source may raise anything in a library
-            raise StorageError(
-                "The structure set could not be made from the images of this series.",
-                "Save it as NIfTI instead; the log says which attribute of the images is in the way.",
-            ) from error
-    progress.report(1.0)
-    return Proof(path)
+
+    def save(temporary: Path) -> None:
+        part = PartOf(progress, 0.3, 0.6)
+        _save(_dataset(segmentation, segments, source.images, source.headers, part), temporary)
+
+    return save_proved(
+        path,
+        save,
+        lambda temporary: prove(
+            temporary, segmentation.labels, segments, source.images, source.headers, segmentation.provenance
+        ),
+        progress,
+        StorageError(
+            "The structure set could not be made from the images of this series.",
+            "Save it as NIfTI instead; the log says which attribute of the images is in the way.",
+        ),
+    )
 
 
 def _dataset(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -196,17 +196,18 @@ def with_slices(geometry: Geometry, files: Sequence[Path]) -> Geometry:
 
 
 def images_on(
-    geometry: Geometry, files: Sequence[Path], progress: Progress | None = None
+    geometry: Geometry, files: Sequence[Path], progress: Progress | None = None, *, phase: int = 0
 ) -> tuple[tuple[SourceImage, ...], tuple[Path, ...]]:
     """The instances of a series that lie on a grid, ordered along k, and the files that are gone or unreadable.
 
-    Files of other kinds and images elsewhere (localisers, other orientations) are passed over.
+    Files of other kinds and images elsewhere (localisers, other orientations) are passed over. Where several images lie
+    at one place, as in a 4D series, those of the phase are taken.
 
     Raises:
         GridMismatchError: No file lies on the grid.
     """
     progress = progress or NoProgress()
-    found: dict[tuple[Index, Index, Index], SourceImage] = {}
+    found: dict[tuple[Index, Index, Index], list[tuple[Path, SourceImage]]] = {}
     lost: list[Path] = []
     for path in files:
         progress.raise_if_cancelled()
@@ -218,7 +219,7 @@ def images_on(
             placement = _placement(image, geometry)
             if placement is not None:
                 key = (placement.origin, placement.along_rows, placement.along_columns)
-                found.setdefault(key, SourceImage(image, placement, frame))
+                found.setdefault(key, []).append((path, SourceImage(image, placement, frame)))
     if not found:
         if lost and all(path.is_file() for path in lost):
             raise GridMismatchError(
@@ -234,7 +235,23 @@ def images_on(
             "None of the series' images lies on the grid of the labels.",
             "Choose the series that the labels were drawn on.",
         )
-    return tuple(sorted(found.values(), key=lambda image: image.placement.origin)), tuple(lost)
+    chosen = _of_phase(found.values(), files, phase)
+    return tuple(sorted(chosen, key=lambda image: image.placement.origin)), tuple(lost)
+
+
+def _of_phase(
+    places: Collection[Sequence[tuple[Path, SourceImage]]], files: Sequence[Path], phase: int
+) -> Iterator[SourceImage]:
+    """One image of every place: that of the phase; the first one, where the phases of the series do not tell."""
+    members: set[tuple[Path, int]] = set()
+    if any(len(images) > 1 for images in places):
+        scan = dicom_files.scan([path for path in files if path.is_file()], NoProgress())
+        for series in dicom_series.group(scan.headers):
+            if series.facts.geometry is not None and phase < max(1, len(series.facts.phases)):
+                members.update((frame.header.path, frame.index + 1) for frame in series.phase(phase))
+    for images in places:
+        of_phase = (image for path, image in images if (path, image.frame or 1) in members)
+        yield next(of_phase, images[0][1])
 
 
 def completed(images: Sequence[SourceImage], geometry: Geometry, series_uid: str) -> list[Dataset]:

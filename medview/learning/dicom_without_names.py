@@ -65,12 +65,15 @@ class Copies:
                 files,
                 named,
                 series_uid=source.series_uid,
+                phase=source.phase,
                 progress=PartOf(progress, 0.5, 0.8),
             )
             mask = self._deidentifier.copy(named, self._folder, progress)
         self._masks.append(mask)
         target = _target(mask)
-        return dicom_seg.prove_on(target, labels, grid, segments, images, PartOf(progress, 0.8, 1.0))
+        return dicom_seg.prove_on(
+            target, labels, grid, segments, images, PartOf(progress, 0.8, 1.0), phase=source.phase
+        )
 
     def write_report(self) -> None:
         """Say beside the copies what was done to which attributes."""

@@ -198,6 +198,7 @@ class Source(Record):
     frame_of_reference_uid: str | None
     description: str
     files: tuple[Path, ...]
+    phase: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -247,6 +247,7 @@ class ExampleStore:
             frame_of_reference_uid=draft.volume.geometry.frame_of_reference_uid,
             description=draft.volume.description,
             files=tuple(path.absolute() for path in draft.source_files),
+            phase=draft.volume.phase,
         )
         write_bytes(self._source_path(example.example_id), source.model_dump_json(indent=1).encode("utf-8"))
 

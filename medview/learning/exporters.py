@@ -223,6 +223,7 @@ def _dicom_seg(job: _Job) -> tuple[Text, ...]:
                 job.folder / f"{name}.dcm",
                 title=", ".join(segment.name for segment in example.segments),
                 series_uid=source.series_uid if source is not None else "",
+                phase=source.phase if source is not None else 0,
                 progress=progress,
             )
         except InputError as error:

@@ -35,7 +35,7 @@ from medview.workstation.station import Workstation
 _WIDTH_PX = 520
 _PER_MILLE = 1000
 _MOST_NAMES = 20
-_OPTIONS = ("shift_dates", "clean_descriptors", "keep_characteristics", "keep_uids", "keep_risky")
+_OPTIONS = ("shift_dates", "clean_descriptors", "keep_characteristics", "keep_safe_private", "keep_uids", "keep_risky")
 
 
 class DeidentifyDialog(QDialog):
@@ -230,6 +230,7 @@ class DeidentifyDialog(QDialog):
             "shift_dates": self.tr("Dates, all of a patient moved by the same number of days"),
             "clean_descriptors": self.tr("Descriptions, without the words that name somebody"),
             "keep_characteristics": self.tr("Sex, age, size and weight"),
+            "keep_safe_private": self.tr("Makers' own numbers that name nobody: b-values, mosaics, SUV factors"),
             "keep_uids": self.tr("UIDs, by which the archive finds the original"),
             "keep_risky": self.tr("Pictures that may show names: screens, ultrasound, scanned paper"),
         }

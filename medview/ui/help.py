@@ -84,7 +84,7 @@ _LICENCES = (
     ("SimpleITK", "Apache-2.0"),
     ("PyTorch", "BSD-3-Clause"),
     ("MONAI", "Apache-2.0"),
-    ("GDCM, pyjpegls (CharLS), OpenJPEG", "BSD-3-Clause, BSD-2-Clause"),
+    ("imagecodecs (libjpeg-turbo), pyjpegls (CharLS), OpenJPEG", "BSD-3-Clause, BSD-2-Clause"),
     ("NumPy, pydantic, typer, rich, qtawesome", "BSD-3-Clause, MIT"),
     ("Material Design Icons", "Apache-2.0"),
 )

@@ -57,4 +57,6 @@ def write_map(
         )
     meaning = parametric_map.MapMeaning(code, known.unit(_UNITS.get(quantity, "")), code.meaning)
     part = PartOf(progress, 0.3, 1.0)
-    return parametric_map.write(values, volume.geometry, meaning, files, path, part, series_uid=volume.series_uid)
+    return parametric_map.write(
+        values, volume.geometry, meaning, files, path, part, series_uid=volume.series_uid, phase=volume.phase
+    )

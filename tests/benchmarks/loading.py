@@ -2,7 +2,7 @@
 
 The series is the chest phantom as 400 slices of 512x512 (`--quick`: 120 slices), made once and kept in the system's
 folder for temporary files. Everything is read from warm cache. Compressed series of 100 slices (`--quick`: 24) are read
-with one decoder at a time and with as many as there are processors; starting their processes counts.
+with one thread, on one core, and as the program reads them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from medview.core.volume import Volume
 from medview.formats import dicom_files, dicom_series, dicom_volume
 from medview.formats.dicom_series import DicomSeries
 from medview.formats.dicom_writer import SeriesOptions, write_series
-from medview.formats.pixel_decoding import useful_processes
+from medview.formats.pixel_decoding import useful_threads
 from medview.phantom import chest
 from tests.benchmarks.bench import Options, Row, in_fresh_process, interleave, medians, options, report, series_folder
 
@@ -85,17 +85,17 @@ def main() -> int:
 
 
 def _decoding(name: str, opts: Options) -> list[Row]:
-    """Rows for a compressed series: decoded one after the other, and on all cores."""
+    """Rows for a compressed series: read by one thread, and as the program reads it."""
     series = _compressed(name, opts)
-    one, all_cores = f"{name}, one after the other", f"{name}, on all cores"
+    one, ours = f"{name}, one core", f"{name}, as the program reads it"
     runs: dict[str, Callable[[], None]] = {
-        one: lambda: _discard(dicom_volume.read(series, NoProgress(), processes=0)),
-        all_cores: lambda: _discard(dicom_volume.read(series, NoProgress(), processes=useful_processes())),
+        one: lambda: _discard(dicom_volume.read(series, NoProgress(), threads=1)),
+        ours: lambda: _discard(dicom_volume.read(series, NoProgress())),
     }
     middle = medians(interleave(runs, opts.rounds))
-    # a short series is over before the processes have started, and is not given to them
-    limit = 1.5 / useful_processes() if useful_processes() > 1 and not opts.quick else None
-    return [Row(all_cores, middle[all_cores], middle[one], "one after the other", limit)]
+    threads = useful_threads(_COMPRESSED[name][0])
+    limit = 1.5 / threads if threads > 1 else None
+    return [Row(ours, middle[ours], middle[one], "one core", limit)]
 
 
 def _compressed(name: str, opts: Options) -> DicomSeries:

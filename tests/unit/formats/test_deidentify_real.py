@@ -83,7 +83,7 @@ def copies_of(folder: Path, target: Path, options: Options) -> list[Outcome]:
 
 
 @needs_dciodvfy
-@pytest.mark.parametrize("options", [Options(keep_risky=True), Options(True, False, True, True, True)])
+@pytest.mark.parametrize("options", [Options(keep_risky=True), Options(True, False, True, True, True, True)])
 @pytest.mark.parametrize("kind", sorted(REAL))
 def test_a_validator_finds_no_new_error(kind: str, options: Options, real_data: Path, tmp_path: Path) -> None:
     outcomes = copies_of(real_data / REAL[kind], tmp_path, options)

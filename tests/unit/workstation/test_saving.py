@@ -128,7 +128,9 @@ def test_without_dicom_the_others_are_still_written(masks: Masks, tmp_path: Path
 def test_a_report_never_refers_to_an_older_mask(masks: Masks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save(masks, (SaveFormat.REPORT,), tmp_path)
     before = (tmp_path / "lungs-report.dcm").read_bytes()
-    monkeypatch.setattr(dicom_seg, "images_on", lambda *_: (_ for _ in ()).throw(InputError("The images are gone.")))
+    monkeypatch.setattr(
+        dicom_seg, "sources_on", lambda *_, **__: (_ for _ in ()).throw(InputError("The images are gone."))
+    )
     verdicts = save(masks, (SaveFormat.REPORT,), tmp_path)
     assert [one.ok for one in verdicts] == [False, False]
     assert (tmp_path / "lungs-report.dcm").read_bytes() == before
