@@ -21,6 +21,8 @@ _BY_NAME = (
     "vtkmodules.vtkRenderingUI", "vtkmodules.vtkInteractionStyle", "vtkmodules.util.numpy_support",
     # Its font of icons is looked for beside it.
     "qtawesome",
+    # MONAI's transformers and its transforms of connected parts.
+    "einops", "einops.layers.torch", "skimage.measure", "skimage.morphology", "scipy.ndimage",
     # Decoders of compressed pixels.
     "gdcm", "openjpeg", "rle", "jpeg_ls", "PIL.JpegImagePlugin", "PIL.Jpeg2KImagePlugin",
 )  # fmt: skip

@@ -37,6 +37,9 @@ _WHAT: dict[str, Text] = {
     "union_tag_not_found": Text("the key is missing"),
     "label_twice": Text("two labels have the same value"),
     "input_twice": Text("two inputs have the same name"),
+    "class_twice": Text("two classes have the same value"),
+    "labels_missing": Text("a plugin that segments needs a [[label]] for each structure"),
+    "classes_missing": Text("a plugin of this task needs a [[class]] for each thing that it finds, and no [[label]]"),
     "bool_type": Text("this must be true or false"),
     "extent_impossible": Text("minimum-extent-mm is larger than maximum-extent-mm"),
     "path_outside": Text("the path leads out of the plugin's folder"),
@@ -70,6 +73,8 @@ _EXAMPLES = {
     "input": '[[input]] name = "image" modality = ["CT"]',
     "input.name": 'name = "image"',
     "input.modality": 'modality = ["CT"]',
+    "input.dims": "dims = 3",
+    "input.color": "color = true",
     "input.unit": 'unit = "HU"',
     "input.body-part": 'body-part = ["CHEST"]',
     "input.minimum-extent-mm": "minimum-extent-mm = [150, 100, 100]",
@@ -85,6 +90,10 @@ _EXAMPLES = {
     "score.value": "value = 0.95",
     "score.data": 'data = "20 patients of another hospital."',
     "label": '[[label]] value = 1 name = "Spleen" color = "#9d6c62"',
+    "class": '[[class]] value = 0 name = "Density A"',
+    "class.value": "value = 0",
+    "class.name": 'name = "Density A"',
+    "class.code": 'code = ["SCT", "78961009", "Spleen"]',
     "label.value": "value = 1",
     "label.name": 'name = "Spleen"',
     "label.color": 'color = "#9d6c62"',
@@ -173,6 +182,8 @@ def _written(problem: Any) -> Location:
     for inner in ("folds", "labels"):
         if place[:1] == ("engine",) and inner in place:
             place = place[: place.index(inner) + 1]
+    if problem["type"] in ("labels_missing", "classes_missing"):
+        place = ("task",)
     if problem["type"] == "label_twice":
         place = (*place, problem["ctx"]["number"], "value")
     return place
@@ -204,6 +215,11 @@ def _remedy(found: Any, key: str, model: type[BaseModel]) -> Text:
         return Text.of("Take it away; the keys here are {keys}.", keys=", ".join(keys))
     if found["type"] == "label_twice":
         return Text("Give every label a value of its own.")
+    if found["type"] in ("labels_missing", "classes_missing"):
+        return Text.of(
+            "Write it like this: {example}",
+            example=_EXAMPLES["label" if found["type"] == "labels_missing" else "class"],
+        )
     if found["type"] == "extent_impossible":
         return Text("Exchange the numbers, or take one of the two lines away.")
     example = _EXAMPLES.get(key)
