@@ -30,6 +30,17 @@ orientation = "RAS"                  # where the axes (i, j, k) of the training 
 path = "Dataset291/nnUNetTrainer__nnUNetPlans__3d_fullres"
 labels = { 1 = 1, 2 = 5 }            # of the model = of the plugin; what is not named is left out
 
+# or
+kind = "torchscript"                 # or "onnx": a network in one file, around which the host does the rest
+path = "model.ts"
+orientation = "RAS"                  # where its axes (i, j, k) point; when not given: as read
+spacing-mm = [1.5, 1.5, 2.0]         # of its voxels along these axes; when not given: as read
+clip = [-57, 164]                    # these values, and those beyond, become 0 and 1; when not given: as read
+normalize = false                    # then a mean of 0 and a deviation of 1
+window = [96, 96, 96]                # how much it sees at once along these axes; when not given: everything
+overlap = 0.5
+activation = "softmax"               # the largest value wins; "sigmoid": each that is above one half counts
+
 [[input]]                            # several: their order is the order of a bundle's channels
 name = "ct"                          # what the engine is given it as
 modality = ["CT"]
@@ -92,6 +103,7 @@ _ANATOMY = ("SCT", "123037004", "Anatomical Structure")
 
 NonEmpty = Annotated[str, Field(min_length=1, max_length=2000)]
 Millimetres = Annotated[float, Field(gt=0)]
+Voxels = Annotated[int, Field(ge=1, le=4096)]
 Extent = tuple[Millimetres, Millimetres, Millimetres]
 """Left-right, front-back, foot-head."""
 
@@ -221,6 +233,31 @@ class NnunetEngine(_Table):
         return self.paths or (ModelPart.model_validate({"path": self.path}),)
 
 
+class NetworkEngine(_Table):
+    """A network in one file, TorchScript or ONNX, in the plugin's folder.
+
+    Attributes:
+        path: The file.
+        orientation: Where the axes (i, j, k) that the network sees point, as "RAS"; empty: as they come.
+        spacing_mm: Of its voxels along these axes; None: as they come.
+        clip: Which values become 0 and 1; None: all stay as they are.
+        normalize: Whether an image then gets a mean of 0 and a deviation of 1.
+        window: How much the network sees at once along these axes, voxels; None: the whole image.
+        overlap: The share of a window that it has in common with the next one.
+        activation: "softmax": the largest value wins; "sigmoid": each that is above one half counts.
+    """
+
+    kind: Literal["torchscript", "onnx"]
+    path: Annotated[Inside, Field(min_length=1)]
+    orientation: Annotated[str, Field(pattern=_ORIENTATION)] = ""
+    spacing_mm: tuple[Millimetres, Millimetres, Millimetres] | None = None
+    clip: tuple[float, float] | None = None
+    normalize: bool = False
+    window: tuple[Voxels, Voxels, Voxels] | None = None
+    overlap: Annotated[float, Field(ge=0, lt=1)] = 0.25
+    activation: Literal["softmax", "sigmoid"] = "softmax"
+
+
 class Input(_Table):
     """What the plugin wants to see."""
 
@@ -294,7 +331,7 @@ class PluginManifest(_Table):
     summary: NonEmpty
     license: License
     intended_use: IntendedUse
-    engine: Annotated[PythonEngine | BundleEngine | NnunetEngine, Field(discriminator="kind")]
+    engine: Annotated[PythonEngine | BundleEngine | NnunetEngine | NetworkEngine, Field(discriminator="kind")]
     input: Annotated[tuple[Input, ...], Field(min_length=1, max_length=16)]
     label: tuple[Label, ...] = ()
     class_: Annotated[tuple[Class, ...], Field(alias="class")] = ()

@@ -20,6 +20,7 @@ _HEADER = re.compile(r"^\s*(\[\[?)\s*(.+?)\s*\]\]?\s*(#.*)?$")
 _KEY = re.compile(r"^\s*([A-Za-z0-9_\-.\"' ]+?)\s*=")
 _TOML_PLACE = re.compile(r"\s*\(at (?:line (\d+), column \d+|end of document)\)")
 
+_KINDS = ("python", "bundle", "nnunet", "torchscript", "onnx")
 _WHAT: dict[str, Text] = {
     "missing": Text("the key is missing"),
     "extra_forbidden": Text("there is no such key"),
@@ -58,7 +59,7 @@ _EXAMPLES = {
     "intended-use.level": 'level = "research"',
     "intended-use.text": 'text = "What it is for."',
     "engine": '[engine] kind = "python" entry = "module:function"',
-    "engine.kind": 'kind = "python" / kind = "bundle" / kind = "nnunet"',
+    "engine.kind": " / ".join(f'kind = "{kind}"' for kind in _KINDS),
     "engine.entry": 'entry = "module:function"',
     "engine.path": 'path = "."',
     "engine.weights": 'weights = "models/model.safetensors"',
@@ -69,6 +70,12 @@ _EXAMPLES = {
     "engine.checkpoint": 'checkpoint = "checkpoint_final.pth"',
     "engine.step-size": "step-size = 0.5",
     "engine.mirroring": "mirroring = false",
+    "engine.spacing-mm": "spacing-mm = [1.5, 1.5, 2.0]",
+    "engine.clip": "clip = [-57, 164]",
+    "engine.normalize": "normalize = false",
+    "engine.window": "window = [96, 96, 96]",
+    "engine.overlap": "overlap = 0.5",
+    "engine.activation": 'activation = "softmax"',
     "engine.orientation": 'orientation = "RAS"',
     "input": '[[input]] name = "image" modality = ["CT"]',
     "input.name": 'name = "image"',
@@ -175,7 +182,7 @@ def _is_inside(place: Location, outer: Location) -> bool:
 def _written(problem: Any) -> Location:
     """Where the problem is, in the author's words: without pydantic's name of the branch it took, and with the tag."""
     place: Location = tuple(problem["loc"])
-    if place[:1] == ("engine",) and len(place) > 1 and place[1] in ("python", "bundle", "nnunet"):
+    if place[:1] == ("engine",) and len(place) > 1 and place[1] in _KINDS:
         place = (place[0], *place[2:])
     if problem["type"] in ("union_tag_invalid", "union_tag_not_found"):
         place = (*place, "kind")

@@ -99,7 +99,8 @@ def find(bundle: LoadedBundle, manifest: PluginManifest, volume: Volume, context
     if manifest.input[0].dims == _FILM:
         items = bundle.prepared(tensors.to_film(volume))
         context.progress(0.3, Text("Running the network"))
-        values = _after(bundle, _watched(bundle, context).values(items, context.device))
+        bundle.network.register_forward_pre_hook(lambda *_: context.check())
+        values = _after(bundle, bundle.values(items, context.device))
         if len(values) != volume.geometry.shape[0]:
             raise PluginFailedError(
                 Text.of(
@@ -146,9 +147,3 @@ def _after(bundle: LoadedBundle, values: torch.Tensor) -> torch.Tensor:
 def _affine(bundle: LoadedBundle, items: dict[str, Any]) -> NDArray[np.float64]:
     image = items[bundle.loader.key]
     return np.asarray(image.affine, dtype=np.float64) if isinstance(image, MetaTensor) else np.eye(4)
-
-
-def _watched(bundle: LoadedBundle, context: Context) -> LoadedBundle:
-    """The same, and asked before every call of the network whether to go on."""
-    bundle.network.register_forward_pre_hook(lambda *_: context.check())
-    return bundle

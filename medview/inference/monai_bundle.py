@@ -92,23 +92,29 @@ def run(
             parts = trusted_bundle.TrustedParts(config, context.device, bundle)
         context.progress(0.0, Text("Loading the model"))
         network = load_network(bundle, engine, parts, context.device, trusted=trusted)
-        loaded = _loaded(config, parts, network)
-        context.progress(0.02, Text("Preparing the image"))
-        volume = next(iter(case.values()))
-        if manifest.input[0].dims != _VOLUME:
-            network.to(context.device).eval()
-            look = bundle_pictures.segment if manifest.task == "segment" else bundle_pictures.find
-            return look(loaded, manifest, volume, context)
-        items = prepare(loaded.preprocessing, item(*case.values(), loader=config.loader), config.loader.key)
-        context.check()
-        if manifest.task != "segment":
-            network.to(context.device).eval()
-            return _find(loaded, parts, config, items, manifest, context)
-        prepared = Prepared(
-            items, config.loader.key, loaded.preprocessing, loaded.after, volume, manifest.has_regions,
-            config.loader.network_key,
-        )  # fmt: skip
-        return segment(prepared, network, loaded.inferer, manifest, context)
+        if manifest.task == "detect" and "detector_ops" in config.entries:
+            parts.build("detector_ops")  # they set up the detector that the inferer refers to
+        return answer(_loaded(config, parts, network), case, context, manifest)
+
+
+def answer(loaded: LoadedBundle, case: Case, context: Context, manifest: PluginManifest) -> NDArray[Any] | Findings:
+    """Do a bundle's task once it is loaded; see `run`."""
+    context.progress(0.02, Text("Preparing the image"))
+    volume = next(iter(case.values()))
+    if manifest.input[0].dims != _VOLUME:
+        loaded.network.to(context.device).eval()
+        look = bundle_pictures.segment if manifest.task == "segment" else bundle_pictures.find
+        return look(loaded, manifest, volume, context)
+    items = prepare(loaded.preprocessing, item(*case.values(), loader=loaded.loader), loaded.loader.key)
+    context.check()
+    if manifest.task != "segment":
+        loaded.network.to(context.device).eval()
+        return _find(loaded, items, manifest, context)
+    prepared = Prepared(
+        items, loaded.loader.key, loaded.preprocessing, loaded.after, volume, manifest.has_regions,
+        loaded.loader.network_key,
+    )  # fmt: skip
+    return segment(prepared, loaded.network, loaded.inferer, manifest, context)
 
 
 def _loaded(config: BundleConfig, parts: Building, network: nn.Module) -> LoadedBundle:
@@ -146,21 +152,12 @@ def _carried_back(prepared: Prepared, values: torch.Tensor, context: Context) ->
     return bundle_ending.as_written(prepared, values, context.check)
 
 
-def _find(
-    bundle: LoadedBundle,
-    parts: Building,
-    config: BundleConfig,
-    items: dict[str, Any],
-    manifest: PluginManifest,
-    context: Context,
-) -> Findings:
+def _find(bundle: LoadedBundle, items: dict[str, Any], manifest: PluginManifest, context: Context) -> Findings:
     """Classes, points or boxes of a whole volume."""
     image = items[bundle.loader.key]
     affine = image.affine if isinstance(image, MetaTensor) else np.eye(4)
     context.progress(0.1, Text("Running the network"))
     if manifest.task == "detect":
-        if "detector_ops" in config.entries:
-            parts.build("detector_ops")  # they set up the detector that the inferer refers to
         bundle.network.register_forward_pre_hook(lambda *_: context.check())
         shown = bundle.shown(items, context.device)
         with torch.inference_mode(), without_notices():

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medview.catalog.fit import fit_input
-from medview.catalog.manifest import NnunetEngine, PluginManifest, PythonEngine
+from medview.catalog.manifest import NetworkEngine, NnunetEngine, PluginManifest, PythonEngine
 from medview.catalog.plugins import PluginRecord, PluginState
 from medview.catalog.trust import files_sha256
 from medview.core.errors import (
@@ -261,6 +261,12 @@ def _engine(record: PluginRecord, manifest: PluginManifest, case: Case, context:
         from medview.inference import nnunet
 
         return nnunet.run(record.folder, manifest.engine, case, context)
+    if isinstance(manifest.engine, NetworkEngine):
+        from medview.inference import network_file
+
+        return network_file.run(
+            record.folder, manifest.engine, case, context, manifest=manifest, trusted=record.trusted
+        )
     from medview.inference import monai_bundle
 
     return monai_bundle.run(record.folder, manifest.engine, case, context, manifest=manifest, trusted=record.trusted)
