@@ -12,7 +12,7 @@ A Python plugin is a folder with a `plugin.toml` and a module. This one works:
 
 It is given volumes by the names of its manifest's inputs and returns labels on the first one's grid: an array (k, j, i)
 of whole numbers, 0 for background. Arrays are (slice, row, column); `Volume.geometry` says where they lie in the
-patient (LPS, mm).
+patient (LPS, mm). A plugin whose task is to classify, or to find boxes or points, returns `Findings`.
 """
 
 from medview.core.errors import Cancelled, PluginError, PluginFailedError, PluginUnavailableError
@@ -37,13 +37,17 @@ from medview.editing.regions import (
     opened,
     path_length,
 )
+from medview.inference.found import BoxFound, ClassFound, Findings, PointFound
 from medview.inference.plugin import Case, Context
 
 __all__ = [
     "Box",
+    "BoxFound",
     "Cancelled",
     "Case",
+    "ClassFound",
     "Context",
+    "Findings",
     "Geometry",
     "Index",
     "Labels",
@@ -54,6 +58,7 @@ __all__ = [
     "PluginFailedError",
     "PluginUnavailableError",
     "Point",
+    "PointFound",
     "Progress",
     "Spacing",
     "Text",

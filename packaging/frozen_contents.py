@@ -21,6 +21,8 @@ _BY_NAME = (
     "vtkmodules.vtkRenderingUI", "vtkmodules.vtkInteractionStyle", "vtkmodules.util.numpy_support",
     # Its font of icons is looked for beside it.
     "qtawesome",
+    # MONAI's transformers and its transforms of connected parts.
+    "einops", "einops.layers.torch", "skimage.measure", "skimage.morphology", "scipy.ndimage",
     # Decoders of compressed pixels.
     "imagecodecs._jpeg2k", "imagecodecs._jpeg8", "imagecodecs._jpegls", "imagecodecs._shared",
     "openjpeg", "rle", "jpeg_ls", "PIL.JpegImagePlugin", "PIL.Jpeg2KImagePlugin",

@@ -28,8 +28,11 @@ OWNED_BY_HOST = ("device", "bundle_root", "output_dir", "dataset_dir", "ckpt_dir
 
 ALLOWED_MODULES = ("monai.networks.nets", "monai.transforms", "monai.inferers", "torch.nn")
 _FILE_WORDS = ("load", "save", "write")
+_BARE_LOADERS = ("LoadImage",)
 _CLASS_NAME = re.compile(r"^[A-Z][A-Za-z0-9_]*$")
 _DEEPEST = 60
+_SHOWN = "image"
+"""What MONAI's engines call the image that they show to the network."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +40,21 @@ class LoaderSettings:
     """What a bundle's loader, which MedView replaces, would have done.
 
     Attributes:
-        key: The name that the transforms know the image by.
+        key: The name that the transforms know the image by; of several, the first one.
         adds_channel: Whether it puts the channel axis first itself.
+        others: The names of further images, where each is loaded by itself.
+        is_bare: Whether the transforms hand on the image itself, and not a table with it.
     """
 
     key: str = "image"
     adds_channel: bool = False
+    others: tuple[str, ...] = ()
+    is_bare: bool = False
+
+    @property
+    def network_key(self) -> str:
+        """The name of what the network is shown: images that are loaded each by itself become one on the way."""
+        return _SHOWN if self.others else self.key
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +107,27 @@ def read(bundle: Path, *, trusted: bool = False, regions: bool = False) -> Bundl
         for place, value in closure(config):
             _check(place, value)
     return config
+
+
+def loader_of(bundle: Path) -> LoaderSettings:
+    """What a bundle's loader would do.
+
+    Raises:
+        PluginUnavailableError: The configuration cannot be read, or has no preprocessing.
+    """
+    entries = bundle_files.entries(bundle)
+    return _loader({**entries, "preprocessing": _listed(entries, entries.get("preprocessing"))})
+
+
+def steps_of(bundle: Path, part: str) -> tuple[str, ...]:
+    """What the transforms of a part are called, each by its last name.
+
+    Raises:
+        PluginUnavailableError: The configuration cannot be read.
+    """
+    entries = bundle_files.entries(bundle)
+    steps = _transforms(_listed(entries, entries.get(part)))
+    return tuple(str(one.get("_target_")).rpartition(".")[2] for one in steps if isinstance(one, dict))
 
 
 def has_regions(bundle: Path) -> bool:
@@ -222,10 +255,11 @@ def _up_to_threshold(part: Any) -> Any:
 def _loader(entries: Mapping[str, Any]) -> LoaderSettings:
     for transform in _transforms(entries["preprocessing"]):
         if _handles_files(transform):
-            keys = _settled(entries, transform.get("keys", "image"))
-            if isinstance(keys, list):
-                keys = _settled(entries, keys[0]) if keys else "image"
-            return LoaderSettings(str(keys), transform.get("ensure_channel_first") is True)
+            is_bare = str(transform["_target_"]).rpartition(".")[2] in _BARE_LOADERS
+            keys = _settled(entries, transform.get("keys", _SHOWN))
+            listed = [str(_settled(entries, one)) for one in keys] if isinstance(keys, list) else [str(keys)]
+            first, *others = listed or [_SHOWN]
+            return LoaderSettings(first, transform.get("ensure_channel_first") is True, tuple(others), is_bare)
     return LoaderSettings()
 
 

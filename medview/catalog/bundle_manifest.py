@@ -15,6 +15,7 @@ from typing import Any
 
 from medview.catalog import bundle_files
 from medview.catalog.bundle_config import has_regions
+from medview.catalog.bundle_task import Looks, classes_of, looks_of, numbered, task_of
 from medview.catalog.terminology import Terminology
 from medview.core.errors import PluginUnavailableError
 from medview.core.segmentation import Code
@@ -62,9 +63,10 @@ def manifest_text(bundle: Path, id: str, path: str, terms: Terminology) -> str:
         PluginUnavailableError: It does not say what it segments, or its configuration cannot be read.
     """
     said = bundle_files.metadata(bundle)
-    regions = has_regions(bundle)
-    channels = _structures(said, bundle, regions)
-    inputs = _inputs(said)
+    task, looks = task_of(bundle), looks_of(bundle)
+    regions = task == "segment" and has_regions(bundle)
+    channels = _structures(said, bundle, regions) if task == "segment" else []
+    inputs = _inputs(said, looks)
     weights = bundle_files.usual_weights(bundle).relative_to(bundle).as_posix()
     use = _words(said, "intended_use") or "Its authors do not say what it is for."
     name = _words(said, "name") or id.replace("_", " ").replace("-", " ")
@@ -74,7 +76,7 @@ def manifest_text(bundle: Path, id: str, path: str, terms: Terminology) -> str:
         f"id = {_toml(id)}",
         f"version = {_toml(_version(said))}",
         f"name = {_toml(name[:200])}",
-        'task = "segment"',
+        f"task = {_toml(task)}",
         f"summary = {_toml((_words(said, 'description') or _words(said, 'task') or name)[:1000])}",
         f"license = {{ code = {_toml(license_of(bundle))}, weights = {_toml(UNKNOWN)}, data = {_toml(UNKNOWN)} }}",
         f'intended-use = {{ level = "research", text = {_toml(use[:1000])} }}',
@@ -87,8 +89,12 @@ def manifest_text(bundle: Path, id: str, path: str, terms: Terminology) -> str:
     ]
     for one, modality in inputs:
         lines += ["", "[[input]]", f"name = {_toml(one)}", f"modality = {_toml(modality)}"]
+        lines += [f"dims = {looks.dims}"] if looks.dims != 3 else []
+        lines += ["color = true"] if looks.color else []
     for channel in channels:
         lines += ["", "[[label]]", *_label(channel, terms, regions)]
+    for number, one in enumerate(classes_of(bundle, task) if task != "segment" else ()):
+        lines += ["", "[[class]]", f"value = {number}", f"name = {_toml(one)}"]
     for metric, value in _scores(said):
         lines += ["", "[[score]]", f"name = {_toml(metric)}", f"value = {value!r}"]
         lines.append('data = "As the bundle\'s authors state; on which patients is unknown."')
@@ -130,20 +136,14 @@ def _structures(said: Mapping[str, Any], bundle: Path, regions: bool) -> list[_C
         )
     names = {number: named.get(number, f"Structure {number} (name unknown)") for number in range(count)}
     if regions:
-        return [_Channel(number + 1, name) for number, name in names.items()]
+        return [_Channel(number + 1, name) for number, name in names.items() if name.lower() != "background"]
     # The largest channel wins, and the first one is what belongs to no structure, whatever it is called.
     return [_Channel(number, name) for number, name in names.items() if number] or [_Channel(1, names[0])]
 
 
 def _channel_names(output: Mapping[str, Any]) -> dict[int, str]:
-    given = output.get("channel_def")
-    if not isinstance(given, Mapping):
-        return {}
-    found = {}
-    for key, value in given.items():
-        if str(key).isdigit() and int(key) < _MOST_LABELS:
-            found[int(key)] = " ".join(str(value).split())[:200] or f"Structure {key} (name unknown)"
-    return found if sorted(found) == list(range(len(found))) else {}
+    found = numbered(output.get("channel_def"))
+    return {key: name or f"Structure {key} (name unknown)" for key, name in found.items()}
 
 
 def _channel_count(outputs: Sequence[tuple[str, Mapping[str, Any]]], bundle: Path) -> int:
@@ -154,13 +154,15 @@ def _channel_count(outputs: Sequence[tuple[str, Mapping[str, Any]]], bundle: Pat
     return next((one for one in candidates if isinstance(one, int) and not isinstance(one, bool)), 0)
 
 
-def _inputs(said: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
+def _inputs(said: Mapping[str, Any], looks: Looks) -> list[tuple[str, list[str]]]:
     """The inputs' names, and the modalities that each may have: all of them where the bundle does not say."""
     given = _specifications(said, "inputs")
-    if not given:
-        return [("image", [one.value for one in Modality])]
-    name, first = given[0]
+    name, first = given[0] if given else ("image", {})
     modality = _modality(first.get("modality"))
+    if looks.names:
+        return [(_input_name(one, number), modality) for number, one in enumerate(looks.names)]
+    if not given or looks.color or looks.adds_clicks:
+        return [(_input_name(name, 0), modality)]
     channels = first.get("num_channels")
     names = _channel_names(first)
     if isinstance(channels, int) and 1 < channels == len(names) <= 16:
@@ -178,7 +180,7 @@ def _input_name(words: str, number: int) -> str:
 
 
 def _modality(said: Any) -> list[str]:
-    spellings = {"MRI": "MR", "PET": "PT"}
+    spellings = {"MRI": "MR", "PET": "PT", "MAMMOGRAM": "MG"}
     words = [spellings.get(one, one) for one in re.findall(r"[A-Z]+", str(said).upper())]
     known = [one.value for one in Modality if one is not Modality.OTHER and one.value in words]
     return known or [one.value for one in Modality]

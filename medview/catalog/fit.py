@@ -48,7 +48,7 @@ def fit_volume(manifest: PluginManifest, volume: Volume, *, body_part: str = "",
 def fit_input(wanted: Input, volume: Volume, *, body_part: str = "", contrast: str | None = None) -> Fit:
     """Whether a volume suits one of a plugin's inputs; the arguments are those of `fit_volume`."""
     reasons = _modality(wanted, volume.modality) + _unit(wanted, volume.unit)
-    reasons += _grid(wanted, volume.geometry) if volume.is_spatial else _NO_VOLUME
+    reasons += _grid(wanted, volume.geometry) if volume.is_spatial else _pictures(wanted, volume.geometry.shape[0])
     if reasons:
         return Fit(False, reasons)
     doubt = (volume.caution,) if volume.caution is not None else ()
@@ -62,7 +62,7 @@ def fit_series(manifest: PluginManifest, series: Series) -> Fit:
     if series.refusal is not None:
         reasons += (series.refusal.text,)
     elif series.kind is SeriesKind.PICTURES:
-        reasons += _NO_VOLUME
+        reasons += _pictures(wanted, series.geometry.shape[0] if series.geometry is not None else None)
     elif series.geometry is not None:
         reasons += _grid(wanted, series.geometry)
     if reasons:
@@ -106,13 +106,24 @@ def _unit(wanted: Input, unit: str) -> tuple[Text, ...]:
     return (Text.of("It needs voxels in {unit}, and these are not.", unit=wanted.unit),)
 
 
+def _pictures(wanted: Input, count: int | None) -> tuple[Text, ...]:
+    """Pictures suit what looks at pictures."""
+    if wanted.dims == 3:
+        return _NO_VOLUME
+    return _slices(wanted, count) if count is not None else ()
+
+
+def _slices(wanted: Input, found: int) -> tuple[Text, ...]:
+    if found >= wanted.minimum_slices:
+        return ()
+    return (
+        Text.of("It needs at least {needed} slices; there are {found}.", needed=wanted.minimum_slices, found=found),
+    )
+
+
 def _grid(wanted: Input, geometry: Geometry) -> tuple[Text, ...]:
-    reasons: list[Text] = []
-    slices = min(geometry.shape) if min(geometry.shape) < wanted.minimum_slices else geometry.shape[0]
-    if slices < wanted.minimum_slices:
-        reasons.append(
-            Text.of("It needs at least {needed} slices; there are {found}.", needed=wanted.minimum_slices, found=slices)
-        )
+    fewest = geometry.shape[0] if wanted.dims != 3 else min(geometry.shape)
+    reasons = list(_slices(wanted, fewest if fewest < wanted.minimum_slices else geometry.shape[0]))
     reasons += _planes(wanted, geometry)
     widest = max(geometry.spacing_mm)
     if wanted.maximum_spacing_mm is not None and widest > wanted.maximum_spacing_mm * _TOLERANCE:

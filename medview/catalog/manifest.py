@@ -4,7 +4,7 @@ schema = 1
 id = "ct_lungs"                      # also the name on the command line; never changes
 version = "1.0.0"
 name = "CT lungs"
-task = "segment"
+task = "segment"                     # or "classify", "detect" (boxes), "landmark" (points): then with [[class]]
 summary = "One sentence for the list of plugins."
 license = { code = "Apache-2.0", weights = "CC-BY-SA-4.0", data = "CC-BY-SA-4.0", attribution = "..." }
 intended-use = { level = "research", text = "...", not-for = ["..."] }
@@ -30,9 +30,22 @@ orientation = "RAS"                  # where the axes (i, j, k) of the training 
 path = "Dataset291/nnUNetTrainer__nnUNetPlans__3d_fullres"
 labels = { 1 = 1, 2 = 5 }            # of the model = of the plugin; what is not named is left out
 
+# or
+kind = "torchscript"                 # or "onnx": a network in one file, around which the host does the rest
+path = "model.ts"
+orientation = "RAS"                  # where its axes (i, j, k) point; when not given: as read
+spacing-mm = [1.5, 1.5, 2.0]         # of its voxels along these axes; when not given: as read
+clip = [-57, 164]                    # these values, and those beyond, become 0 and 1; when not given: as read
+normalize = false                    # then a mean of 0 and a deviation of 1
+window = [96, 96, 96]                # how much it sees at once along these axes; when not given: everything
+overlap = 0.5
+activation = "softmax"               # the largest value wins; "sigmoid": each that is above one half counts
+
 [[input]]                            # several: their order is the order of a bundle's channels
 name = "ct"                          # what the engine is given it as
 modality = ["CT"]
+dims = 3                             # a volume; 2: each picture, also projections and frames; 4: a film, time last
+color = false                        # pictures as red, green, blue; grey ones three times the same
 body-part = ["CHEST", "ABDOMEN"]     # a hint, shown when the series says something else
 unit = "HU"                          # "HU", "SUVbw" or "" (arbitrary)
 planes = ["axial"]                   # how the slices lie in the patient: axial, coronal, sagittal; empty: any
@@ -50,6 +63,11 @@ code = ["SCT", "39607008", "Lung"]                      # scheme, value, meaning
 category = ["SCT", "123037004", "Anatomical Structure"] # Segmented Property Category
 laterality = ["SCT", "7771000", "Left"]
 overlap = true                       # a bundle that decides on every structure by itself: value n is its channel n - 1
+
+[[class]]                            # in place of [[label]]: a class, a kind of box, or a point
+value = 0                            # its place among the network's values, from 0
+name = "Density A"
+code = ["RADLEX", "RID34265", "Almost entirely fat"]
 
 [[score]]                            # how good it is, as measured; shown before it is run, and kept with its results
 name = "Dice, left lung"
@@ -85,6 +103,7 @@ _ANATOMY = ("SCT", "123037004", "Anatomical Structure")
 
 NonEmpty = Annotated[str, Field(min_length=1, max_length=2000)]
 Millimetres = Annotated[float, Field(gt=0)]
+Voxels = Annotated[int, Field(ge=1, le=4096)]
 Extent = tuple[Millimetres, Millimetres, Millimetres]
 """Left-right, front-back, foot-head."""
 
@@ -214,11 +233,38 @@ class NnunetEngine(_Table):
         return self.paths or (ModelPart.model_validate({"path": self.path}),)
 
 
+class NetworkEngine(_Table):
+    """A network in one file, TorchScript or ONNX, in the plugin's folder.
+
+    Attributes:
+        path: The file.
+        orientation: Where the axes (i, j, k) that the network sees point, as "RAS"; empty: as they come.
+        spacing_mm: Of its voxels along these axes; None: as they come.
+        clip: Which values become 0 and 1; None: all stay as they are.
+        normalize: Whether an image then gets a mean of 0 and a deviation of 1.
+        window: How much the network sees at once along these axes, voxels; None: the whole image.
+        overlap: The share of a window that it has in common with the next one.
+        activation: "softmax": the largest value wins; "sigmoid": each that is above one half counts.
+    """
+
+    kind: Literal["torchscript", "onnx"]
+    path: Annotated[Inside, Field(min_length=1)]
+    orientation: Annotated[str, Field(pattern=_ORIENTATION)] = ""
+    spacing_mm: tuple[Millimetres, Millimetres, Millimetres] | None = None
+    clip: tuple[float, float] | None = None
+    normalize: bool = False
+    window: tuple[Voxels, Voxels, Voxels] | None = None
+    overlap: Annotated[float, Field(ge=0, lt=1)] = 0.25
+    activation: Literal["softmax", "sigmoid"] = "softmax"
+
+
 class Input(_Table):
     """What the plugin wants to see."""
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
     modality: Annotated[tuple[Modality, ...], Field(min_length=1)]
+    dims: Literal[2, 3, 4] = 3
+    color: bool = False
     body_part: tuple[NonEmpty, ...] = ()
     unit: Literal["HU", "SUVbw", ""] = ""
     minimum_extent_mm: Extent | None = None
@@ -254,6 +300,18 @@ class Label(_Table):
         return Segment(self.value, self.name, color, _code(self.code), _code(self.category), _code(self.laterality))
 
 
+class Class(_Table):
+    """A class that images may belong to, a kind of box, or a point.
+
+    Attributes:
+        value: Its place among the network's values, from 0.
+    """
+
+    value: Annotated[int, Field(ge=0, le=65535)]
+    name: NonEmpty
+    code: Triple | None = None
+
+
 class Score(_Table):
     """How good a plugin is, as somebody measured it."""
 
@@ -269,13 +327,14 @@ class PluginManifest(_Table):
     id: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_.-]{0,99}$")]
     version: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+([-+.][0-9A-Za-z.+-]+)?$")]
     name: NonEmpty
-    task: Literal["segment"]
+    task: Literal["segment", "classify", "detect", "landmark"]
     summary: NonEmpty
     license: License
     intended_use: IntendedUse
-    engine: Annotated[PythonEngine | BundleEngine | NnunetEngine, Field(discriminator="kind")]
+    engine: Annotated[PythonEngine | BundleEngine | NnunetEngine | NetworkEngine, Field(discriminator="kind")]
     input: Annotated[tuple[Input, ...], Field(min_length=1, max_length=16)]
-    label: Annotated[tuple[Label, ...], Field(min_length=1)]
+    label: tuple[Label, ...] = ()
+    class_: Annotated[tuple[Class, ...], Field(alias="class")] = ()
     trained_on: str = ""
     score: tuple[Score, ...] = ()
     translations: dict[str, dict[str, str]] = Field(default_factory=dict)
@@ -288,6 +347,21 @@ class PluginManifest(_Table):
             if value in values[:number]:
                 raise PydanticCustomError("label_twice", "Label {number} repeats a value", {"number": number})
         return labels
+
+    @field_validator("class_")
+    @classmethod
+    def _classes_differ(cls, classes: tuple[Class, ...]) -> tuple[Class, ...]:
+        if len({one.value for one in classes}) != len(classes):
+            raise PydanticCustomError("class_twice", "Two classes have the same value")
+        return classes
+
+    @model_validator(mode="after")
+    def _names_what_it_finds(self) -> PluginManifest:
+        if self.task == "segment" and not self.label:
+            raise PydanticCustomError("labels_missing", "It names no structure")
+        if self.task != "segment" and (self.label or not self.class_):
+            raise PydanticCustomError("classes_missing", "It names no class")
+        return self
 
     @field_validator("input")
     @classmethod

@@ -20,6 +20,7 @@ _HEADER = re.compile(r"^\s*(\[\[?)\s*(.+?)\s*\]\]?\s*(#.*)?$")
 _KEY = re.compile(r"^\s*([A-Za-z0-9_\-.\"' ]+?)\s*=")
 _TOML_PLACE = re.compile(r"\s*\(at (?:line (\d+), column \d+|end of document)\)")
 
+_KINDS = ("python", "bundle", "nnunet", "torchscript", "onnx")
 _WHAT: dict[str, Text] = {
     "missing": Text("the key is missing"),
     "extra_forbidden": Text("there is no such key"),
@@ -37,6 +38,9 @@ _WHAT: dict[str, Text] = {
     "union_tag_not_found": Text("the key is missing"),
     "label_twice": Text("two labels have the same value"),
     "input_twice": Text("two inputs have the same name"),
+    "class_twice": Text("two classes have the same value"),
+    "labels_missing": Text("a plugin that segments needs a [[label]] for each structure"),
+    "classes_missing": Text("a plugin of this task needs a [[class]] for each thing that it finds, and no [[label]]"),
     "bool_type": Text("this must be true or false"),
     "extent_impossible": Text("minimum-extent-mm is larger than maximum-extent-mm"),
     "path_outside": Text("the path leads out of the plugin's folder"),
@@ -55,7 +59,7 @@ _EXAMPLES = {
     "intended-use.level": 'level = "research"',
     "intended-use.text": 'text = "What it is for."',
     "engine": '[engine] kind = "python" entry = "module:function"',
-    "engine.kind": 'kind = "python" / kind = "bundle" / kind = "nnunet"',
+    "engine.kind": " / ".join(f'kind = "{kind}"' for kind in _KINDS),
     "engine.entry": 'entry = "module:function"',
     "engine.path": 'path = "."',
     "engine.weights": 'weights = "models/model.safetensors"',
@@ -66,10 +70,18 @@ _EXAMPLES = {
     "engine.checkpoint": 'checkpoint = "checkpoint_final.pth"',
     "engine.step-size": "step-size = 0.5",
     "engine.mirroring": "mirroring = false",
+    "engine.spacing-mm": "spacing-mm = [1.5, 1.5, 2.0]",
+    "engine.clip": "clip = [-57, 164]",
+    "engine.normalize": "normalize = false",
+    "engine.window": "window = [96, 96, 96]",
+    "engine.overlap": "overlap = 0.5",
+    "engine.activation": 'activation = "softmax"',
     "engine.orientation": 'orientation = "RAS"',
     "input": '[[input]] name = "image" modality = ["CT"]',
     "input.name": 'name = "image"',
     "input.modality": 'modality = ["CT"]',
+    "input.dims": "dims = 3",
+    "input.color": "color = true",
     "input.unit": 'unit = "HU"',
     "input.body-part": 'body-part = ["CHEST"]',
     "input.minimum-extent-mm": "minimum-extent-mm = [150, 100, 100]",
@@ -85,6 +97,10 @@ _EXAMPLES = {
     "score.value": "value = 0.95",
     "score.data": 'data = "20 patients of another hospital."',
     "label": '[[label]] value = 1 name = "Spleen" color = "#9d6c62"',
+    "class": '[[class]] value = 0 name = "Density A"',
+    "class.value": "value = 0",
+    "class.name": 'name = "Density A"',
+    "class.code": 'code = ["SCT", "78961009", "Spleen"]',
     "label.value": "value = 1",
     "label.name": 'name = "Spleen"',
     "label.color": 'color = "#9d6c62"',
@@ -166,13 +182,15 @@ def _is_inside(place: Location, outer: Location) -> bool:
 def _written(problem: Any) -> Location:
     """Where the problem is, in the author's words: without pydantic's name of the branch it took, and with the tag."""
     place: Location = tuple(problem["loc"])
-    if place[:1] == ("engine",) and len(place) > 1 and place[1] in ("python", "bundle", "nnunet"):
+    if place[:1] == ("engine",) and len(place) > 1 and place[1] in _KINDS:
         place = (place[0], *place[2:])
     if problem["type"] in ("union_tag_invalid", "union_tag_not_found"):
         place = (*place, "kind")
     for inner in ("folds", "labels"):
         if place[:1] == ("engine",) and inner in place:
             place = place[: place.index(inner) + 1]
+    if problem["type"] in ("labels_missing", "classes_missing"):
+        place = ("task",)
     if problem["type"] == "label_twice":
         place = (*place, problem["ctx"]["number"], "value")
     return place
@@ -204,6 +222,11 @@ def _remedy(found: Any, key: str, model: type[BaseModel]) -> Text:
         return Text.of("Take it away; the keys here are {keys}.", keys=", ".join(keys))
     if found["type"] == "label_twice":
         return Text("Give every label a value of its own.")
+    if found["type"] in ("labels_missing", "classes_missing"):
+        return Text.of(
+            "Write it like this: {example}",
+            example=_EXAMPLES["label" if found["type"] == "labels_missing" else "class"],
+        )
     if found["type"] == "extent_impossible":
         return Text("Exchange the numbers, or take one of the two lines away.")
     example = _EXAMPLES.get(key)

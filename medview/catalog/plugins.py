@@ -10,9 +10,9 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
 
-from medview.catalog import bundle_config, bundle_files, manifest_problems, nnunet_folder, weights
+from medview.catalog import bundle_config, bundle_files, manifest_problems, nnunet_folder, onnx_file, weights
 from medview.catalog import manifest as manifests
-from medview.catalog.manifest import BundleEngine, NnunetEngine, PluginManifest, PythonEngine
+from medview.catalog.manifest import BundleEngine, NetworkEngine, NnunetEngine, PluginManifest, PythonEngine
 from medview.catalog.trust import TrustBook, Verdict
 from medview.core.errors import ManifestError, PluginNotTrustedError, PluginUnavailableError
 from medview.core.text import Text
@@ -149,6 +149,8 @@ def program_of(folder: Path, manifest: PluginManifest) -> Text | None:
     if isinstance(engine, NnunetEngine):
         _check_nnunet(folder, manifest, engine)
         return None
+    if isinstance(engine, NetworkEngine):
+        return _program_of_network(folder / engine.path, engine)
     return _program_of_bundle(folder / engine.path, engine, manifest.has_regions)
 
 
@@ -219,6 +221,17 @@ def _plugin_folders(folders: Sequence[Path]) -> Iterator[Path]:
             # What is being installed, or being removed, has a name that begins with a dot.
             if not child.name.startswith(".") and (child / manifest_problems.FILE_NAME).is_file():
                 yield child
+
+
+def _program_of_network(path: Path, engine: NetworkEngine) -> Text | None:
+    if not path.is_file():
+        raise PluginUnavailableError(
+            Text.of("The network {file} is missing.", file=str(path)), Text("Install the plugin again.")
+        )
+    if engine.kind == "onnx":
+        onnx_file.check(path)
+        return None
+    return Text.of("The network {file} is TorchScript, a program.", file=path.name)
 
 
 def _program_of_bundle(bundle: Path, engine: BundleEngine, regions: bool) -> Text | None:

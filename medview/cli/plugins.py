@@ -79,7 +79,7 @@ def run(
         station.analysis.device = device.value
         finish(station, station.analysis.run(plugin))
         finished = station.analysis.last
-        if finished is None or not finished.segmentations:
+        if finished is None or (manifest.task == "segment" and not finished.segmentations):
             raise console.CommandError(f"The plugin {plugin} gave no answer.")
         from medview.workstation import results, saving
 
@@ -90,10 +90,11 @@ def run(
     if json:
         console.print_json({**written.record, "folder": str(out.absolute())})
         return
-    console.table(
-        [(str(one.label), one.name, str(one.voxels), f"{one.volume_ml:.1f}") for one in written.segments],
-        ("Label", "Segment", "Voxels", "ml"),
-    )
+    if written.segments:
+        console.table(
+            [(str(one.label), one.name, str(one.voxels), f"{one.volume_ml:.1f}") for one in written.segments],
+            ("Label", "Segment", "Voxels", "ml"),
+        )
     for note in finished.result.notes:
         console.say(f"note: {note}")
     console.say(f"{out}: {', '.join(written.files)}; read back, identical.")

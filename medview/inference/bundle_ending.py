@@ -34,6 +34,7 @@ class Prepared:
         after: What the bundle does with the network's values.
         volume: The image as it came.
         regions: Whether structures may overlap: the answer is then a layer for each, (structure, k, j, i).
+        shown: The name of what the network is shown; empty: it is the image.
     """
 
     items: dict[str, Any]
@@ -42,6 +43,7 @@ class Prepared:
     after: tuple[Any, ...]
     volume: Volume
     regions: bool = False
+    shown: str = ""
 
     @property
     def image(self) -> MetaTensor:
@@ -56,7 +58,9 @@ class Prepared:
     @property
     def tensor(self) -> torch.Tensor:
         """(channel, x, y, z) float32, nothing but values."""
-        return self.image.as_tensor().to(torch.float32)
+        found = self.items[self.shown] if self.shown else self.image
+        plain = found.as_tensor() if isinstance(found, MetaTensor) else torch.as_tensor(found)
+        return plain.to(torch.float32)
 
 
 def from_labels(prepared: Prepared, ending: Ending, labelling: Labelling, context: Context) -> NDArray[Any]:
@@ -77,43 +81,43 @@ def from_labels(prepared: Prepared, ending: Ending, labelling: Labelling, contex
     items[_PREDICTION] = MetaTensor(found.float(), affine=torch.as_tensor(affine))
     for step in ending.rest:
         context.check()
-        take: Callable[..., Any] = _inversion(prepared, step) if isinstance(step, Invertd) else step
+        # Whatever a bundle writes there, what lies between two labels is no label.
+        take: Callable[..., Any] = _inversion(prepared, nearest=True) if isinstance(step, Invertd) else step
         items = take(items)
     return _answer(prepared, items[_PREDICTION])
 
 
-def as_written(prepared: Prepared, values: torch.Tensor, context: Context) -> NDArray[Any]:
-    """The bundle's own steps on all values at once: (k, j, i), or layers.
+def as_written(prepared: Prepared, values: torch.Tensor, check: Callable[[], None]) -> NDArray[Any]:
+    """The bundle's own steps on all values at once: (k, j, i), or layers; of a picture (j, i), or layers.
 
     The inversion is done where the bundle has one, or else before the values become labels, so that borders stay
     smooth.
 
     Args:
         prepared: The image.
-        values: (channel, x, y, z), the network's.
-        context: Asked whether to go on.
+        values: (channel, x, y, z) or (channel, x, y), the network's.
+        check: Asked before every step whether to go on.
     """
-    context.progress(0.9, Text("Carrying the result back to the image"))
     steps = prepared.after
     written = next((one for one in steps if isinstance(one, Invertd)), None)
     place = next((n for n, one in enumerate(steps) if isinstance(one, Invertd | AsDiscreted | AsDiscrete)), len(steps))
     rest = [one for one in steps[place:] if not isinstance(one, Invertd)]
-    ordered: list[Callable[..., Any]] = [*steps[:place], _inversion(prepared, written), *rest]
+    nearest = written is not None and bool(written.nearest_interp[0])
+    ordered: list[Callable[..., Any]] = [*steps[:place], _inversion(prepared, nearest=nearest), *rest]
     items = {**prepared.items, _PREDICTION: MetaTensor(values)}
     for step in ordered:
-        context.check()
+        check()
         items = step(items)
     return _answer(prepared, items[_PREDICTION])
 
 
 def _answer(prepared: Prepared, values: torch.Tensor) -> NDArray[Any]:
     if not prepared.regions:
-        return tensors.to_labels(_one_label_map(values))
+        return tensors.to_labels(_one_label_map(values)[0])
     return np.stack([tensors.to_labels(values[channel]) for channel in range(values.shape[0])])
 
 
-def _inversion(prepared: Prepared, written: Invertd | None) -> Invertd:
-    nearest = bool(written.nearest_interp[0]) if written is not None else False
+def _inversion(prepared: Prepared, *, nearest: bool) -> Invertd:
     return Invertd(
         keys=_PREDICTION,
         transform=prepared.preprocessing,

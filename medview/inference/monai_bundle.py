@@ -1,4 +1,4 @@
-"""Runs a MONAI segmentation bundle on a volume in memory.
+"""Runs a MONAI bundle on images in memory.
 
 The bundle says how to prepare the image, which network to run in which windows, and what to do with its values. The
 host reads and writes, carries the result back to the grid that the image came on, and makes one label map of it.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,15 +22,25 @@ from torch import nn
 
 from medview.catalog import bundle_config, bundle_files, weights
 from medview.catalog.bundle_config import BundleConfig
-from medview.catalog.manifest import BundleEngine
+from medview.catalog.manifest import BundleEngine, PluginManifest
 from medview.core.errors import PluginNotTrustedError, PluginUnavailableError
 from medview.core.text import Text
 from medview.core.volume import Volume
-from medview.inference import bundle_ending, sliding, tensors, trusted_bundle
+from medview.inference import (
+    bundle_ending,
+    bundle_findings,
+    bundle_pictures,
+    bundle_prompts,
+    sliding,
+    tensors,
+    trusted_bundle,
+)
 from medview.inference.bundle_ending import Prepared
-from medview.inference.bundle_parts import Building, Parts
+from medview.inference.bundle_parts import Building, Parts, without_notices
+from medview.inference.bundle_pictures import LoadedBundle
 from medview.inference.bundle_steps import ending_of, rules_of, way_back
 from medview.inference.forward import Forward
+from medview.inference.found import Findings
 from medview.inference.front import Front
 from medview.inference.grid_map import GridMap
 from medview.inference.labelling import Labelling
@@ -38,6 +49,7 @@ from medview.inference.plugin import Case, Context
 from medview.inference.resampling import prepare
 from medview.inference.windows import Lattice, WindowRules
 
+_VOLUME = 3
 _WRAPPINGS = ("model", "state_dict", "net", "network")
 """Keys under which a checkpoint may hold its state dict."""
 
@@ -48,22 +60,22 @@ def run(
     case: Case,
     context: Context,
     *,
+    manifest: PluginManifest,
     trusted: bool = False,
-    regions: bool = False,
-) -> NDArray[Any]:
-    """Segment the case's images, which are the channels of the network in their order.
+) -> NDArray[Any] | Findings:
+    """Do the bundle's task on the case's images, which are the channels of the network in their order.
 
     Args:
         folder: The plugin's.
         engine: Where in it the bundle is.
         case: Its images.
         context: The host.
+        manifest: The plugin's: its task, what it looks at and what it names.
         trusted: Whether the bundle may run code of its own.
-        regions: Whether its structures may overlap.
 
     Returns:
         The bundle's label values on the first image's grid, (k, j, i); where structures may overlap, a layer for each,
-        (structure, k, j, i).
+        (structure, k, j, i). For another task, what was found.
 
     Raises:
         PluginUnavailableError: The bundle needs trust, or is not one that can be run.
@@ -74,43 +86,89 @@ def run(
     with ExitStack() as stack:
         if trusted:
             stack.enter_context(trusted_bundle.own_modules(bundle))
-        config = bundle_config.read(bundle, trusted=trusted, regions=regions)
+        config = bundle_config.read(bundle, trusted=trusted, regions=manifest.has_regions)
         parts: Building = Parts(config, context.device)
         if trusted:
             parts = trusted_bundle.TrustedParts(config, context.device, bundle)
-        return _run(bundle, engine, config, parts, case, context, trusted=trusted, regions=regions)
+        context.progress(0.0, Text("Loading the model"))
+        network = load_network(bundle, engine, parts, context.device, trusted=trusted)
+        if manifest.task == "detect" and "detector_ops" in config.entries:
+            parts.build("detector_ops")  # they set up the detector that the inferer refers to
+        return answer(_loaded(config, parts, network), case, context, manifest)
 
 
-def _run(
-    bundle: Path,
-    engine: BundleEngine,
-    config: BundleConfig,
-    parts: Building,
-    case: Case,
-    context: Context,
-    *,
-    trusted: bool,
-    regions: bool,
-) -> NDArray[Any]:
-    context.progress(0.0, Text("Loading the model"))
-    network = load_network(bundle, engine, parts, context.device, trusted=trusted)
+def answer(loaded: LoadedBundle, case: Case, context: Context, manifest: PluginManifest) -> NDArray[Any] | Findings:
+    """Do a bundle's task once it is loaded; see `run`."""
+    context.progress(0.02, Text("Preparing the image"))
+    volume = next(iter(case.values()))
+    if manifest.input[0].dims != _VOLUME:
+        loaded.network.to(context.device).eval()
+        look = bundle_pictures.segment if manifest.task == "segment" else bundle_pictures.find
+        return look(loaded, manifest, volume, context)
+    items = prepare(loaded.preprocessing, item(*case.values(), loader=loaded.loader), loaded.loader.key)
+    context.check()
+    if manifest.task != "segment":
+        loaded.network.to(context.device).eval()
+        return _find(loaded, items, manifest, context)
+    prepared = Prepared(
+        items, loaded.loader.key, loaded.preprocessing, loaded.after, volume, manifest.has_regions,
+        loaded.loader.network_key,
+    )  # fmt: skip
+    return segment(prepared, loaded.network, loaded.inferer, manifest, context)
+
+
+def _loaded(config: BundleConfig, parts: Building, network: nn.Module) -> LoadedBundle:
     preprocessing = chain(parts.build("preprocessing"))
     after = chain(parts.build("postprocessing")) if "postprocessing" in config.entries else Compose([])
     inferer = parts.build("inferer")
     if not isinstance(inferer, Inferer):
         raise PluginUnavailableError(Text("The bundle's inferer is not one of MONAI's."), Text("Tell its author."))
-    context.progress(0.02, Text("Preparing the image"))
-    volume = next(iter(case.values()))
-    items = prepare(preprocessing, item(*case.values(), loader=config.loader), config.loader.key)
-    context.check()
-    prepared = Prepared(items, config.loader.key, preprocessing, tuple(after.transforms), volume, regions)
+    evaluator = config.entries.get("evaluator")
+    splits = not isinstance(evaluator, dict) or evaluator.get("decollate") is not False
+    return LoadedBundle(network, preprocessing, tuple(after.transforms), inferer, config.loader, splits)
+
+
+def segment(
+    prepared: Prepared, network: nn.Module, inferer: Inferer, manifest: PluginManifest, context: Context
+) -> NDArray[Any]:
+    """Labels of a prepared image, window by window where its inferer is one that the engine knows."""
     rules = rules_of(inferer)
-    if rules is None:
-        network.to(context.device).eval()
-        values = sliding.by_inferer(inferer, prepared.tensor, network, context.part(0.1, 0.9), device=context.device)
-        return bundle_ending.as_written(prepared, values, context)
-    windows, slice_axis = rules
-    return _in_windows(prepared, Forward(network, context.device, slice_axis), windows, context)
+    if rules is not None:
+        windows, slice_axis = rules
+        return _in_windows(prepared, Forward(network, context.device, slice_axis), windows, context)
+    network.to(context.device).eval()
+    part = context.part(0.1, 0.9)
+    if bundle_prompts.is_told_classes(inferer):
+        wanted = [label.value for label in manifest.label]
+        found = bundle_prompts.labels(inferer, prepared.tensor, network, wanted, part, device=context.device)
+        kept = [one for one in prepared.after if type(one).__name__ != "VistaPostTransformd"]  # that was done there
+        return _carried_back(replace(prepared, after=tuple(kept)), found, context)
+    values = sliding.by_inferer(inferer, prepared.tensor, network, part, device=context.device)
+    return _carried_back(prepared, values, context)
+
+
+def _carried_back(prepared: Prepared, values: torch.Tensor, context: Context) -> NDArray[Any]:
+    context.progress(0.9, Text("Carrying the result back to the image"))
+    return bundle_ending.as_written(prepared, values, context.check)
+
+
+def _find(bundle: LoadedBundle, items: dict[str, Any], manifest: PluginManifest, context: Context) -> Findings:
+    """Classes, points or boxes of a whole volume."""
+    image = items[bundle.loader.key]
+    affine = image.affine if isinstance(image, MetaTensor) else np.eye(4)
+    context.progress(0.1, Text("Running the network"))
+    if manifest.task == "detect":
+        bundle.network.register_forward_pre_hook(lambda *_: context.check())
+        shown = bundle.shown(items, context.device)
+        with torch.inference_mode(), without_notices():
+            call: Any = bundle.inferer  # detectors want a list of images
+            answers = call([shown[0]], bundle.network)
+        found = bundle_findings.boxes(answers[0], shown[0].cpu(), affine, bundle.after, manifest.class_)
+        return Findings(boxes=tuple(found))
+    values = bundle.values(items, context.device)[0]
+    if manifest.task == "landmark":
+        return Findings(points=tuple(bundle_findings.points(values, affine, manifest.class_, None)))
+    return Findings(classes=tuple(bundle_findings.classes(values, bundle.after, manifest.class_)))
 
 
 def _in_windows(prepared: Prepared, forward: Forward, rules: WindowRules, context: Context) -> NDArray[Any]:
@@ -122,7 +180,7 @@ def _in_windows(prepared: Prepared, forward: Forward, rules: WindowRules, contex
         values = sliding.whole(
             image, forward, rules, context.part(0.1, 0.9), device=context.device, retreat=forward.retreat
         )
-        return bundle_ending.as_written(prepared, values, context)
+        return _carried_back(prepared, values, context)
     x, y, z = image.shape[1:]
     lattice = Lattice.over((x, y, z), rules)
     device, rules = planned(
@@ -148,7 +206,8 @@ def _in_windows(prepared: Prepared, forward: Forward, rules: WindowRules, contex
 def item(first: Volume, *others: Volume, loader: bundle_config.LoaderSettings) -> dict[str, Any]:
     """Volumes as the bundle's loader, which is left out, would have handed them to the first transform.
 
-    Several are channels of one image; what lies on another grid than the first is interpolated onto the first's.
+    Several are channels of one image, or images by themselves where the loader gives each a name; what lies on another
+    grid than the first is interpolated onto the first's.
     """
     tensor = tensors.to_tensor(first)
     if not others and not loader.adds_channel:
@@ -160,9 +219,14 @@ def item(first: Volume, *others: Volume, loader: bundle_config.LoaderSettings) -
             moving = MetaTensor(found.as_tensor()[None], affine=found.affine)
             target = MetaTensor(tensor.as_tensor()[None], affine=tensor.affine)
             moved = ResampleToMatch(mode="bilinear", padding_mode="zeros")(moving, target)
-            channels.append(torch.as_tensor(moved)[0])
+            channels.append(torch.as_tensor(moved).as_subclass(torch.Tensor)[0])
             continue
         channels.append(found.as_tensor())
+    if loader.others:
+        meta = {**tensor.meta, "original_channel_dim": 0} if loader.adds_channel else tensor.meta
+        shaped = [one[None] if loader.adds_channel else one for one in channels]
+        names = (loader.key, *loader.others)
+        return {name: MetaTensor(one, meta=dict(meta)) for name, one in zip(names, shaped, strict=False)}
     stacked = torch.stack(channels) if others else tensor.as_tensor()[None]
     return {loader.key: MetaTensor(stacked, meta={**tensor.meta, "original_channel_dim": 0})}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from medview.core.progress import PartOf, Progress
 from medview.core.segmentation import Labels, ModelRef, Segment
 from medview.core.text import Text
 from medview.core.volume import Volume
+from medview.inference.found import Findings
 
 Case = Mapping[str, Volume]
 """The images that a plugin asked for, by the names in its manifest."""
@@ -23,7 +24,7 @@ Preview = Callable[[Box, Labels], None]
 
 @dataclass(frozen=True, slots=True)
 class SegmentationResult:
-    """What a segmentation plugin found.
+    """What a plugin found.
 
     Attributes:
         labels: (k, j, i) uint8 or uint16, on the grid of the volume that was given; 0 is background.
@@ -34,6 +35,8 @@ class SegmentationResult:
         notes: What the reader should know of the result.
         layers: Where structures may overlap, the labels of each by itself, in the manifest's order: (k, j, i), 0 or its
             value. `labels` then gives every voxel to the smallest structure that covers it. Empty otherwise.
+        findings: Classes, boxes and points, of plugins whose task is not to segment; `labels` are then 0, and there are
+            no segments.
     """
 
     labels: Labels
@@ -43,6 +46,7 @@ class SegmentationResult:
     seconds: float
     notes: tuple[Text, ...]
     layers: tuple[Labels, ...] = ()
+    findings: Findings = field(default_factory=Findings)
 
 
 class Context:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medview.catalog.fit import fit_input
-from medview.catalog.manifest import NnunetEngine, PluginManifest, PythonEngine
+from medview.catalog.manifest import NetworkEngine, NnunetEngine, PluginManifest, PythonEngine
 from medview.catalog.plugins import PluginRecord, PluginState
 from medview.catalog.trust import files_sha256
 from medview.core.errors import (
@@ -29,6 +29,7 @@ from medview.core.text import Text
 from medview.core.volume import Volume
 from medview.inference import device as devices
 from medview.inference import python_engine
+from medview.inference.found import Findings
 from medview.inference.memory import is_out_of_memory
 from medview.inference.plugin import Case, Context, Preview, SegmentationResult
 
@@ -73,9 +74,14 @@ def run(
     sha256 = _pinned(record, progress)
     answer = _guarded(lambda: _engine(record, manifest, case, context), manifest)
     context.check()
+    findings = Findings() if manifest.task == "segment" else checked_findings(answer, manifest)
+    if manifest.task != "segment":
+        answer = np.zeros(volume.geometry.shape, dtype=np.uint8)
     layers = as_layers(answer, volume.geometry.shape, manifest) if manifest.has_regions else ()
     labels = smallest_on_top(layers) if layers else checked(answer, volume.geometry.shape, manifest)
-    notes = context.notes if labels.any() else (*context.notes, Text("Nothing was found."))
+    notes = (*context.notes, *findings.sentences)
+    if findings.is_empty and not labels.any():
+        notes = (*notes, Text("Nothing was found."))
     progress.report(1.0, Text("Done"))
     return SegmentationResult(
         labels,
@@ -85,6 +91,7 @@ def run(
         time.monotonic() - started,
         notes,
         layers,
+        findings,
     )
 
 
@@ -163,6 +170,28 @@ def checked(answer: Any, shape: Index, manifest: PluginManifest) -> Labels:
     return np.ascontiguousarray(array, dtype=_kind(manifest))
 
 
+def checked_findings(answer: Any, manifest: PluginManifest) -> Findings:
+    """A plugin's answer where its task is not to segment.
+
+    Raises:
+        PluginFailedError: It is something else, or holds what is no number, no probability, or not in the manifest.
+    """
+    if not isinstance(answer, Findings):
+        raise _bad_answer(manifest, Text.of("it returns {kind} and not findings", kind=type(answer).__name__))
+    known = {one.value for one in manifest.class_}
+    values = [*(c.value for c in answer.classes), *(b.value for b in answer.boxes), *(p.value for p in answer.points)]
+    unknown = [value for value in values if value not in known]
+    if unknown:
+        raise _bad_answer(manifest, Text.of("its manifest does not name the class {value}", value=unknown[0]))
+    shares = [*(one.probability for one in answer.classes), *(one.probability for one in answer.boxes)]
+    if not all(0 <= share <= 1 for share in shares):
+        raise _bad_answer(manifest, Text("its answer holds values that are no probabilities"))
+    places = [one.position for one in answer.points] + [place for one in answer.boxes for place in one.vectors]
+    if not np.isfinite(np.asarray(places, dtype=np.float64)).all():
+        raise _bad_answer(manifest, Text("its answer holds values that are not numbers"))
+    return answer
+
+
 def as_layers(answer: Any, shape: Index, manifest: PluginManifest) -> tuple[Labels, ...]:
     """A plugin's answer where structures may overlap: for each its own labels, (k, j, i), 0 or its value.
 
@@ -191,7 +220,8 @@ def smallest_on_top(layers: Sequence[Labels]) -> Labels:
 
 
 def _kind(manifest: PluginManifest) -> type[np.uint8] | type[np.uint16]:
-    return np.uint8 if max(label.value for label in manifest.label) <= np.iinfo(np.uint8).max else np.uint16
+    most = max((label.value for label in manifest.label), default=0)
+    return np.uint8 if most <= np.iinfo(np.uint8).max else np.uint16
 
 
 def _values(array: NDArray[Any]) -> list[int]:
@@ -231,11 +261,15 @@ def _engine(record: PluginRecord, manifest: PluginManifest, case: Case, context:
         from medview.inference import nnunet
 
         return nnunet.run(record.folder, manifest.engine, case, context)
+    if isinstance(manifest.engine, NetworkEngine):
+        from medview.inference import network_file
+
+        return network_file.run(
+            record.folder, manifest.engine, case, context, manifest=manifest, trusted=record.trusted
+        )
     from medview.inference import monai_bundle
 
-    return monai_bundle.run(
-        record.folder, manifest.engine, case, context, trusted=record.trusted, regions=manifest.has_regions
-    )
+    return monai_bundle.run(record.folder, manifest.engine, case, context, manifest=manifest, trusted=record.trusted)
 
 
 def _guarded(work: Callable[[], Any], manifest: PluginManifest) -> Any:

@@ -38,6 +38,51 @@ def to_tensor(volume: Volume) -> MetaTensor:
     return MetaTensor(values, affine=affine, meta=meta)
 
 
+def to_picture(volume: Volume, slice: int, *, color: bool) -> MetaTensor:
+    """One picture of a volume as MONAI's reader of picture files would have given it.
+
+    Args:
+        volume: Whose.
+        slice: Which one, k.
+        color: Whether as red, green and blue, 0..255; a grey one three times the same, through its own window.
+
+    Returns:
+        (i, j) or (i, j, 3) float32; its affine is that of pixels.
+    """
+    if color:
+        seen = volume.colors[slice] if volume.colors is not None else _windowed(volume, slice)[..., None].repeat(3, -1)
+        values = np.transpose(seen, (1, 0, 2))
+    else:
+        values = np.transpose(volume.voxels[slice])
+    return _picture(values, -1 if color else float("nan"), volume)
+
+
+def to_film(volume: Volume) -> MetaTensor:
+    """All pictures of a volume as one image whose fourth axis is time: (i, j, 1, k) float32, with a pixels' affine."""
+    return _picture(np.transpose(volume.voxels, (2, 1, 0))[:, :, None], float("nan"), volume)
+
+
+def _picture(values: NDArray[Any], channel: float, volume: Volume) -> MetaTensor:
+    affine = torch.eye(4, dtype=torch.float64)
+    meta: dict[str, Any] = {
+        "original_channel_dim": channel,
+        "original_affine": affine.clone(),
+        "spatial_shape": np.asarray(values.shape[:2]),
+        "filename_or_obj": volume.series_uid,
+    }
+    return MetaTensor(torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32)), affine=affine, meta=meta)
+
+
+def _windowed(volume: Volume, slice: int) -> NDArray[np.float32]:
+    """A grey picture, (j, i), as 0..255: through the window that is stored with it, or between its extremes."""
+    values = volume.voxels[slice].astype(np.float32)
+    lower, upper = float(values.min()), float(values.max())
+    if volume.windows:
+        lower, upper = volume.windows[0].lower, volume.windows[0].upper
+    seen: NDArray[np.float32] = np.clip((values - lower) / max(upper - lower, 1e-6), 0, 1) * np.float32(255)
+    return np.round(seen)
+
+
 def to_labels(tensor: torch.Tensor) -> NDArray[Any]:
     """Labels as MONAI has them, on the grid that `to_tensor` gave: (i, j, k) or (1, i, j, k), any type.
 

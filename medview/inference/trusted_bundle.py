@@ -18,6 +18,7 @@ from medview.catalog.bundle_config import BundleConfig, needs_trust
 from medview.core.errors import Cancelled, MedViewError, PluginUnavailableError
 from medview.core.text import Text
 from medview.inference.bundle_parts import without_notices
+from medview.inference.older_names import older_names
 from medview.inference.python_engine import reason_of
 from medview.inference.source_modules import SourceModules
 
@@ -90,7 +91,7 @@ def own_modules(bundle: Path) -> Iterator[None]:
     modules = SourceModules(bundle)
     sys.meta_path.insert(0, modules)
     try:
-        with torch.serialization.safe_globals(_arrays()):
+        with torch.serialization.safe_globals(_arrays()), older_names():
             yield
     finally:
         sys.meta_path.remove(modules)

@@ -40,7 +40,7 @@ class Finished:
         plugin: The plugin as it ran.
         volume: What it ran on.
         result: What it found.
-        segmentation: What was made of it; None when the volume has been closed meanwhile.
+        segmentation: What was made of it; None when the volume has been closed meanwhile, or its task is another one.
         layers: The others that were made of it, where its structures may overlap.
     """
 
@@ -203,7 +203,7 @@ class Analysis:
 
     def _done(self, record: PluginRecord, case: Case, volume: Volume, result: SegmentationResult) -> None:
         made: tuple[Segmentation, ...] = ()
-        if case in self._workspace.cases and volume.id in case.volumes:
+        if result.segments and case in self._workspace.cases and volume.id in case.volumes:
             made = self._accept(result, case, volume, record.name)
         self._last = Finished(record, volume, result, made[0] if made else None, made[1:])
         self.changed.emit(None)

@@ -80,6 +80,7 @@ def _of_manifest(manifest: PluginManifest) -> Iterator[Finding]:
         if value == bundle_manifest.UNKNOWN:
             yield _warning(Text.of("The licence of its {part} is unknown: write it into plugin.toml.", part=name))
     uncoded = [label.name for label in manifest.label if label.code is None]
+    uncoded += [one.name for one in manifest.class_ if one.code is None]
     if uncoded:
         yield _warning(
             Text.of("Without a code, others do not know what is meant by: {names}.", names=", ".join(uncoded))
@@ -134,7 +135,7 @@ def _of_bundle(bundle: Path, manifest: PluginManifest, engine: BundleEngine, *, 
     network = bundle_files.entries(bundle).get("network_def")
     outputs = _count(network, "out_channels", "num_classes")
     inputs = _count(network, "in_channels")
-    largest = max(label.value for label in manifest.label)
+    largest = max([*(label.value for label in manifest.label), *(one.value for one in manifest.class_)])
     most = outputs if manifest.has_regions else outputs - 1
     if outputs > 1 and largest > most:
         yield Finding(
@@ -145,7 +146,7 @@ def _of_bundle(bundle: Path, manifest: PluginManifest, engine: BundleEngine, *, 
         )
     elif outputs > 1:
         yield _good(Text.of("Its labels are among the network's {count} channels.", count=outputs))
-    if inputs and inputs != len(manifest.input):
+    if inputs and inputs != len(manifest.input) and not manifest.input[0].color:
         yield Finding(
             Grade.ERROR,
             Text.of(

@@ -26,12 +26,14 @@ from medview.core.segmentation import Labels
 from medview.core.text import Text
 from medview.core.volume import Modality, Volume, VolumeId
 from medview.inference import runner
+from medview.inference.plugin import SegmentationResult
 from medview.phantom import chest
 
 _SHAPE = (80, 128, 128)
 _LEAST_AGREEMENT = 0.9
 _TURN_DEGREES = 20.0
 _REPEATS = 3
+_PICTURES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +90,19 @@ def trials(record: PluginRecord, progress: Progress, *, device: str = "auto") ->
     manifest = runner.ready_manifest(record)
     first = made_for(manifest)
     try:
-        reference = _labels(record, first, PartOf(progress, 0.0, 0.2), device)
+        result = _result(record, first, PartOf(progress, 0.0, 0.2), device)
     except MedViewError as error:
         yield Trial(
             Text.of("A run on a made-up patient failed. {what} {remedy}", what=error.what, remedy=error.remedy), False
         )
         return
+    if manifest.task != "segment" or manifest.input[0].dims != 3:
+        # How pictures are stored says nothing of the patient, and findings are no voxels to compare.
+        yield Trial(Text("A run on made-up images ended."), True)
+        again = _result(record, first, PartOf(progress, 0.5, 1.0), device)
+        yield _repeated(np.array_equal(again.labels, result.labels) and again.findings == result.findings)
+        return
+    reference = result.labels
     found = int(np.count_nonzero(reference))
     yield Trial(Text.of("A run on a made-up patient ended; it found {count} voxels.", count=found), True)
     names = (Text("stored upside down and mirrored"), Text("tilted"), Text("with slices three times as thick"))
@@ -105,9 +114,12 @@ def trials(record: PluginRecord, progress: Progress, *, device: str = "auto") ->
             continue
         part = PartOf(progress, 0.2 * number, 0.2 * number + 0.2)
         yield _compared(record, volume, name, expected, part, device)
-    again = _labels(record, first, PartOf(progress, 0.8, 1.0), device)
-    same = bool(np.array_equal(again, reference))
-    yield Trial(
+    repeated = _result(record, first, PartOf(progress, 0.8, 1.0), device).labels
+    yield _repeated(np.array_equal(repeated, reference))
+
+
+def _repeated(same: bool) -> Trial:
+    return Trial(
         Text("The same image gives the same answer.") if same else Text("The same image gave two different answers."),
         same,
     )
@@ -145,16 +157,28 @@ def made_for(manifest: PluginManifest) -> Volume:
     modality = Modality.CT if Modality.CT in wanted.modality else wanted.modality[0]
     unit = wanted.unit or ("HU" if modality is Modality.CT else "")
     volume = replace(volume, modality=modality, unit=unit, windows=())
+    if wanted.dims != 3:
+        return _pictures(volume, wanted)
     if wanted.planes and Plane.AXIAL not in wanted.planes:
         volume = _sliced(volume, wanted.planes[0])
     return _sized(volume, wanted)
+
+
+def _pictures(volume: Volume, wanted: Input) -> Volume:
+    """A few slices of a patient as pictures without a place."""
+    count = max(_PICTURES, wanted.minimum_slices)
+    voxels = np.ascontiguousarray(
+        np.resize(volume.voxels[len(volume.voxels) // 2 :], (count, *volume.voxels.shape[1:]))
+    )
+    geometry = Geometry((count, *volume.geometry.shape[1:]), volume.geometry.affine)
+    return replace(_with(volume, geometry, voxels), is_spatial=False)
 
 
 def _compared(
     record: PluginRecord, volume: Volume, name: Text, expected: Labels, progress: Progress, device: str
 ) -> Trial:
     try:
-        labels = _labels(record, volume, progress, device)
+        labels = _result(record, volume, progress, device).labels
     except MedViewError as error:
         return Trial(
             Text.of(
@@ -174,10 +198,10 @@ def _compared(
     return Trial(text, agreement >= _LEAST_AGREEMENT, is_hint=True)
 
 
-def _labels(record: PluginRecord, volume: Volume, progress: Progress, device: str) -> Labels:
+def _result(record: PluginRecord, volume: Volume, progress: Progress, device: str) -> SegmentationResult:
     # exact: how fast other number formats are here and now would decide between them, and a few voxels with it
     others = _others(record, volume)
-    return runner.run(record, volume, progress, device=device, exact=True, others=others).labels
+    return runner.run(record, volume, progress, device=device, exact=True, others=others)
 
 
 def _others(record: PluginRecord, volume: Volume) -> dict[str, Volume]:

@@ -115,6 +115,7 @@ def _record(finished: Finished, sizes: Sequence[SegmentSize], names: Sequence[st
             "spacing_mm_kji": [round(step, 6) for step in volume.geometry.spacing_mm],
         },
         "segments": [asdict(size) for size in sizes],
+        "findings": json.loads(json.dumps(asdict(result.findings))),  # as it reads back: lists for tuples
         "notes": [str(note) for note in result.notes],
         "model_card": _card(manifest) if manifest is not None else {},
         "files": dict.fromkeys(names, "read back, identical"),
@@ -124,7 +125,7 @@ def _record(finished: Finished, sizes: Sequence[SegmentSize], names: Sequence[st
 def _card(manifest: PluginManifest) -> dict[str, Any]:
     """What the plugin said of itself when it ran: the result may outlive it."""
     told = manifest.model_dump(mode="json", by_alias=True)
-    return {key: told[key] for key in ("name", "summary", "license", "intended-use", "trained-on", "score")}
+    return {key: told[key] for key in ("name", "summary", "task", "license", "intended-use", "trained-on", "score")}
 
 
 def _write_record(record: dict[str, Any], path: Path) -> None:

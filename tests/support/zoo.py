@@ -13,14 +13,14 @@ import torch
 from monai.networks.nets import DynUNet, SegResNet, SwinUNETR, UNet
 from torch import nn
 
-_DEVICE = "$torch.device('cuda:0' if torch.cuda.is_available() else 'cpu')"
-_HEAD: dict[str, Any] = {
+DEVICE = "$torch.device('cuda:0' if torch.cuda.is_available() else 'cpu')"
+HEAD: dict[str, Any] = {
     "imports": ["$import glob", "$import os"],
     "bundle_root": ".",
     "output_dir": "$@bundle_root + '/eval'",
     "dataset_dir": "/workspace/data",
     "datalist": "$list(sorted(glob.glob(@dataset_dir + '/imagesTs/*.nii.gz')))",
-    "device": _DEVICE,
+    "device": DEVICE,
     "network": "$@network_def.to(@device)",
     "dataset": {"_target_": "Dataset", "data": "$[{'image': i} for i in @datalist]", "transform": "@preprocessing"},
     "evaluator": {"_target_": "SupervisedEvaluator", "network": "@network", "inferer": "@inferer", "amp": True},
@@ -41,7 +41,8 @@ def _ras(key: str = "image", *pixdim: float) -> list[dict[str, Any]]:
     ]
 
 
-def _scaled(low: float, high: float, key: str = "image") -> dict[str, Any]:
+def scaled(low: float, high: float, key: str = "image") -> dict[str, Any]:
+    """Numbers between two limits become 0..1."""
     return {
         "_target_": "ScaleIntensityRanged",
         "keys": key,
@@ -53,7 +54,8 @@ def _scaled(low: float, high: float, key: str = "image") -> dict[str, Any]:
     }
 
 
-def _inverse(key: str = "image", **more: Any) -> dict[str, Any]:
+def inverse(key: str = "image", **more: Any) -> dict[str, Any]:
+    """The way back of what was done to the image."""
     return {
         "_target_": "Invertd",
         "keys": "pred",
@@ -68,18 +70,20 @@ def _inverse(key: str = "image", **more: Any) -> dict[str, Any]:
 def _soft(key: str = "image", **more: Any) -> dict[str, Any]:
     steps = [
         {"_target_": "Activationsd", "keys": "pred", "softmax": True},
-        _inverse(key, **more),
+        inverse(key, **more),
         {"_target_": "AsDiscreted", "keys": "pred", "argmax": True},
         _SAVE,
     ]
-    return _chain(*steps)
+    return chain(*steps)
 
 
-def _chain(*steps: Any) -> dict[str, Any]:
+def chain(*steps: Any) -> dict[str, Any]:
+    """Steps, one after the other."""
     return {"_target_": "Compose", "transforms": list(steps)}
 
 
-def _windows(*size: int, overlap: Any = 0.5, batch: Any = 4, **more: Any) -> dict[str, Any]:
+def windows(*size: int, overlap: Any = 0.5, batch: Any = 4, **more: Any) -> dict[str, Any]:
+    """Windows over the image."""
     return {
         "_target_": "SlidingWindowInferer",
         "roi_size": list(size),
@@ -117,10 +121,10 @@ def spleen() -> tuple[dict[str, Any], nn.Module]:
     """spleen_ct_segmentation."""
     network = _unet(2, norm="batch")
     config = {
-        **_HEAD,
+        **HEAD,
         "network_def": network,
-        "preprocessing": _chain(*_load(), *_ras("image", 8.0, 8.0, 10.0), _scaled(-57, 164), _typed()),
-        "inferer": _windows(32, 32, 32),
+        "preprocessing": chain(*_load(), *_ras("image", 8.0, 8.0, 10.0), scaled(-57, 164), _typed()),
+        "inferer": windows(32, 32, 32),
         "postprocessing": _soft(),
         "checkpointloader": {"_target_": "CheckpointLoader", "load_path": "$@bundle_root + '/models/model.pt'"},
     }
@@ -140,13 +144,13 @@ def whole_body() -> tuple[dict[str, Any], nn.Module]:
         "dropout_prob": 0.2,
     }
     config = {
-        **_HEAD,
+        **HEAD,
         "displayable_configs": {"highres": False, "sw_overlap": 0.25, "sw_batch_size": 1},
         "image_key": "image",
         "pixdim": "$[8.0, 8.0, 8.0] if @displayable_configs#highres else [12.0, 12.0, 12.0]",
         "modelname": "$'model.pt' if @displayable_configs#highres else 'model_lowres.pt'",
         "network_def": network,
-        "preprocessing": _chain(
+        "preprocessing": chain(
             {"_target_": "LoadImaged", "keys": "@image_key"},
             _typed("@image_key"),
             {"_target_": "EnsureChannelFirstd", "keys": "@image_key"},
@@ -156,15 +160,15 @@ def whole_body() -> tuple[dict[str, Any], nn.Module]:
             {"_target_": "ScaleIntensityd", "keys": "@image_key", "minv": -1.0, "maxv": 1.0},
         ),
         "inferer": {
-            **_windows(32, 32, 32, overlap="@displayable_configs#sw_overlap", padding_mode="replicate"),
+            **windows(32, 32, 32, overlap="@displayable_configs#sw_overlap", padding_mode="replicate"),
             "sw_batch_size": "@displayable_configs#sw_batch_size",
             "mode": "gaussian",
-            "device": _DEVICE,
+            "device": DEVICE,
         },
-        "postprocessing": _chain(
+        "postprocessing": chain(
             {"_target_": "Activationsd", "keys": "pred", "softmax": True},
             {"_target_": "AsDiscreted", "keys": "pred", "argmax": True},
-            _inverse("@image_key", nearest_interp=True),
+            inverse("@image_key", nearest_interp=True),
             _SAVE,
         ),
     }
@@ -176,19 +180,17 @@ def swin() -> tuple[dict[str, Any], nn.Module]:
     network = {
         "_target_": "SwinUNETR",
         "spatial_dims": 3,
-        "img_size": 32,
+        "img_size": 64,
         "in_channels": 1,
         "out_channels": 3,
         "feature_size": 12,
         "use_checkpoint": False,
     }
     config = {
-        **_HEAD,
+        **HEAD,
         "network_def": network,
-        "preprocessing": _chain(
-            *_load(reader="ITKReader"), *_ras("image", 8.0, 8.0, 10.0), _scaled(-175, 250), _typed()
-        ),
-        "inferer": _windows(32, 32, 32, overlap=0.25),
+        "preprocessing": chain(*_load(reader="ITKReader"), *_ras("image", 8.0, 8.0, 10.0), scaled(-175, 250), _typed()),
+        "inferer": windows(64, 32, 32, overlap=0.25),
         "postprocessing": _soft(),
     }
     return config, _built(network)
@@ -209,17 +211,17 @@ def pediatric() -> tuple[dict[str, Any], nn.Module]:
         "res_block": True,
     }
     config = {
-        **_HEAD,
+        **HEAD,
         "imports": ["$import scripts.monai_utils"],
         "input_channels": 1,
         "output_channels": 4,
         "spatial_size": [32, 32, 32],
         "network_def": network,
         "image_key": "image",
-        "preprocessing": _chain(
+        "preprocessing": chain(
             *_load("@image_key", reader="ITKReader"),
             *_ras("@image_key", 8.0, 8.0, 12.0),
-            _scaled(-250, 400, "@image_key"),
+            scaled(-250, 400, "@image_key"),
             {
                 "_target_": "CropForegroundd",
                 "keys": ["@image_key"],
@@ -229,7 +231,7 @@ def pediatric() -> tuple[dict[str, Any], nn.Module]:
             _typed(),
             {"_target_": "CastToTyped", "keys": "@image_key", "dtype": "$torch.float32"},
         ),
-        "inferer": _windows(32, 32, 32, overlap=0.25),
+        "inferer": windows(32, 32, 32, overlap=0.25),
         "postprocessing": _soft(meta_key_postfix="meta_dict"),
     }
     return config, _built(network, spatial_dims=3, in_channels=1, out_channels=4)
@@ -239,20 +241,20 @@ def prostate() -> tuple[dict[str, Any], nn.Module]:
     """prostate_mri_anatomy: argmax and the largest parts before the inversion."""
     network = _unet(3, norm="batch", act="prelu", dropout=0.15)
     config = {
-        **_HEAD,
+        **HEAD,
         "network_def": network,
-        "preprocessing": _chain(
+        "preprocessing": chain(
             *_load(),
             *_ras("image", 8.0, 8.0, 8.0),
             {"_target_": "ScaleIntensityd", "keys": "image", "minv": 0, "maxv": 1},
             {"_target_": "NormalizeIntensityd", "keys": "image"},
             _typed(),
         ),
-        "inferer": _windows(32, 32, 32),
-        "postprocessing": _chain(
+        "inferer": windows(32, 32, 32),
+        "postprocessing": chain(
             {"_target_": "AsDiscreted", "keys": "pred", "argmax": True},
             {"_target_": "KeepLargestConnectedComponentd", "keys": "pred", "applied_labels": [1, 2]},
-            _inverse(meta_key_postfix="meta_dict"),
+            inverse(meta_key_postfix="meta_dict"),
             _SAVE,
         ),
     }
@@ -271,16 +273,16 @@ def brats() -> tuple[dict[str, Any], nn.Module]:
         "dropout_prob": 0.2,
     }
     config = {
-        **_HEAD,
+        **HEAD,
         "network_def": network,
-        "preprocessing": _chain(
+        "preprocessing": chain(
             {"_target_": "LoadImaged", "keys": "image"},
             {"_target_": "NormalizeIntensityd", "keys": "image", "nonzero": True, "channel_wise": True},
         ),
-        "inferer": _windows(48, 48, 32, batch=1),
-        "postprocessing": _chain(
+        "inferer": windows(48, 48, 32, batch=1),
+        "postprocessing": chain(
             {"_target_": "Activationsd", "keys": "pred", "sigmoid": True},
-            _inverse(meta_keys="pred_meta_dict"),
+            inverse(meta_keys="pred_meta_dict"),
             {"_target_": "AsDiscreted", "keys": "pred", "threshold": 0.5},
             {
                 "_target_": "Lambdad",
@@ -298,9 +300,9 @@ def ventricle() -> tuple[dict[str, Any], nn.Module]:
     """ventricular_short_axis_3label: single slices, and the device in a transform."""
     network = _unet(4, 2)
     config = {
-        **_HEAD,
+        **HEAD,
         "network_def": network,
-        "preprocessing": _chain(
+        "preprocessing": chain(
             *_load(image_only=False),
             {"_target_": "ScaleIntensityd", "keys": "image"},
             {"_target_": "EnsureTyped", "keys": "image", "device": "@device"},
@@ -315,7 +317,7 @@ def template() -> tuple[dict[str, Any], nn.Module]:
     """segmentation_template: YAML, MONAI's names of keys, a list of transforms elsewhere, the whole image at once."""
     network = {**_unet(4), "out_channels": "@num_classes"}
     config = {
-        **_HEAD,
+        **HEAD,
         "image": "$monai.utils.CommonKeys.IMAGE",
         "pred": "$monai.utils.CommonKeys.PRED",
         "num_classes": 4,
@@ -323,7 +325,7 @@ def template() -> tuple[dict[str, Any], nn.Module]:
         "transforms": [*_load("@image", image_only=True), {"_target_": "ScaleIntensityd", "keys": "@image"}],
         "preprocessing": {"_target_": "Compose", "transforms": "$@transforms"},
         "inferer": {"_target_": "SimpleInferer"},
-        "postprocessing": _chain(
+        "postprocessing": chain(
             {"_target_": "Activationsd", "keys": "@pred", "softmax": True},
             {"_target_": "AsDiscreted", "keys": "@pred", "argmax": True},
             {**_SAVE, "keys": "@pred", "dtype": "$None"},

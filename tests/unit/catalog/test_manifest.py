@@ -61,6 +61,24 @@ def test_a_mistake_is_named_with_its_line_and_its_remedy(right: str, wrong: str,
     assert remedy in str(caught.value.remedy)
 
 
+def test_what_it_finds_goes_with_its_task() -> None:
+    head = SOURCE.partition("[[label]]")[0]
+    classes = '[[class]]\nvalue = 0\nname = "A"\n[[class]]\nvalue = 1\nname = "B"\n'
+    read = manifest.parse(head.replace('"segment"', '"classify"') + classes, Path("plugin.toml"))
+    assert [(one.value, one.name) for one in read.class_] == [(0, "A"), (1, "B")]
+    for text, said, remedy in (
+        (head, "needs a [[label]]", "[[label]] value = 1"),
+        (SOURCE.replace('"segment"', '"detect"'), "needs a [[class]]", "[[class]] value = 0"),
+        (head.replace('"segment"', '"landmark"'), "needs a [[class]]", "[[class]] value = 0"),
+        (head.replace('"segment"', '"classify"') + classes.replace("value = 1", "value = 0"), "same value", ""),
+        (head.replace('"segment"', '"classify"') + classes.replace("value = 1", "values = 1"), "no such key", "value"),
+    ):
+        with pytest.raises(ManifestError) as caught:
+            manifest.parse(text, Path("plugin.toml"))
+        assert said in str(caught.value.what)
+        assert remedy in str(caught.value.remedy)
+
+
 @pytest.mark.parametrize("key", ["schema", "id", "version", "name", "task", "summary", "license"])
 def test_a_missing_key_is_named(key: str) -> None:
     lines = SOURCE.splitlines()

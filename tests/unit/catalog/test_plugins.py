@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -110,3 +111,14 @@ def test_plane_spacing_and_contrast_are_checked_in_words() -> None:
     without = manifest.parse(text.replace('unit = "HU"', more.replace('"with"', '"without"')), shipped_plugins_folder())
     (hint,) = fit_volume(without, axial, contrast="Iohexol").reasons
     assert "names Iohexol" in str(hint)
+
+
+def test_pictures_suit_what_looks_at_pictures() -> None:
+    text = (shipped_plugins_folder() / "ct_lungs" / "plugin.toml").read_text(encoding="utf-8")
+    volumes = manifest.parse(text, shipped_plugins_folder())
+    pictures = manifest.parse(text.replace('unit = "HU"', 'unit = "HU"\ndims = 2'), shipped_plugins_folder())
+    film = replace(volume(np.zeros((10, 40, 40), np.int16)), is_spatial=False)
+    assert "without a place" in str(fit_volume(volumes, film).reasons[0])
+    assert fit_volume(pictures, film).ok
+    short = replace(volume(np.zeros((3, 40, 40), np.int16)), is_spatial=False)
+    assert [str(one) for one in fit_volume(pictures, short).reasons] == ["It needs at least 10 slices; there are 3."]

@@ -73,6 +73,27 @@ def test_a_bad_answer_is_told_in_plain_words(tmp_path: Path, image: Volume, body
     assert caught.value.remedy
 
 
+BAD_FINDINGS = {
+    "labels": ("return np.zeros((3, 4, 5))", "returns ndarray and not findings"),
+    "unknown class": ("return Findings(classes=(ClassFound(7, 'x', 0.5),))", "does not name the class 7"),
+    "no probability": ("return Findings(classes=(ClassFound(0, 'x', 1.5),))", "no probabilities"),
+    "not a number": ("return Findings(classes=(ClassFound(0, 'x', np.nan),))", "no probabilities"),
+    "nowhere": ("return Findings(points=(PointFound(0, 'x', (0.0, np.inf, 0.0)),))", "not numbers"),
+}
+
+
+@pytest.mark.parametrize(("body", "said"), BAD_FINDINGS.values(), ids=BAD_FINDINGS.keys())
+def test_bad_findings_are_told_in_plain_words(tmp_path: Path, image: Volume, body: str, said: str) -> None:
+    source = f"import numpy as np\nfrom medview.api import *\ndef run(case, context):\n    {body}\n"
+    folder = python_plugin(tmp_path / "p", source)
+    text = (folder / "plugin.toml").read_text(encoding="utf-8").replace('task = "segment"', 'task = "classify"')
+    (folder / "plugin.toml").write_text(
+        text.partition("[[label]]")[0] + '[[class]]\nvalue = 0\nname = "x"\n', encoding="utf-8"
+    )
+    with pytest.raises(PluginFailedError, match=said):
+        runner.run(inspect(folder), image, NoProgress())
+
+
 @pytest.mark.parametrize("body", ["raise MemoryError", "raise RuntimeError('CUDA out of memory. Tried to allocate')"])
 def test_too_little_memory_is_told_as_such(tmp_path: Path, image: Volume, body: str) -> None:
     with pytest.raises(OutOfMemoryError, match="not enough memory"):

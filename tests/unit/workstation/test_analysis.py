@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,8 +11,10 @@ import pytest
 from medview.catalog.trust import TrustBook
 from medview.core.case import Case, Patient, Study
 from medview.core.errors import PluginUnavailableError
+from medview.core.progress import NoProgress
 from medview.core.segmentation import Segmentation
 from medview.core.volume import Volume
+from medview.workstation import results
 from medview.workstation.analysis import Analysis
 from medview.workstation.jobs import JobQueue, JobState
 from medview.workstation.main_queue import MainQueue
@@ -124,6 +127,37 @@ def test_a_result_is_shown_and_opened_for_correction(station: _Station, image: V
     assert last is not None
     assert last.segmentation is segmentation
     assert station.changes >= 2
+
+
+def test_findings_make_no_segmentation_and_are_in_the_record(station: _Station, image: Volume, tmp_path: Path) -> None:
+    source = """
+from medview.api import BoxFound, ClassFound, Findings
+def run(case, context):
+    box = BoxFound(1, "Nodule", 0.5, (1.0, 2.0, 3.0), ((4.0, 0.0, 0.0), (0.0, 5.0, 0.0), (0.0, 0.0, 6.0)))
+    return Findings(classes=(ClassFound(0, "Malignant", 0.25),), boxes=(box,))
+"""
+    folder = python_plugin(tmp_path / "plugins" / "finds", source, id="finds")
+    text = (folder / "plugin.toml").read_text(encoding="utf-8").replace('task = "segment"', 'task = "detect"')
+    named = '[[class]]\nvalue = 0\nname = "Malignant"\n[[class]]\nvalue = 1\nname = "Nodule"\n'
+    (folder / "plugin.toml").write_text(text.partition("[[label]]")[0] + named, encoding="utf-8")
+    case = station.open(image)
+    station.analysis.run("finds")
+    station.wait()
+    assert case.segmentations_on(image.id) == ()
+    last = station.analysis.last
+    assert last is not None
+    assert last.segmentation is None
+    assert [str(one) for one in last.result.notes] == [
+        "Malignant: 25 %",
+        "Nodule: 1 found, the most probable with 50 %",
+    ]
+    results.write(tmp_path / "out", last, [], NoProgress())
+    record = json.loads((tmp_path / "out" / "result.json").read_text(encoding="utf-8"))
+    assert record["findings"]["classes"] == [{"value": 0, "name": "Malignant", "probability": 0.25, "slice": None}]
+    assert record["findings"]["boxes"][0]["center"] == [1, 2, 3]
+    assert record["findings"]["boxes"][0]["edges"] == [[4, 0, 0], [0, 5, 0], [0, 0, 6]]
+    assert record["model_card"]["task"] == "detect"
+    assert record["files"] == {}
 
 
 def test_a_series_that_is_still_read_is_not_analysed(station: _Station, image: Volume) -> None:

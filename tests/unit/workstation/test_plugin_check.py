@@ -13,7 +13,7 @@ from medview.core.folders import shipped_plugins_folder
 from medview.core.progress import NoProgress
 from medview.workstation import plugin_templates
 from medview.workstation.plugin_check import Finding, Grade, check
-from tests.support import zoo
+from tests.support import zoo, zoo_tasks
 from tests.support.bundles import python_plugin
 
 
@@ -93,3 +93,18 @@ def test_mistakes_in_a_bundle_are_named(tmp_path: Path) -> None:
     path = folder / "bundle" / "configs" / "inference.json"
     path.write_text(json.dumps({**config, "inferer": {"_target_": "SlidingWindowInferer"}}), encoding="utf-8")
     assert "inferer of the bundle cannot be made" in _errors(check(folder, NoProgress()))[0]
+
+
+def test_a_bundle_that_classifies_pictures_is_tried_on_pictures(tmp_path: Path) -> None:
+    config, network, said = zoo_tasks.classification_template()
+    bundle = zoo_tasks.write(tmp_path / "b", config, network, said)
+    folder = plugin_templates.from_bundle("Shapes", bundle, tmp_path)
+    found = check(folder, NoProgress(), run=True, device="cpu")
+    assert _errors(found) == []
+    texts = [str(one.text) for one in found]
+    assert "A run on made-up images ended." in texts
+    assert "The same image gives the same answer." in texts
+    text = (folder / "plugin.toml").read_text(encoding="utf-8")
+    (folder / "plugin.toml").write_text(text.replace("value = 3", "value = 4"), encoding="utf-8")
+    found = check(folder, NoProgress(), run=True, device="cpu")
+    assert any("4 values for its classes" in one for one in _errors(found))
