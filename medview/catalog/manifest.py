@@ -41,6 +41,9 @@ contrast = "with"                    # "with" or "without" contrast agent; a hin
 minimum-extent-mm = [150, 100, 100]  # left-right, front-back, foot-head; the series must be at least this large
 maximum-extent-mm = [80, 90, 80]     # and at most this large
 minimum-slices = 10
+background-below = -900              # a window is not run where all of it lies below this, in the unit of the image
+crop = { above = -500, margin-mm = 20 }  # of the first input: only its largest part above this is searched, and so far
+                                     # around it (bundle and nnunet)
 
 [[label]]
 value = 1                            # what the engine writes
@@ -214,6 +217,18 @@ class NnunetEngine(_Table):
         return self.paths or (ModelPart.model_validate({"path": self.path}),)
 
 
+class Crop(_Table):
+    """Of which part of an image something is looked for.
+
+    Attributes:
+        above: The largest connected thing that reaches this value, in the unit of the image.
+        margin_mm: How far around it.
+    """
+
+    above: float
+    margin_mm: Annotated[float, Field(ge=0, le=1000)] = 20.0
+
+
 class Input(_Table):
     """What the plugin wants to see."""
 
@@ -227,6 +242,8 @@ class Input(_Table):
     planes: tuple[Plane, ...] = ()
     maximum_spacing_mm: Millimetres | None = None
     contrast: Literal["with", "without", ""] = ""
+    background_below: float | None = None
+    crop: Crop | None = None
 
     @model_validator(mode="after")
     def _extent_is_possible(self) -> Input:
@@ -295,6 +312,16 @@ class PluginManifest(_Table):
         if len({one.name for one in inputs}) != len(inputs):
             raise PydanticCustomError("input_twice", "Two inputs have the same name")
         return inputs
+
+    @model_validator(mode="after")
+    def _windows_can_be_spared(self) -> PluginManifest:
+        for number, one in enumerate(self.input):
+            for key, value in (("background-below", one.background_below), ("crop", one.crop)):
+                if value is not None and isinstance(self.engine, PythonEngine):
+                    raise PydanticCustomError("no_windows", "No windows", {"number": number, "key": key})
+            if number and one.crop is not None:
+                raise PydanticCustomError("crop_elsewhere", "Not the first input", {"number": number, "key": "crop"})
+        return self
 
     @property
     def has_regions(self) -> bool:

@@ -40,6 +40,8 @@ _WHAT: dict[str, Text] = {
     "bool_type": Text("this must be true or false"),
     "extent_impossible": Text("minimum-extent-mm is larger than maximum-extent-mm"),
     "path_outside": Text("the path leads out of the plugin's folder"),
+    "no_windows": Text("a Python plugin decides itself what it looks at"),
+    "crop_elsewhere": Text("only the first input can be cropped"),
     "path_or_paths": Text("it must name one folder as path, or several as paths"),
 }
 _EXAMPLES = {
@@ -78,6 +80,10 @@ _EXAMPLES = {
     "input.planes": 'planes = ["axial"]',
     "input.maximum-spacing-mm": "maximum-spacing-mm = 5.0",
     "input.contrast": 'contrast = "with"',
+    "input.background-below": "background-below = -900",
+    "input.crop": "crop = { above = -500, margin-mm = 20 }",
+    "input.crop.above": "above = -500",
+    "input.crop.margin-mm": "margin-mm = 20",
     "label.overlap": "overlap = true",
     "trained-on": 'trained-on = "120 patients of two hospitals."',
     "score": '[[score]] name = "Dice" value = 0.95 data = "20 patients of another hospital."',
@@ -175,6 +181,8 @@ def _written(problem: Any) -> Location:
             place = place[: place.index(inner) + 1]
     if problem["type"] == "label_twice":
         place = (*place, problem["ctx"]["number"], "value")
+    if problem["type"] in ("no_windows", "crop_elsewhere"):
+        place = ("input", problem["ctx"]["number"], problem["ctx"]["key"])
     return place
 
 
@@ -204,6 +212,8 @@ def _remedy(found: Any, key: str, model: type[BaseModel]) -> Text:
         return Text.of("Take it away; the keys here are {keys}.", keys=", ".join(keys))
     if found["type"] == "label_twice":
         return Text("Give every label a value of its own.")
+    if found["type"] in ("no_windows", "crop_elsewhere"):
+        return Text("Take that line away.")
     if found["type"] == "extent_impossible":
         return Text("Exchange the numbers, or take one of the two lines away.")
     example = _EXAMPLES.get(key)

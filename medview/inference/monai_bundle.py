@@ -36,7 +36,7 @@ from medview.inference.labelling import Labelling
 from medview.inference.plan import planned
 from medview.inference.plugin import Case, Context
 from medview.inference.resampling import prepare
-from medview.inference.windows import Lattice, WindowRules
+from medview.inference.windows import Lattice, Size, WindowRules
 
 _WRAPPINGS = ("model", "state_dict", "net", "network")
 """Keys under which a checkpoint may hold its state dict."""
@@ -125,24 +125,34 @@ def _in_windows(prepared: Prepared, forward: Forward, rules: WindowRules, contex
         return bundle_ending.as_written(prepared, values, context)
     x, y, z = image.shape[1:]
     lattice = Lattice.over((x, y, z), rules)
+    if back is not None:
+        lattice = lattice.sparing(context.occupancy, back[0], _sum(back[1], lattice.before))
     device, rules = planned(
-        image, forward, rules, geometry.shape, context.part(0.1, 0.9), device=context.device, exact=context.exact
-    )
+        image, forward, rules, geometry.shape, context.part(0.1, 0.9), device=context.device, exact=context.exact,
+        lattice=lattice,
+    )  # fmt: skip
     grid, before = GridMap.same((x, y, z)), (0, 0, 0)
     if ending.on_source and back is not None:
         grid, before = back
-    filled = lattice.before
-    labelling = Labelling(grid, (before[0] + filled[0], before[1] + filled[1], before[2] + filled[2]), ending.decision)
+    labelling = Labelling(grid, _sum(before, lattice.before), ending.decision)
 
     def finished(front: Front, start: int, stop: int) -> None:
         box = labelling.take(front, start, stop)
         if box is not None and context.is_watched and ending.on_source and ending.decision.threshold is None:
             context.preview(box, labelling.labels[box.slices].astype(np.uint16))
 
-    sliding.slide(image, forward, rules, finished, context.part(0.1, 0.95), device=device, retreat=forward.retreat)
+    sliding.slide(
+        image, forward, rules, finished, context.part(0.1, 0.95), device=device, retreat=forward.retreat,
+        lattice=lattice, layered=ending.decision.threshold is not None,
+    )  # fmt: skip
     if forward.has_retreated:
         context.note(Text("The graphics card had too little memory for this image; the processor took over."))
     return bundle_ending.from_labels(prepared, ending, labelling, context)
+
+
+def _sum(first: Size, second: Size) -> Size:
+    x, y, z = (a + b for a, b in zip(first, second, strict=True))
+    return x, y, z
 
 
 def item(first: Volume, *others: Volume, loader: bundle_config.LoaderSettings) -> dict[str, Any]:

@@ -137,19 +137,25 @@ def _in_windows(
     network = _ensemble(model, engine, context)
     rules = rules_of(configuration, engine.step_size)
     image = prepared.image
-    device, rules = planned(
-        image, network, rules, shape, PartOf(progress, 0.1, 0.95), device=context.device, exact=context.exact
-    )
     x, y, z = image.shape[1:]
+    lattice = Lattice.over((x, y, z), rules)
+    lattice = lattice.sparing(context.occupancy, prepared.grid, lattice.before)
+    device, rules = planned(
+        image, network, rules, shape, PartOf(progress, 0.1, 0.95), device=context.device, exact=context.exact,
+        lattice=lattice,
+    )  # fmt: skip
     decision = Decision(Activation.NONE, _ABOVE_ZERO if dataset.has_regions else None)
-    labelling = Labelling(prepared.grid, Lattice.over((x, y, z), rules).before, decision)
+    labelling = Labelling(prepared.grid, lattice.before, decision)
 
     def finished(front: Front, start: int, stop: int) -> None:
         box = labelling.take(front, start, stop)
         if box is not None:
             show(box, _labels(labelling.labels[box.slices], dataset))
 
-    sliding.slide(image, network, rules, finished, PartOf(progress, 0.1, 0.98), device=device, retreat=network.retreat)
+    sliding.slide(
+        image, network, rules, finished, PartOf(progress, 0.1, 0.98), device=device, retreat=network.retreat,
+        lattice=lattice, layered=dataset.has_regions,
+    )  # fmt: skip
     if network.has_retreated:
         context.note(Text("The graphics card had too little memory for this image; the processor took over."))
     return _labels(labelling.labels, dataset)

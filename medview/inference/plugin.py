@@ -14,6 +14,7 @@ from medview.core.progress import PartOf, Progress
 from medview.core.segmentation import Labels, ModelRef, Segment
 from medview.core.text import Text
 from medview.core.volume import Volume
+from medview.inference.occupancy import Occupancy, only_inside
 
 Case = Mapping[str, Volume]
 """The images that a plugin asked for, by the names in its manifest."""
@@ -55,6 +56,7 @@ class Context:
         shape: Of the first image, (k, j, i).
         exact: Whether networks compute in float32 even where shorter numbers say the same.
         preview: Takes what is found so far; None when nobody looks.
+        occupancy: Where in the images there is something to look for; None: everywhere.
     """
 
     def __init__(
@@ -66,8 +68,10 @@ class Context:
         *,
         exact: bool = False,
         preview: Preview | None = None,
+        occupancy: Occupancy | None = None,
     ) -> None:
         self.folder = folder
+        self.occupancy = occupancy
         self._progress = progress
         self._choose_device = choose_device
         self.exact = exact
@@ -122,8 +126,12 @@ class Context:
         """
         if box.clipped(self._shape) != box or labels.shape != box.shape or labels.dtype not in (np.uint8, np.uint16):
             raise PluginFailedError(Text("It shows labels that do not fit the image."), Text("Tell its author."))
-        if self._preview is not None and not box.is_empty:
-            self._preview(box, labels)
+        if self._preview is None or box.is_empty:
+            return
+        if self.occupancy is not None and self.occupancy.body is not None:
+            labels = labels.copy()
+            only_inside(labels, box, self.occupancy.body)
+        self._preview(box, labels)
 
     @property
     def is_watched(self) -> bool:

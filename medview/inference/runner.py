@@ -22,7 +22,7 @@ from medview.core.errors import (
     PluginNotTrustedError,
     PluginUnavailableError,
 )
-from medview.core.geometry import Index
+from medview.core.geometry import Box, Index
 from medview.core.progress import Progress
 from medview.core.segmentation import Labels, ModelRef
 from medview.core.text import Text
@@ -30,6 +30,7 @@ from medview.core.volume import Volume
 from medview.inference import device as devices
 from medview.inference import python_engine
 from medview.inference.memory import is_out_of_memory
+from medview.inference.occupancy import occupancy_of, only_inside
 from medview.inference.plugin import Case, Context, Preview, SegmentationResult
 
 _log = logging.getLogger(__name__)
@@ -74,7 +75,11 @@ def run(
     answer = _guarded(lambda: _engine(record, manifest, case, context), manifest)
     context.check()
     layers = as_layers(answer, volume.geometry.shape, manifest) if manifest.has_regions else ()
-    labels = smallest_on_top(layers) if layers else checked(answer, volume.geometry.shape, manifest)
+    single: tuple[Labels, ...] = () if layers else (checked(answer, volume.geometry.shape, manifest),)
+    if context.occupancy is not None and context.occupancy.body is not None:
+        for one in (*layers, *single):
+            only_inside(one, Box.whole(volume.geometry.shape), context.occupancy.body)
+    labels = smallest_on_top(layers) if layers else single[0]
     notes = context.notes if labels.any() else (*context.notes, Text("Nothing was found."))
     progress.report(1.0, Text("Done"))
     return SegmentationResult(
@@ -227,6 +232,7 @@ def _engine(record: PluginRecord, manifest: PluginManifest, case: Case, context:
     if isinstance(manifest.engine, PythonEngine):
         return python_engine.run(record.folder, manifest.engine, case, context)
     devices.be_considerate()
+    context.occupancy = occupancy_of(manifest.input, case, context.part(0.0, 0.02))
     if isinstance(manifest.engine, NnunetEngine):
         from medview.inference import nnunet
 
