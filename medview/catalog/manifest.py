@@ -17,6 +17,10 @@ entry = "lungs:run"                  # module:function
 kind = "bundle"                      # a MONAI bundle
 path = "."                           # its folder, inside the plugin's folder
 weights = "models/model.safetensors" # inside the bundle; when not given: models/model.safetensors or models/model.pt
+further-weights = ["models/fold1.pt"]  # of the same network: the values of all are averaged after the activation
+ensemble = true                      # whether all weights (nnunet: folds) are used when the user says nothing
+mirror-axes = [0, 1, 2]              # along which axes of the network's image a window may be mirrored
+mirroring = false                    # whether it is when the user says nothing: two times the time for every axis
 # or
 kind = "nnunet"                      # a model folder of nnU-Net v2, as its training left it
 path = "nnUNetTrainer__nnUNetPlans__3d_fullres"  # plans.json, dataset.json and folds, inside the plugin's folder
@@ -164,11 +168,32 @@ class PythonEngine(_Table):
 
 
 class BundleEngine(_Table):
-    """A MONAI bundle in the plugin's folder."""
+    """A MONAI bundle in the plugin's folder.
+
+    Attributes:
+        path: Its folder.
+        weights: Its weights, inside the bundle; the usual file when it is not named.
+        further_weights: Others of the same network, whose values are averaged with those of the first.
+        ensemble: Whether they are when nobody says anything.
+        mirror_axes: Along which axes of the network's image windows may be mirrored.
+        mirroring: Whether they are when nobody says anything.
+    """
 
     kind: Literal["bundle"]
     path: Inside = "."
     weights: Inside = ""
+    further_weights: Annotated[tuple[Annotated[Inside, Field(min_length=1)], ...], Field(max_length=15)] = ()
+    ensemble: bool = True
+    mirror_axes: tuple[Annotated[int, Field(ge=0, le=2)], ...] = ()
+    mirroring: bool = False
+
+    @model_validator(mode="after")
+    def _mirrors_somehow(self) -> BundleEngine:
+        if len(set(self.mirror_axes)) != len(self.mirror_axes):
+            raise PydanticCustomError("axis_twice", "An axis is named twice")
+        if self.mirroring and not self.mirror_axes:
+            raise PydanticCustomError("no_axes", "No axes to mirror along")
+        return self
 
 
 class ModelPart(_Table):
@@ -192,7 +217,8 @@ class NnunetEngine(_Table):
         folds: Which are averaged; all that are there when none is named.
         checkpoint: The file in each fold.
         step_size: By how much of a window the next one lies further at most.
-        mirroring: Whether windows are also shown mirrored, along the axes that the checkpoint names.
+        ensemble: Whether all of them are used when nobody says anything, or the first alone.
+        mirroring: Whether windows are also shown mirrored then, along the axes that the checkpoint names.
         orientation: Where the axes (i, j, k) of the training images pointed, as "RAS".
     """
 
@@ -202,6 +228,7 @@ class NnunetEngine(_Table):
     folds: tuple[Annotated[int, Field(ge=0)] | Literal["all"], ...] = ()
     checkpoint: Inside = ""
     step_size: Annotated[float, Field(gt=0, le=1)] = 0.5
+    ensemble: bool = True
     mirroring: bool = False
     orientation: Annotated[str, Field(pattern=_ORIENTATION)] = ""
 

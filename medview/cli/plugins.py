@@ -56,12 +56,22 @@ def run(
         typer.Option(metavar="NAME=UID", help="For a plugin with several inputs: which series each of them is."),
     ] = None,
     device: Annotated[Device, typer.Option(help="Where it runs.")] = Device.AUTO,
+    mirroring: Annotated[
+        bool | None,
+        typer.Option(help="Show every window mirrored too: 2 to 8 times the time. When not given: as the plugin does."),
+    ] = None,
+    ensemble: Annotated[
+        bool | None,
+        typer.Option(help="Average all weights of the plugin, or use the first alone. When not given: as it does."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Run a plugin on a series, and write what it found; every file is read back and compared.
 
     Naming the plugin's folder (./DIR) instead of its id runs it as it is: do so with what you wrote yourself.
     """
+    from medview.inference.options import RunOptions, require_possible
+
     existing(path)
     if out.exists() and not out.is_dir():
         raise console.CommandError(f"{out} is a file; --out names a folder.")
@@ -69,6 +79,8 @@ def run(
         if _is_path(plugin):
             plugin = station.shelf.lend(Path(plugin)).id
         manifest = _runnable(plugin, station)
+        options = RunOptions(mirroring=mirroring, ensemble=ensemble)
+        require_possible(station.shelf.record(plugin), options)
         chosen = _inputs(input or [], manifest)
         case, volume = open_series(station, path, chosen.get(manifest.input[0].name, series))
         for one in manifest.input[1:]:
@@ -77,6 +89,7 @@ def run(
         station.workspace.activate(case, volume)
         station.analysis.inputs.choose(manifest.id, chosen)
         station.analysis.device = device.value
+        station.analysis.choose(plugin, options)
         finish(station, station.analysis.run(plugin))
         finished = station.analysis.last
         if finished is None or not finished.segmentations:

@@ -6,8 +6,10 @@ host reads and writes, carries the result back to the grid that the image came o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import copy
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -28,11 +30,13 @@ from medview.core.volume import Volume
 from medview.inference import bundle_ending, sliding, tensors, trusted_bundle
 from medview.inference.bundle_ending import Prepared
 from medview.inference.bundle_parts import Building, Parts
-from medview.inference.bundle_steps import ending_of, rules_of, way_back
+from medview.inference.bundle_steps import Ending, ending_of, rules_of, way_back
+from medview.inference.ensemble import Ensemble
 from medview.inference.forward import Forward
 from medview.inference.front import Front
 from medview.inference.grid_map import GridMap
-from medview.inference.labelling import Labelling
+from medview.inference.labelling import Activation, Labelling
+from medview.inference.options import RunOptions
 from medview.inference.plan import planned
 from medview.inference.plugin import Case, Context
 from medview.inference.resampling import prepare
@@ -93,7 +97,8 @@ def _run(
     regions: bool,
 ) -> NDArray[Any]:
     context.progress(0.0, Text("Loading the model"))
-    network = load_network(bundle, engine, parts, context.device, trusted=trusted)
+    names = engine_weights(engine, context.options)
+    networks = load_networks(bundle, names, parts, context.device, trusted=trusted)
     preprocessing = chain(parts.build("preprocessing"))
     after = chain(parts.build("postprocessing")) if "postprocessing" in config.entries else Compose([])
     inferer = parts.build("inferer")
@@ -106,17 +111,44 @@ def _run(
     prepared = Prepared(items, config.loader.key, preprocessing, tuple(after.transforms), volume, regions)
     rules = rules_of(inferer)
     if rules is None:
-        network.to(context.device).eval()
-        values = sliding.by_inferer(inferer, prepared.tensor, network, context.part(0.1, 0.9), device=context.device)
+        _run_once(networks, engine, context)
+        networks[0].to(context.device).eval()
+        values = sliding.by_inferer(
+            inferer, prepared.tensor, networks[0], context.part(0.1, 0.9), device=context.device
+        )
         return bundle_ending.as_written(prepared, values, context)
     windows, slice_axis = rules
-    return _in_windows(prepared, Forward(network, context.device, slice_axis), windows, context)
+    ending = ending_of(prepared.after)
+    axes = _mirrored(engine, context.options)
+    if ending is not None and (len(networks) > 1 or axes):
+        decision = ending.decision
+        axes = tuple(axis for axis in axes if axis != slice_axis)
+        ensemble = Ensemble(
+            networks, context.device, slice_axis=slice_axis, layered=False, mirrored=axes,
+            activation=decision.activation,
+        )  # fmt: skip
+        ending = replace(ending, decision=replace(decision, activation=Activation.NONE))
+        return _in_windows(prepared, ensemble, windows, ending, context)
+    _run_once(networks, engine, context)
+    return _in_windows(prepared, Forward(networks[0], context.device, slice_axis), windows, ending, context)
 
 
-def _in_windows(prepared: Prepared, forward: Forward, rules: WindowRules, context: Context) -> NDArray[Any]:
+def _mirrored(engine: BundleEngine, options: RunOptions) -> tuple[int, ...]:
+    """The axes along which windows are mirrored."""
+    return engine.mirror_axes if (engine.mirroring if options.mirroring is None else options.mirroring) else ()
+
+
+def _run_once(networks: Sequence[nn.Module], engine: BundleEngine, context: Context) -> None:
+    """Say so when more was asked for than a single call of a window."""
+    if len(networks) > 1 or _mirrored(engine, context.options):
+        context.note(Text("The bundle's last steps are its own: it ran once for every window, with its first weights."))
+
+
+def _in_windows(
+    prepared: Prepared, forward: Forward | Ensemble, rules: WindowRules, ending: Ending | None, context: Context
+) -> NDArray[Any]:
     """Run the network in windows; label while it runs where the bundle's ending allows it."""
     image, geometry = prepared.tensor, prepared.volume.geometry
-    ending = ending_of(prepared.after)
     back = way_back(prepared.image, tensors.ras_affine(geometry), geometry.shape[::-1])
     if ending is None or (ending.on_source and back is None):
         values = sliding.whole(
@@ -192,20 +224,35 @@ def chain(part: Any) -> Compose:
     )
 
 
-def load_network(
-    bundle: Path, engine: BundleEngine, parts: Building, device: str, *, trusted: bool = False
-) -> nn.Module:
-    """The bundle's network with its weights, every one of which must fit.
+def engine_weights(engine: BundleEngine, options: RunOptions) -> tuple[str, ...]:
+    """The names of the weights that are used together."""
+    averaged = engine.ensemble if options.ensemble is None else options.ensemble
+    return (engine.weights, *engine.further_weights) if averaged else (engine.weights,)
+
+
+def load_networks(
+    bundle: Path, names: Sequence[str], parts: Building, device: str, *, trusted: bool = False
+) -> list[nn.Module]:
+    """The bundle's network, once with each of some weights, every one of which must fit.
 
     Raises:
         PluginUnavailableError: There are none, they do not fit, or they need trust.
     """
-    file = _weights_file(bundle, engine, trusted=trusted)
+    return [
+        _load_network(bundle, name, parts, device, trusted=trusted, anew=number > 0)
+        for number, name in enumerate(names)
+    ]
+
+
+def _load_network(bundle: Path, name: str, parts: Building, device: str, *, trusted: bool, anew: bool) -> nn.Module:
+    file = _weights_file(bundle, name, trusted=trusted)
     if file.suffix == ".ts":
         return trusted_bundle.load_torchscript(file, device)
     network = parts.build("network_def")
     if not isinstance(network, nn.Module):
         raise PluginUnavailableError(Text("The bundle's network is not one of MONAI's."), Text("Tell its author."))
+    if anew:
+        network = copy.deepcopy(network)  # what is built is one object, however often it is asked for
     state = load_weights(file, trusted=trusted)
     try:
         network.load_state_dict(state, strict=True)
@@ -228,14 +275,14 @@ def fits(bundle: Path, engine: BundleEngine, *, regions: bool = False) -> None:
     for name in bundle_config.PARTS:
         if name in config.entries:
             parts.build(name)
-    load_network(bundle, engine, parts, "cpu")
+    load_networks(bundle, (engine.weights, *engine.further_weights), parts, "cpu")
 
 
-def _weights_file(bundle: Path, engine: BundleEngine, *, trusted: bool) -> Path:
+def _weights_file(bundle: Path, name: str, *, trusted: bool) -> Path:
     try:
-        return bundle_files.weights_file(bundle, engine.weights)
+        return bundle_files.weights_file(bundle, name)
     except PluginNotTrustedError:
-        script = bundle / (engine.weights or bundle_files.TORCHSCRIPT_FILE)
+        script = bundle / (name or bundle_files.TORCHSCRIPT_FILE)
         if not trusted or script.suffix != ".ts":
             raise
         return script

@@ -25,11 +25,12 @@ from medview.core.segmentation import Labels
 from medview.core.text import Text
 from medview.core.volume import Volume
 from medview.inference import nnunet_checkpoint, nnunet_networks, sliding
+from medview.inference.ensemble import Ensemble
 from medview.inference.front import Front
 from medview.inference.labelling import Activation, Decision, Labelling
 from medview.inference.nnunet_checkpoint import Checkpoint
-from medview.inference.nnunet_ensemble import Ensemble
 from medview.inference.nnunet_preparation import prepare
+from medview.inference.options import RunOptions
 from medview.inference.plan import planned
 from medview.inference.plugin import Case, Context
 from medview.inference.windows import Lattice, WindowRules
@@ -96,7 +97,7 @@ def _segment(
 ) -> Labels:
     """One model, after the stage that it builds upon; hands its labels to `show` as they are decided."""
     progress.report(0.0, Text("Loading the model"))
-    model = _load(path, engine)
+    model = _load(path, engine, context.options)
     channels = len(model.dataset.channel_names)
     if len(volumes) != channels:
         raise PluginUnavailableError(
@@ -174,9 +175,11 @@ def rules_of(configuration: Configuration, step: float) -> WindowRules:
     return WindowRules((x, y, z), step=step, blend="nnunet", batch=min(batch, 8))
 
 
-def _load(path: Path, engine: NnunetEngine) -> _Model:
+def _load(path: Path, engine: NnunetEngine, options: RunOptions) -> _Model:
     folder = nnunet_folder.read(path)
     files = folder.checkpoints(engine.folds, engine.checkpoint)
+    if not (engine.ensemble if options.ensemble is None else options.ensemble):
+        files = files[:1]
     checkpoints = tuple(nnunet_checkpoint.load(file) for file in files)
     name = checkpoints[0].configuration or folder.configuration_name
     if name is None:
@@ -204,14 +207,15 @@ def _ensemble(model: _Model, engine: NnunetEngine, context: Context) -> Ensemble
                 Text("MedView runs models of nnU-Net's own trainers. Install the plugin again, or tell its author."),
             ) from error
         networks.append(network.eval())
-    mirrored = model.checkpoints[0].mirrored_axes if engine.mirroring else ()
-    if engine.mirroring and not mirrored:
+    wanted = engine.mirroring if context.options.mirroring is None else context.options.mirroring
+    mirrored = model.checkpoints[0].mirrored_axes if wanted else ()
+    if wanted and not mirrored:
         context.note(Text("The checkpoint names no axes to mirror along; the model ran without."))
     if configuration.is_flat:
         mirrored = tuple(axis + 1 for axis in mirrored)
     return Ensemble(
-        networks, context.device, flat=configuration.is_flat, layered=dataset.has_regions, mirrored=mirrored,
-        stage_labels=stage,
+        networks, context.device, slice_axis=0 if configuration.is_flat else None, layered=dataset.has_regions,
+        mirrored=mirrored, stage_labels=stage,
     )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,9 @@ from medview.catalog.manifest import Crop, Input
 from medview.core.geometry import Box, Index
 from medview.core.progress import Progress
 from medview.core.volume import Volume
-from medview.inference.grid_map import AxisMap, GridMap
+
+if TYPE_CHECKING:  # they bring torch, which is not there before a model runs
+    from medview.inference.grid_map import AxisMap, GridMap
 
 _EDGE = 4
 """Voxels along the edges of the blocks that are looked at as one."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from medview.core.segmentation import Labels, ModelRef, Segment
 from medview.core.text import Text
 from medview.core.volume import Volume
 from medview.inference.occupancy import Occupancy, only_inside
+from medview.inference.options import RunOptions
 
 Case = Mapping[str, Volume]
 """The images that a plugin asked for, by the names in its manifest."""
@@ -35,6 +36,7 @@ class SegmentationResult:
         notes: What the reader should know of the result.
         layers: Where structures may overlap, the labels of each by itself, in the manifest's order: (k, j, i), 0 or its
             value. `labels` then gives every voxel to the smallest structure that covers it. Empty otherwise.
+        options: What was asked of the run.
     """
 
     labels: Labels
@@ -44,6 +46,7 @@ class SegmentationResult:
     seconds: float
     notes: tuple[Text, ...]
     layers: tuple[Labels, ...] = ()
+    options: RunOptions = field(default_factory=RunOptions)
 
 
 class Context:
@@ -57,6 +60,7 @@ class Context:
         exact: Whether networks compute in float32 even where shorter numbers say the same.
         preview: Takes what is found so far; None when nobody looks.
         occupancy: Where in the images there is something to look for; None: everywhere.
+        options: What the user asks of the run.
     """
 
     def __init__(
@@ -69,9 +73,11 @@ class Context:
         exact: bool = False,
         preview: Preview | None = None,
         occupancy: Occupancy | None = None,
+        options: RunOptions | None = None,
     ) -> None:
         self.folder = folder
         self.occupancy = occupancy
+        self.options = options or RunOptions()
         self._progress = progress
         self._choose_device = choose_device
         self.exact = exact

@@ -31,6 +31,7 @@ from medview.inference import device as devices
 from medview.inference import python_engine
 from medview.inference.memory import is_out_of_memory
 from medview.inference.occupancy import occupancy_of, only_inside
+from medview.inference.options import RunOptions, require_possible
 from medview.inference.plugin import Case, Context, Preview, SegmentationResult
 
 _log = logging.getLogger(__name__)
@@ -45,6 +46,7 @@ def run(
     exact: bool = False,
     preview: Preview | None = None,
     others: Mapping[str, Volume] | None = None,
+    options: RunOptions | None = None,
 ) -> SegmentationResult:
     """Run a plugin once.
 
@@ -56,6 +58,7 @@ def run(
         exact: Whether networks compute in float32 even where shorter numbers say the same.
         preview: Is shown what is found so far, in this thread.
         others: Where it has several inputs, the volumes of all but the first, by name.
+        options: What the user asks of the run; None: what the plugin does unasked.
 
     Raises:
         PluginUnavailableError: It cannot run here, or not on this volume.
@@ -65,10 +68,17 @@ def run(
         Cancelled: It was asked to stop.
     """
     manifest = ready_manifest(record)
+    require_possible(record, options or RunOptions())
     case = case_of(manifest, volume, others or {})
     started = time.monotonic()
     context = Context(
-        record.folder, progress, lambda: devices.choose(device), volume.geometry.shape, exact=exact, preview=preview
+        record.folder,
+        progress,
+        lambda: devices.choose(device),
+        volume.geometry.shape,
+        exact=exact,
+        preview=preview,
+        options=options,
     )
     context.progress(0.0, Text.of("Starting {name}", name=manifest.name))
     sha256 = _pinned(record, progress)
@@ -90,6 +100,7 @@ def run(
         time.monotonic() - started,
         notes,
         layers,
+        context.options,
     )
 
 

@@ -9,6 +9,7 @@ from PySide6.QtCore import QEvent, Qt, QTimer, Signal
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
 
+from medview.catalog.effort import Effort, effort_of
 from medview.catalog.fit import Fit
 from medview.catalog.plugins import PluginRecord, PluginState
 from medview.core.case import CaseChange, VolumeComplete
@@ -44,6 +45,7 @@ class AnalysisPanel(QWidget):
         self._running_id = ""
         self._last: Finished | None = station.analysis.last
         self._cards: dict[str, PluginCard] = {}
+        self._efforts: dict[str, tuple[PluginRecord, Effort]] = {}
         self.banner = Banner()
         self._heading = QLabel()
         set_role(self._heading, "heading")
@@ -179,6 +181,7 @@ class AnalysisPanel(QWidget):
                 column.insertWidget(number, card)
             card.show_plugin(record, fit, hindrance, is_new=fit.ok and self._station.shelf.is_new(record))
             self._offer_inputs(card, record)
+            card.choices.offer(self._effort_of(record), self._station.analysis.options(record.id))
             running = self._job is not None and record.id == self._running_id
             card.show_job(self._job if running else None)
             mine = self._last is not None and self._last.volume is volume and self._last.plugin.folder == record.folder
@@ -214,7 +217,15 @@ class AnalysisPanel(QWidget):
             card.cancel_asked.connect(self._cancel)
             card.trust_asked.connect(partial(self._trust, record.id))
             card.input_chosen.connect(partial(self._choose_input, record.id))
+            card.options_chosen.connect(partial(self._station.analysis.choose, record.id))
         return card
+
+    def _effort_of(self, record: PluginRecord) -> Effort:
+        """What a plugin can do for a better answer; its folders are only read when something is new about it."""
+        key = str(record.folder)
+        if key not in self._efforts or self._efforts[key][0] != record:
+            self._efforts[key] = (record, effort_of(record))
+        return self._efforts[key][1]
 
     def _trust(self, plugin_id: str) -> None:
         self.banner.clear()

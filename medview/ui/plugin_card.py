@@ -15,6 +15,7 @@ from medview.inference.plugin import SegmentationResult
 from medview.ui import quantities
 from medview.ui.folding import Folding
 from medview.ui.input_choice import InputChoice
+from medview.ui.run_choices import RunChoices
 from medview.ui.theme import STEP_PX, current_theme, set_role
 from medview.ui.translation import render
 from medview.ui.trust_box import TrustBox
@@ -30,6 +31,7 @@ class PluginCard(QFrame):
     cancel_asked = Signal()
     trust_asked = Signal()
     input_chosen = Signal(str, object)
+    options_chosen = Signal(object)
 
     def __init__(self, record: PluginRecord, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -52,6 +54,9 @@ class PluginCard(QFrame):
         self.inputs = InputChoice()
         self.inputs.hide()
         self.inputs.chosen.connect(self.input_chosen)
+        self.choices = RunChoices()
+        self.choices.chosen.connect(self.options_chosen)
+        self.options = Folding(self.choices)
         self._facts = _words("quiet")
         self._summary = _words("")
         self.reason = _words("warning")
@@ -92,6 +97,7 @@ class PluginCard(QFrame):
         layout.addLayout(head)
         for widget in (self._summary, self.reason, self.trust_box, self.inputs, self._work, self.outcome, self.notes):
             layout.addWidget(widget)
+        layout.addWidget(self.options)
         layout.addWidget(self.model)
         set_role(self, "card")
         self._write()
@@ -159,6 +165,8 @@ class PluginCard(QFrame):
         set_role(
             self.reason, "danger" if record.state is PluginState.BROKEN else "warning" if self._fit.ok else "quiet"
         )
+        self.options.set_title(self.tr("How it runs"))
+        self.options.setVisible(self._fit.ok)
         self.model.set_title(self.tr("About this plugin"))
         self.model.setVisible(manifest is not None)
         if manifest is not None:

@@ -17,6 +17,7 @@ from medview.core.segmentation import Labels, Provenance, Segment, Segmentation
 from medview.core.text import Text
 from medview.core.volume import Volume
 from medview.inference import runner
+from medview.inference.options import RunOptions
 from medview.inference.plugin import SegmentationResult
 from medview.workstation.jobs import Job, JobQueue, Lane
 from medview.workstation.plugin_inputs import PluginInputs
@@ -85,6 +86,7 @@ class Analysis:
         self._correction = correction
         self.shelf = shelf
         self.inputs = inputs
+        self._options: dict[str, RunOptions] = {}
         self._running_id = ""
         self._failures: dict[str, Text] = {}
         self._job: Job[SegmentationResult] | None = None
@@ -112,6 +114,16 @@ class Analysis:
         judged = [(self._now(record), self._fit(record, volume)) for record in self.shelf.records()]
         return tuple(sorted(judged, key=lambda one: not one[1].ok))
 
+    def options(self, plugin_id: str) -> RunOptions:
+        """What is asked of the next run of a plugin."""
+        return self._options.get(plugin_id, RunOptions())
+
+    def choose(self, plugin_id: str, options: RunOptions) -> None:
+        """Say what the next runs of a plugin shall do; it holds until the program ends."""
+        if options != self.options(plugin_id):
+            self._options[plugin_id] = options
+            self.changed.emit(None)
+
     def run(self, plugin_id: str) -> Job[SegmentationResult]:
         """Run a plugin on the active volume, in the background. Its result is accepted when it comes.
 
@@ -131,7 +143,7 @@ class Analysis:
             raise PluginUnavailableError(
                 Text("A plugin is running already."), Text("Wait until it is done, or cancel it.")
             )
-        device = self.device
+        device, options = self.device, self.options(plugin_id)
         manifest = runner.ready_manifest(record)
         segments = manifest.segments
         others = self.inputs.volumes(manifest, case, volume)
@@ -147,7 +159,9 @@ class Analysis:
         self._running_id = plugin_id
         self._job = self._jobs.submit(
             Text.of("{name} is running", name=record.name),
-            lambda progress: runner.run(record, volume, progress, device=device, preview=seen, others=others),
+            lambda progress: runner.run(
+                record, volume, progress, device=device, preview=seen, others=others, options=options
+            ),
             lane=Lane.GPU,
             then=done,
             failed=self._failed,

@@ -106,6 +106,7 @@ def _record(finished: Finished, sizes: Sequence[SegmentSize], names: Sequence[st
         "plugin": asdict(result.model),
         "device": result.device,
         "seconds": round(result.seconds, 3),
+        "options": asdict(result.options),
         "caution": str(volume.caution) if volume.caution is not None else "",
         "series": {
             "uid": volume.series_uid,

@@ -122,6 +122,49 @@ def test_a_mistake_in_an_nnunet_engine_is_named(right: str, wrong: str, what: st
         assert f"line {line}" in str(caught.value.what)
 
 
+BUNDLE = SOURCE.replace(
+    'kind = "python"\nentry = "lungs:run"',
+    'kind = "bundle"\nfurther-weights = ["models/fold1.pt"]\nensemble = false\nmirror-axes = [0, 2]\nmirroring = true',
+)
+
+
+def test_weights_and_mirroring_of_a_bundle() -> None:
+    engine = manifest.parse(BUNDLE, Path("plugin.toml")).engine
+    assert isinstance(engine, manifest.BundleEngine)
+    assert (engine.further_weights, engine.ensemble) == (("models/fold1.pt",), False)
+    assert (engine.mirror_axes, engine.mirroring) == ((0, 2), True)
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "what", "remedy"),
+    [
+        ('["models/fold1.pt"]', '["../fold1.pt"]', "leads out of", 'further-weights = ["models/fold1.pt"]'),
+        ('["models/fold1.pt"]', '"models/fold1.pt"', "list in square brackets", "further-weights = ["),
+        ("ensemble = false", "ensemble = 0", "true or false", "ensemble = true"),
+        ("mirror-axes = [0, 2]", "mirror-axes = [0, 3]", "too large", "mirror-axes = [0, 1, 2]"),
+        ("mirror-axes = [0, 2]", "mirror-axes = [0, 0]", "named twice", "mirror-axes = [0, 1, 2]"),
+        ("mirror-axes = [0, 2]", "mirror-axis = [0]", "no such key", "Did you mean mirror-axes?"),
+    ],
+)
+def test_a_mistake_in_a_bundle_engine_is_named(right: str, wrong: str, what: str, remedy: str) -> None:
+    line = BUNDLE[: BUNDLE.index(right)].count("\n") + 1
+    with pytest.raises(ManifestError) as caught:
+        manifest.parse(BUNDLE.replace(right, wrong, 1), Path("plugin.toml"))
+    assert f"line {line}" in str(caught.value.what)
+    assert what in str(caught.value.what)
+    assert remedy in str(caught.value.remedy)
+
+
+def test_mirroring_needs_axes() -> None:
+    text = BUNDLE.replace("mirror-axes = [0, 2]\n", "")
+    line = text[: text.index("mirroring = true")].count("\n") + 1
+    with pytest.raises(
+        ManifestError, match=rf"line {line}, engine\.mirroring: nothing says along which axes"
+    ) as caught:
+        manifest.parse(text, Path("plugin.toml"))
+    assert "mirror-axes = [0, 1, 2]" in str(caught.value.remedy)
+
+
 WINDOWS = NNUNET.replace(
     "minimum-slices = 10", "minimum-slices = 10\nbackground-below = -900\ncrop = { above = -500, margin-mm = 15 }"
 )

@@ -1,0 +1,47 @@
+"""What a user may ask of a run beyond what the plugin does unasked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from medview.catalog.effort import Effort, effort_of
+from medview.catalog.plugins import PluginRecord
+from medview.core.errors import PluginUnavailableError
+from medview.core.text import Text
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """The user's wishes for a run; None leaves a matter to the plugin.
+
+    Attributes:
+        mirroring: Whether every window is also shown mirrored.
+        ensemble: Whether the values of all its weights (folds) are averaged, or the first alone speaks.
+    """
+
+    mirroring: bool | None = None
+    ensemble: bool | None = None
+
+    def calls(self, effort: Effort) -> int:
+        """How many times a window is computed, at most."""
+        mirrored = effort.mirrored_unasked if self.mirroring is None else self.mirroring
+        averaged = effort.averaged_unasked if self.ensemble is None else self.ensemble
+        return (effort.mirrored if mirrored else 1) * (effort.weights if averaged else 1)
+
+
+def require_possible(record: PluginRecord, options: RunOptions) -> None:
+    """Refuse wishes that a plugin cannot fulfil.
+
+    Raises:
+        PluginUnavailableError: It does not mirror, or has no further weights.
+    """
+    effort = effort_of(record)
+    if options.mirroring and effort.mirrored == 1:
+        raise PluginUnavailableError(
+            Text.of("{name} does not say along which axes its windows may be mirrored.", name=record.name),
+            Text("Run it without mirroring, or let its author write mirror-axes into plugin.toml."),
+        )
+    if options.ensemble and effort.weights == 1:
+        raise PluginUnavailableError(
+            Text.of("{name} has no further weights to average.", name=record.name), Text("Run it without an ensemble.")
+        )
