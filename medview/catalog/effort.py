@@ -22,6 +22,7 @@ class Effort:
         weights: With all its weights.
         mirrored_unasked: Whether the plugin mirrors when nobody says anything.
         averaged_unasked: Whether it uses all its weights then.
+        gives_values: Whether its answer comes from values that maps can be made of.
     """
 
     mirrored: int = 1
@@ -29,6 +30,7 @@ class Effort:
     weights: int = 1
     mirrored_unasked: bool = False
     averaged_unasked: bool = False
+    gives_values: bool = False
 
 
 def effort_of(record: PluginRecord) -> Effort:
@@ -36,7 +38,12 @@ def effort_of(record: PluginRecord) -> Effort:
     engine = record.manifest.engine if record.manifest is not None else None
     if isinstance(engine, BundleEngine):
         return Effort(
-            2 ** len(engine.mirror_axes), False, 1 + len(engine.further_weights), engine.mirroring, engine.ensemble
+            2 ** len(engine.mirror_axes),
+            False,
+            1 + len(engine.further_weights),
+            engine.mirroring,
+            engine.ensemble,
+            True,
         )
     if not isinstance(engine, NnunetEngine):
         return Effort()
@@ -50,4 +57,4 @@ def effort_of(record: PluginRecord) -> Effort:
             axes = max(axes, 2 if flat else _AXES)
     except PluginUnavailableError:
         return Effort()
-    return Effort(2**axes, True, weights, engine.mirroring, engine.ensemble)
+    return Effort(2**axes, True, weights, engine.mirroring, engine.ensemble, True)

@@ -40,6 +40,7 @@ from medview.inference.options import RunOptions
 from medview.inference.plan import planned
 from medview.inference.plugin import Case, Context
 from medview.inference.resampling import prepare
+from medview.inference.side_values import SideValues, probabilities_of, wishes_of
 from medview.inference.windows import Lattice, Size, WindowRules
 
 _WRAPPINGS = ("model", "state_dict", "net", "network")
@@ -161,24 +162,33 @@ def _in_windows(
         lattice = lattice.sparing(context.occupancy, back[0], _sum(back[1], lattice.before))
     device, rules = planned(
         image, forward, rules, geometry.shape, context.part(0.1, 0.9), device=context.device, exact=context.exact,
-        lattice=lattice,
+        lattice=lattice, maps=context.options.maps,
     )  # fmt: skip
     grid, before = GridMap.same((x, y, z)), (0, 0, 0)
     if ending.on_source and back is not None:
         grid, before = back
     labelling = Labelling(grid, _sum(before, lattice.before), ending.decision)
+    layered = ending.decision.threshold is not None
+    maps: SideValues | None = None
+    if back is not None:
+        activation = probabilities_of(ending.decision, activated=isinstance(forward, Ensemble))
+        wishes = wishes_of(context.options, lambda label: label - layered)
+        maps = SideValues(back[0], _sum(back[1], lattice.before), wishes, activation, layered=layered)
 
     def finished(front: Front, start: int, stop: int) -> None:
         box = labelling.take(front, start, stop)
-        if box is not None and context.is_watched and ending.on_source and ending.decision.threshold is None:
+        if maps is not None:
+            maps.take(front, start, stop)
+        if box is not None and context.is_watched and ending.on_source and not layered:
             context.preview(box, labelling.labels[box.slices].astype(np.uint16))
 
     sliding.slide(
         image, forward, rules, finished, context.part(0.1, 0.95), device=device, retreat=forward.retreat,
-        lattice=lattice, layered=ending.decision.threshold is not None,
+        lattice=lattice, layered=layered,
     )  # fmt: skip
     if forward.has_retreated:
         context.note(Text("The graphics card had too little memory for this image; the processor took over."))
+    context.add_maps(maps.maps if maps is not None else ())
     return bundle_ending.from_labels(prepared, ending, labelling, context)
 
 

@@ -17,10 +17,19 @@ class RunOptions:
     Attributes:
         mirroring: Whether every window is also shown mirrored.
         ensemble: Whether the values of all its weights (folds) are averaged, or the first alone speaks.
+        uncertainty: Whether a map of how unsure the model is comes with the labels.
+        probability: The label whose probability comes as a map; 0: none.
     """
 
     mirroring: bool | None = None
     ensemble: bool | None = None
+    uncertainty: bool = False
+    probability: int = 0
+
+    @property
+    def maps(self) -> int:
+        """How many maps are wanted."""
+        return int(self.uncertainty) + int(self.probability > 0)
 
     def calls(self, effort: Effort) -> int:
         """How many times a window is computed, at most."""
@@ -33,7 +42,8 @@ def require_possible(record: PluginRecord, options: RunOptions) -> None:
     """Refuse wishes that a plugin cannot fulfil.
 
     Raises:
-        PluginUnavailableError: It does not mirror, or has no further weights.
+        PluginUnavailableError: It does not mirror, has no further weights, gives no values to make maps of, or does not
+            find the structure whose probability is wanted.
     """
     effort = effort_of(record)
     if options.mirroring and effort.mirrored == 1:
@@ -44,4 +54,16 @@ def require_possible(record: PluginRecord, options: RunOptions) -> None:
     if options.ensemble and effort.weights == 1:
         raise PluginUnavailableError(
             Text.of("{name} has no further weights to average.", name=record.name), Text("Run it without an ensemble.")
+        )
+    if options.maps and not effort.gives_values:
+        raise PluginUnavailableError(
+            Text.of("{name} gives labels alone, and nothing to make a map of.", name=record.name),
+            Text("Run it without maps of uncertainty and probability."),
+        )
+    labels = record.manifest.label if record.manifest is not None else ()
+    if options.probability and options.probability not in {one.value for one in labels}:
+        listed = ", ".join(f"{one.value} ({one.name})" for one in labels[:20])
+        raise PluginUnavailableError(
+            Text.of("{name} does not find the label {label}.", name=record.name, label=options.probability),
+            Text.of("Choose one of {choices}.", choices=listed),
         )

@@ -43,7 +43,7 @@ class Plan:
     Attributes:
         windows: How many windows are run.
         sums_bytes: Of the values that are open at a time.
-        labels_bytes: Of the answer.
+        labels_bytes: Of the answer, with its maps.
         free_bytes: What the machine has left; None where it does not say.
         card_bytes: What the graphics card has left; None when the network runs on the processor.
         seconds: How long the windows will take.
@@ -61,7 +61,9 @@ class Plan:
     skipped: int = 0
 
     @classmethod
-    def of(cls, lattice: Lattice, channels: int, shape: Index, device: str, window_s: float, calls: int = 1) -> Plan:
+    def of(
+        cls, lattice: Lattice, channels: int, shape: Index, device: str, window_s: float, calls: int = 1, maps: int = 0
+    ) -> Plan:
         """The plan of a run.
 
         Args:
@@ -71,11 +73,12 @@ class Plan:
             device: Where the network runs.
             window_s: How long it takes for one window.
             calls: How many calls that are.
+            maps: How many maps come with the labels.
         """
         axis = lattice.front_axis
         a, b = (lattice.padded[one] for one in range(3) if one != axis)
         sums = (channels + 1) * (lattice.roi[axis] + 1) * a * b * 4
-        labels = shape[0] * shape[1] * shape[2] * (1 if channels <= 256 else 4)
+        labels = shape[0] * shape[1] * shape[2] * ((1 if channels <= 256 else 4) + 2 * maps)
         card = torch.cuda.mem_get_info()[0] if device == "cuda" else None
         seconds = lattice.count * window_s
         return cls(lattice.count, sums, labels, memory.free_bytes(), card, seconds, calls, len(lattice.skipped))
@@ -137,6 +140,7 @@ def planned(
     device: str,
     exact: bool,
     lattice: Lattice | None = None,
+    maps: int = 0,
 ) -> tuple[str, WindowRules]:
     """Try a network out, and say what the run will take.
 
@@ -149,6 +153,7 @@ def planned(
         device: Where the network runs.
         exact: Whether it computes in float32, whatever is faster.
         lattice: The windows, where some of them are not run; None: all that the rules say.
+        maps: How many maps come with the labels.
 
     Returns:
         Where the sums are to be kept, and the rules with no more windows at once than their values are worth.
@@ -167,7 +172,7 @@ def planned(
         if not is_out_of_memory(error):
             raise
         return "cpu", replace(rules, batch=1)
-    plan = Plan.of(lattice, trial.channels, shape, device, trial.seconds, network.calls)
+    plan = Plan.of(lattice, trial.channels, shape, device, trial.seconds, network.calls, maps)
     progress.report(0.0, plan.text)
     plan.require_memory()
     window_bytes = trial.channels * lattice.roi[0] * lattice.roi[1] * lattice.roi[2] * 4

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from medview.core.progress import PartOf, Progress
 from medview.core.segmentation import Labels, ModelRef, Segment
 from medview.core.text import Text
 from medview.core.volume import Volume
+from medview.inference.maps import MapKind, SideMap
 from medview.inference.occupancy import Occupancy, only_inside
 from medview.inference.options import RunOptions
 
@@ -37,6 +38,7 @@ class SegmentationResult:
         layers: Where structures may overlap, the labels of each by itself, in the manifest's order: (k, j, i), 0 or its
             value. `labels` then gives every voxel to the smallest structure that covers it. Empty otherwise.
         options: What was asked of the run.
+        maps: What was asked for beside the labels.
     """
 
     labels: Labels
@@ -47,6 +49,7 @@ class SegmentationResult:
     notes: tuple[Text, ...]
     layers: tuple[Labels, ...] = ()
     options: RunOptions = field(default_factory=RunOptions)
+    maps: tuple[SideMap, ...] = ()
 
 
 class Context:
@@ -85,6 +88,7 @@ class Context:
         self._preview = preview
         self._device: str | None = None
         self._notes: list[Text] = []
+        self._maps: dict[tuple[MapKind, int], SideMap] = {}
 
     @property
     def device(self) -> str:
@@ -143,6 +147,17 @@ class Context:
     def is_watched(self) -> bool:
         """Whether somebody looks at what is found so far."""
         return self._preview is not None
+
+    @property
+    def maps(self) -> tuple[SideMap, ...]:
+        """The maps that have come so far."""
+        return tuple(self._maps.values())
+
+    def add_maps(self, maps: Iterable[SideMap]) -> None:
+        """Take maps on the first image's grid; with one of the same kind, the larger value counts."""
+        for one in maps:
+            known = self._maps.get((one.kind, one.label))
+            self._maps[one.kind, one.label] = one if known is None else known.merged(one)
 
     def part(self, start: float, stop: float) -> Progress:
         """A stretch of the whole progress, for a step that reports 0..1 of its own."""

@@ -87,9 +87,11 @@ def run(
     layers = as_layers(answer, volume.geometry.shape, manifest) if manifest.has_regions else ()
     single: tuple[Labels, ...] = () if layers else (checked(answer, volume.geometry.shape, manifest),)
     if context.occupancy is not None and context.occupancy.body is not None:
-        for one in (*layers, *single):
+        for one in (*layers, *single, *(given.values for given in context.maps)):
             only_inside(one, Box.whole(volume.geometry.shape), context.occupancy.body)
     labels = smallest_on_top(layers) if layers else single[0]
+    if context.options.maps > len(context.maps):
+        context.note(Text("The model's last steps are its own: there are no maps of its values."))
     notes = context.notes if labels.any() else (*context.notes, Text("Nothing was found."))
     progress.report(1.0, Text("Done"))
     return SegmentationResult(
@@ -101,6 +103,7 @@ def run(
         notes,
         layers,
         context.options,
+        context.maps,
     )
 
 

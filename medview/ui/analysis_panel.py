@@ -41,6 +41,7 @@ class AnalysisPanel(QWidget):
     def __init__(self, station: Workstation, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._station = station
+        station.analysis.words = render
         self._job: Job[SegmentationResult] | None = None
         self._running_id = ""
         self._last: Finished | None = station.analysis.last
@@ -181,7 +182,8 @@ class AnalysisPanel(QWidget):
                 column.insertWidget(number, card)
             card.show_plugin(record, fit, hindrance, is_new=fit.ok and self._station.shelf.is_new(record))
             self._offer_inputs(card, record)
-            card.choices.offer(self._effort_of(record), self._station.analysis.options(record.id))
+            segments = record.manifest.segments if record.manifest is not None else ()
+            card.offer_choices(self._effort_of(record), self._station.analysis.options(record.id), segments)
             running = self._job is not None and record.id == self._running_id
             card.show_job(self._job if running else None)
             mine = self._last is not None and self._last.volume is volume and self._last.plugin.folder == record.folder

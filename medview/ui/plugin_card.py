@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 
 from PySide6.QtCore import QEvent, Qt, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
+from medview.catalog.effort import Effort
 from medview.catalog.fit import Fit
 from medview.catalog.manifest import PluginManifest
 from medview.catalog.plugins import PluginRecord, PluginState
+from medview.core.segmentation import Segment
 from medview.core.text import Text
+from medview.inference.options import RunOptions
 from medview.inference.plugin import SegmentationResult
 from medview.ui import quantities
 from medview.ui.folding import Folding
@@ -123,6 +127,11 @@ class PluginCard(QFrame):
             self._record, self._fit, self._hindrance = record, fit, hindrance
             self._write()
 
+    def offer_choices(self, effort: Effort, options: RunOptions, segments: Sequence[Segment]) -> None:
+        """Show what can be asked of a run; the arguments are those of `RunChoices.offer`."""
+        self.choices.offer(effort, options, segments)
+        self.options.setVisible(self._fit.ok and not self.choices.is_empty)
+
     def show_job(self, job: Job[SegmentationResult] | None) -> None:
         """Show how far a run is; None: there is none."""
         self._job = job
@@ -166,7 +175,7 @@ class PluginCard(QFrame):
             self.reason, "danger" if record.state is PluginState.BROKEN else "warning" if self._fit.ok else "quiet"
         )
         self.options.set_title(self.tr("How it runs"))
-        self.options.setVisible(self._fit.ok)
+        self.options.setVisible(self._fit.ok and not self.choices.is_empty)
         self.model.set_title(self.tr("About this plugin"))
         self.model.setVisible(manifest is not None)
         if manifest is not None:

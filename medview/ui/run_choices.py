@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from PySide6.QtCore import QEvent, Signal
-from PySide6.QtWidgets import QCheckBox, QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QCheckBox, QComboBox, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from medview.catalog.effort import Effort
+from medview.core.segmentation import Segment
 from medview.core.text import Text
 from medview.inference.options import RunOptions
 from medview.ui.theme import STEP_PX, set_role
@@ -26,28 +28,42 @@ class RunChoices(QWidget):
         self._options = RunOptions()
         self.mirroring = QCheckBox()
         self.ensemble = QCheckBox()
+        self.uncertainty = QCheckBox()
+        self.probability = QComboBox()
+        self.probability.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self._segments: tuple[Segment, ...] = ()
         self.cost = QLabel()
         self.cost.setWordWrap(True)
         set_role(self.cost, "quiet")
         self.mirroring.clicked.connect(lambda on: self._choose(replace(self._options, mirroring=on)))
         self.ensemble.clicked.connect(lambda on: self._choose(replace(self._options, ensemble=on)))
+        self.uncertainty.clicked.connect(lambda on: self._choose(replace(self._options, uncertainty=on)))
+        self.probability.activated.connect(
+            lambda _: self._choose(replace(self._options, probability=int(self.probability.currentData())))
+        )
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, STEP_PX)
         layout.setSpacing(STEP_PX)
-        for widget in (self.mirroring, self.ensemble, self.cost):
+        for widget in (self.mirroring, self.ensemble, self.cost, self.uncertainty, self.probability):
             layout.addWidget(widget)
         self._write()
 
-    def offer(self, effort: Effort, options: RunOptions) -> None:
+    def offer(self, effort: Effort, options: RunOptions, segments: Sequence[Segment]) -> None:
         """Show what can be asked of a plugin.
 
         Args:
             effort: What it can do, and how many times the work that is.
             options: What is asked of it now.
+            segments: What it finds.
         """
-        if (effort, options) != (self._effort, self._options):
-            self._effort, self._options = effort, options
+        if (effort, options, tuple(segments)) != (self._effort, self._options, self._segments):
+            self._effort, self._options, self._segments = effort, options, tuple(segments)
             self._write()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to choose."""
+        return self._effort == Effort()
 
     def changeEvent(self, event: QEvent) -> None:
         """Follow the language."""
@@ -78,3 +94,20 @@ class RunChoices(QWidget):
         calls = options.calls(effort)
         self.cost.setText(render(Text.of("Together: {times} times the time of a single pass", times=calls)))
         self.cost.setVisible(calls > 1)
+        self.uncertainty.setText(self.tr("Map of uncertainty"))
+        self.uncertainty.setToolTip(
+            self.tr("An image of its own, in percent: the entropy of the model's probabilities, 0 where it is sure")
+        )
+        self.uncertainty.setChecked(options.uncertainty)
+        self.uncertainty.setVisible(effort.gives_values)
+        self._write_structures()
+
+    def _write_structures(self) -> None:
+        box = self.probability
+        box.clear()
+        box.addItem(self.tr("No map of probability"), 0)
+        for one in self._segments:
+            box.addItem(render(Text.of("Map of the probability of {name}", name=Text(one.name))), one.label)
+        box.setCurrentIndex(max(0, box.findData(self._options.probability)))
+        box.setToolTip(self.tr("An image of its own, in percent, as the model has it; it is not calibrated"))
+        box.setVisible(self._effort.gives_values)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -13,12 +14,14 @@ from medview.core.case import Case
 from medview.core.errors import MedViewError, PluginUnavailableError
 from medview.core.events import Event
 from medview.core.geometry import Box
+from medview.core.progress import Progress
 from medview.core.segmentation import Labels, Provenance, Segment, Segmentation
 from medview.core.text import Text
 from medview.core.volume import Volume
 from medview.inference import runner
 from medview.inference.options import RunOptions
 from medview.inference.plugin import SegmentationResult
+from medview.workstation.answer_maps import MapImage, image_of, title_of
 from medview.workstation.jobs import Job, JobQueue, Lane
 from medview.workstation.plugin_inputs import PluginInputs
 from medview.workstation.plugin_shelf import PluginShelf
@@ -43,6 +46,7 @@ class Finished:
         result: What it found.
         segmentation: What was made of it; None when the volume has been closed meanwhile.
         layers: The others that were made of it, where its structures may overlap.
+        images: The maps that came with it, as images of the case.
     """
 
     plugin: PluginRecord
@@ -50,6 +54,7 @@ class Finished:
     result: SegmentationResult
     segmentation: Segmentation | None
     layers: tuple[Segmentation, ...] = ()
+    images: tuple[Volume, ...] = ()
 
     @property
     def segmentations(self) -> tuple[Segmentation, ...]:
@@ -80,6 +85,8 @@ class Analysis:
     ) -> None:
         self.changed: Event[None] = Event()
         self.device = "auto"
+        self.words: Callable[[Text], str] = str
+        """Says a sentence in the language of the window."""
         self._workspace = workspace
         self._viewing = viewing
         self._jobs = jobs
@@ -152,16 +159,24 @@ class Analysis:
         def seen(box: Box, labels: Labels) -> None:
             self._jobs.post(lambda: self._seen(volume, segments, box, labels))
 
+        images: list[MapImage] = []
+        words = self.words
+
+        def work(progress: Progress) -> SegmentationResult:
+            result = runner.run(record, volume, progress, device=device, preview=seen, others=others, options=options)
+            for one in result.maps:
+                progress.raise_if_cancelled()
+                images.append(image_of(one, volume, words(title_of(one, segments, record.name))))
+            return result
+
         def done(result: SegmentationResult) -> None:
-            self._done(record, case, volume, result)
+            self._done(record, case, volume, result, images)
 
         self._failures.pop(plugin_id, None)
         self._running_id = plugin_id
         self._job = self._jobs.submit(
             Text.of("{name} is running", name=record.name),
-            lambda progress: runner.run(
-                record, volume, progress, device=device, preview=seen, others=others, options=options
-            ),
+            work,
             lane=Lane.GPU,
             then=done,
             failed=self._failed,
@@ -215,11 +230,16 @@ class Analysis:
             self._so_far = None
             self._workspace.clear_preview()
 
-    def _done(self, record: PluginRecord, case: Case, volume: Volume, result: SegmentationResult) -> None:
+    def _done(
+        self, record: PluginRecord, case: Case, volume: Volume, result: SegmentationResult, images: Sequence[MapImage]
+    ) -> None:
         made: tuple[Segmentation, ...] = ()
         if case in self._workspace.cases and volume.id in case.volumes:
+            for one in images:
+                one.put_into(case)
             made = self._accept(result, case, volume, record.name)
-        self._last = Finished(record, volume, result, made[0] if made else None, made[1:])
+        shown = tuple(one.volume for one in images)
+        self._last = Finished(record, volume, result, made[0] if made else None, made[1:], shown)
         self.changed.emit(None)
 
     def _failed(self, error: MedViewError) -> None:
