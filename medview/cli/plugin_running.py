@@ -84,6 +84,15 @@ def run(
             rich_help_panel=_MORE,
         ),
     ] = None,
+    exact: Annotated[
+        bool | None,
+        typer.Option(
+            help="Compute in float32, whatever is faster. When not given: as in the settings.", rich_help_panel=_MORE
+        ),
+    ] = None,
+    anew: Annotated[
+        bool, typer.Option("--anew", help="Run although an earlier run has given the answer.", rich_help_panel=_MORE)
+    ] = False,
     json: Json = False,
 ) -> None:
     """Run a plugin on a series, and write what it found; every file is read back and compared.
@@ -108,8 +117,9 @@ def run(
         )
         require_possible(station.shelf.record(plugin), options)
         station.analysis.device = device.value
+        station.analysis.exact = station.settings.current.exact if exact is None else exact
         station.analysis.choose(plugin, options)
-        finished = _run(station, manifest, path, series, _inputs(input or [], manifest))
+        finished = _run(station, manifest, path, series, _inputs(input or [], manifest), anew=anew)
         written, maps = _write(station, finished, out, files)
     if json:
         console.print_json({**written.record, "folder": str(out.absolute()), "maps": maps})
@@ -118,6 +128,9 @@ def run(
         [(str(one.label), one.name, str(one.voxels), f"{one.volume_ml:.1f}") for one in written.segments],
         ("Label", "Segment", "Voxels", "ml"),
     )
+    if finished.result.earlier is not None:
+        when = finished.result.earlier.astimezone().strftime("%Y-%m-%d %H:%M")
+        console.say(f"note: from an earlier run, {when}; --anew runs it again.")
     for note in finished.result.notes:
         console.say(f"note: {note}")
     console.say(f"{out}: {', '.join(written.files)}; read back, identical.")
@@ -125,14 +138,16 @@ def run(
         console.say(f"{file}: {kind}, 0 to 1; read back, identical.")
 
 
-def _run(station: Workstation, manifest: PluginManifest, path: Path, series: str, chosen: dict[str, str]) -> Finished:
+def _run(
+    station: Workstation, manifest: PluginManifest, path: Path, series: str, chosen: dict[str, str], *, anew: bool
+) -> Finished:
     case, volume = open_series(station, path, chosen.get(manifest.input[0].name, series))
     for one in manifest.input[1:]:
         if one.name in chosen:
             open_series(station, path, chosen[one.name])
     station.workspace.activate(case, volume)
     station.analysis.inputs.choose(manifest.id, chosen)
-    finish(station, station.analysis.run(manifest.id))
+    finish(station, station.analysis.run(manifest.id, anew=anew))
     finished = station.analysis.last
     if finished is None or not finished.segmentations:
         raise console.CommandError(f"The plugin {manifest.id} gave no answer.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,7 @@ class SegmentationResult:
             value. `labels` then gives every voxel to the smallest structure that covers it. Empty otherwise.
         options: What was asked of the run.
         maps: What was asked for beside the labels.
+        earlier: When it was found (UTC), where it is the answer of an earlier run; None: it was found just now.
     """
 
     labels: Labels
@@ -50,6 +52,7 @@ class SegmentationResult:
     layers: tuple[Labels, ...] = ()
     options: RunOptions = field(default_factory=RunOptions)
     maps: tuple[SideMap, ...] = ()
+    earlier: datetime | None = None
 
 
 class Context:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ from medview.core.text import Text
 from medview.core.volume import Volume
 from medview.inference import device as devices
 from medview.inference import python_engine
+from medview.inference.earlier_runs import EarlierRuns, question
 from medview.inference.memory import is_out_of_memory
 from medview.inference.occupancy import occupancy_of, only_inside
 from medview.inference.options import RunOptions, require_possible
@@ -47,6 +49,8 @@ def run(
     preview: Preview | None = None,
     others: Mapping[str, Volume] | None = None,
     options: RunOptions | None = None,
+    earlier: EarlierRuns | None = None,
+    anew: bool = False,
 ) -> SegmentationResult:
     """Run a plugin once.
 
@@ -59,6 +63,8 @@ def run(
         preview: Is shown what is found so far, in this thread.
         others: Where it has several inputs, the volumes of all but the first, by name.
         options: What the user asks of the run; None: what the plugin does unasked.
+        earlier: Answers of earlier runs, and where this one is kept.
+        anew: Whether it is run although there is an answer.
 
     Raises:
         PluginUnavailableError: It cannot run here, or not on this volume.
@@ -68,7 +74,8 @@ def run(
         Cancelled: It was asked to stop.
     """
     manifest = ready_manifest(record)
-    require_possible(record, options or RunOptions())
+    options = options or RunOptions()
+    require_possible(record, options)
     case = case_of(manifest, volume, others or {})
     started = time.monotonic()
     context = Context(
@@ -82,6 +89,13 @@ def run(
     )
     context.progress(0.0, Text.of("Starting {name}", name=manifest.name))
     sha256 = _pinned(record, progress)
+    key = ""
+    if earlier is not None:
+        key = question(manifest, sha256, case, options, progress, device=device, exact=exact)
+        known = None if anew else earlier.find(key, volume.geometry.shape, manifest.segments)
+        if known is not None:
+            progress.report(1.0, Text("Done"))
+            return replace(known, options=options)
     answer = _guarded(lambda: _engine(record, manifest, case, context), manifest)
     context.check()
     layers = as_layers(answer, volume.geometry.shape, manifest) if manifest.has_regions else ()
@@ -93,8 +107,7 @@ def run(
     if context.options.maps > len(context.maps):
         context.note(Text("The model's last steps are its own: there are no maps of its values."))
     notes = context.notes if labels.any() else (*context.notes, Text("Nothing was found."))
-    progress.report(1.0, Text("Done"))
-    return SegmentationResult(
+    result = SegmentationResult(
         labels,
         manifest.segments,
         ModelRef(manifest.id, manifest.version, sha256),
@@ -105,6 +118,10 @@ def run(
         context.options,
         context.maps,
     )
+    if earlier is not None:
+        earlier.keep(key, result, progress)
+    progress.report(1.0, Text("Done"))
+    return result
 
 
 def case_of(manifest: PluginManifest, first: Volume, others: Mapping[str, Volume]) -> Case:

@@ -101,12 +101,17 @@ class AnalysisPanel(QWidget):
         record = next((one for one in self._station.analysis.plugins() if one.id == plugin_id), None)
         return self._cards.get(str(record.folder)) if record is not None else None
 
-    def run(self, plugin_id: str) -> None:
-        """Run a plugin on the series that is shown; what stands in the way is told in place."""
+    def run(self, plugin_id: str, *, anew: bool = False) -> None:
+        """Run a plugin on the series that is shown; what stands in the way is told in place.
+
+        Args:
+            plugin_id: Which one.
+            anew: Whether it is run although an earlier run has given the answer.
+        """
         self.banner.clear()
         self._running_id = plugin_id
         try:
-            self._station.analysis.run(plugin_id)
+            self._station.analysis.run(plugin_id, anew=anew)
             self._station.shelf.note_run(self._station.shelf.record(plugin_id))
         except MedViewError as error:
             self.banner.show_error(error)
@@ -216,6 +221,7 @@ class AnalysisPanel(QWidget):
         if card is None:
             card = self._cards[key] = PluginCard(record)
             card.run_asked.connect(partial(self.run, record.id))
+            card.anew_asked.connect(partial(self.run, record.id, anew=True))
             card.cancel_asked.connect(self._cancel)
             card.trust_asked.connect(partial(self._trust, record.id))
             card.input_chosen.connect(partial(self._choose_input, record.id))

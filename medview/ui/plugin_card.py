@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from html import escape
 
 from PySide6.QtCore import QEvent, Qt, Signal
@@ -32,6 +33,7 @@ class PluginCard(QFrame):
     """Shows one plugin. It says what was clicked, and does nothing itself."""
 
     run_asked = Signal()
+    anew_asked = Signal()
     cancel_asked = Signal()
     trust_asked = Signal()
     input_chosen = Signal(str, object)
@@ -81,6 +83,13 @@ class PluginCard(QFrame):
         work.addLayout(line)
 
         self.outcome = _words("good")
+        self.anew_button = QPushButton()
+        self.anew_button.clicked.connect(self.anew_asked)
+        self._outcome = QWidget()
+        outcome = QHBoxLayout(self._outcome)
+        outcome.setContentsMargins(0, 0, 0, 0)
+        outcome.addWidget(self.outcome, 1)
+        outcome.addWidget(self.anew_button, 0, Qt.AlignmentFlag.AlignTop)
         self.notes = _words("warning")
         self._model = _words("")
         self._model.setTextFormat(Qt.TextFormat.RichText)
@@ -99,7 +108,7 @@ class PluginCard(QFrame):
         layout.setContentsMargins(2 * STEP_PX, 2 * STEP_PX, 2 * STEP_PX, STEP_PX)
         layout.setSpacing(STEP_PX)
         layout.addLayout(head)
-        for widget in (self._summary, self.reason, self.trust_box, self.inputs, self._work, self.outcome, self.notes):
+        for widget in (self._summary, self.reason, self.trust_box, self.inputs, self._work, self._outcome, self.notes):
             layout.addWidget(widget)
         layout.addWidget(self.options)
         layout.addWidget(self.model)
@@ -244,6 +253,7 @@ class PluginCard(QFrame):
         job = self._job
         self._work.setVisible(job is not None)
         self.run_button.setVisible(self._fit.ok and job is None)
+        self.anew_button.setEnabled(job is None and not self._hindrance)
         if job is None:
             return
         self.bar.setRange(0, 0 if job.fraction is None else _PER_MILLE)
@@ -263,13 +273,20 @@ class PluginCard(QFrame):
 
     def _write_result(self) -> None:
         result = self._result
-        self.outcome.setVisible(result is not None)
+        self._outcome.setVisible(result is not None)
         self.notes.setVisible(result is not None and bool(result.notes))
-        if result is not None:
-            device = self.tr("graphics card") if result.device.startswith("cuda") else self.tr("processor")
-            done = Text.of("Done in {seconds} s on the {device}.", seconds=f"{result.seconds:.1f}", device=device)
-            self.outcome.setText(render(done))
-            self.notes.setText("\n".join(render(note) for note in result.notes))
+        if result is None:
+            return
+        device = self.tr("graphics card") if result.device.startswith("cuda") else self.tr("processor")
+        done = Text.of("Done in {seconds} s on the {device}.", seconds=f"{result.seconds:.1f}", device=device)
+        if result.earlier is not None:
+            done = Text.of("From an earlier run, {when}.", when=quantities.moment(result.earlier, datetime.now(UTC)))
+        self.outcome.setText(render(done))
+        self.anew_button.setText(self.tr("Run anew"))
+        self.anew_button.setToolTip(self.tr("Computes it again instead of taking the answer that was kept"))
+        self.anew_button.setVisible(result.earlier is not None)
+        self.anew_button.setEnabled(self._job is None and not self._hindrance)
+        self.notes.setText("\n".join(render(note) for note in result.notes))
 
     def _own(self, words: str) -> str:
         """A sentence of the plugin in the language of the window."""

@@ -19,6 +19,7 @@ from medview.core.segmentation import Labels, Provenance, Segment, Segmentation
 from medview.core.text import Text
 from medview.core.volume import Volume
 from medview.inference import runner
+from medview.inference.earlier_runs import EarlierRuns
 from medview.inference.options import RunOptions
 from medview.inference.plugin import SegmentationResult
 from medview.workstation.answer_maps import MapImage, image_of, title_of
@@ -72,6 +73,7 @@ class Analysis:
         correction: Takes the result over for editing.
         shelf: Where the plugins are.
         inputs: Which series each input of a plugin gets.
+        earlier: The answers of earlier runs.
     """
 
     def __init__(
@@ -82,9 +84,12 @@ class Analysis:
         correction: Adopting,
         shelf: PluginShelf,
         inputs: PluginInputs,
+        earlier: EarlierRuns,
     ) -> None:
         self.changed: Event[None] = Event()
         self.device = "auto"
+        self.exact = False
+        self.earlier = earlier
         self.words: Callable[[Text], str] = str
         """Says a sentence in the language of the window."""
         self._workspace = workspace
@@ -131,8 +136,12 @@ class Analysis:
             self._options[plugin_id] = options
             self.changed.emit(None)
 
-    def run(self, plugin_id: str) -> Job[SegmentationResult]:
+    def run(self, plugin_id: str, *, anew: bool = False) -> Job[SegmentationResult]:
         """Run a plugin on the active volume, in the background. Its result is accepted when it comes.
+
+        Args:
+            plugin_id: Which one.
+            anew: Whether it is run although an earlier run has given the answer.
 
         Raises:
             PluginUnavailableError: There is no such plugin, no volume, its slices are still arriving, or they do not
@@ -150,7 +159,7 @@ class Analysis:
             raise PluginUnavailableError(
                 Text("A plugin is running already."), Text("Wait until it is done, or cancel it.")
             )
-        device, options = self.device, self.options(plugin_id)
+        device, exact, options = self.device, self.exact, self.options(plugin_id)
         manifest = runner.ready_manifest(record)
         segments = manifest.segments
         others = self.inputs.volumes(manifest, case, volume)
@@ -163,7 +172,10 @@ class Analysis:
         words = self.words
 
         def work(progress: Progress) -> SegmentationResult:
-            result = runner.run(record, volume, progress, device=device, preview=seen, others=others, options=options)
+            result = runner.run(
+                record, volume, progress, device=device, exact=exact, preview=seen, others=others, options=options,
+                earlier=self.earlier, anew=anew,
+            )  # fmt: skip
             for one in result.maps:
                 progress.raise_if_cancelled()
                 images.append(image_of(one, volume, words(title_of(one, segments, record.name))))

@@ -99,14 +99,16 @@ def _ml(voxels: int, volume: Volume) -> float:
 
 def _record(finished: Finished, sizes: Sequence[SegmentSize], names: Sequence[str]) -> dict[str, Any]:
     result, volume, manifest = finished.result, finished.volume, finished.plugin.manifest
+    now = datetime.now(UTC)
     return {
         "schema": SCHEMA,
         "program": f"MedView {medview.__version__}",
-        "written_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "written_at": now.isoformat(timespec="seconds"),
         "plugin": asdict(result.model),
         "device": result.device,
         "seconds": round(result.seconds, 3),
         "options": asdict(result.options),
+        "found_at": (result.earlier or now).isoformat(timespec="seconds"),
         "caution": str(volume.caution) if volume.caution is not None else "",
         "series": {
             "uid": volume.series_uid,

@@ -78,7 +78,8 @@ def by_monai(image: Volume, measure: Any, *, regions: bool = False, mirrored: bo
     made = network(2 if regions else 3)
 
     def turned(windows: torch.Tensor) -> torch.Tensor:
-        return (made(windows).softmax(1) + made(windows.flip(2)).softmax(1).flip(2)) / 2
+        mean: torch.Tensor = (made(windows).softmax(1) + made(windows.flip(2)).softmax(1).flip(2)) / 2
+        return mean
 
     with torch.no_grad():
         inferer = SlidingWindowInferer([16, 16, 16], 2, 0.5, "gaussian")
@@ -92,14 +93,15 @@ def by_monai(image: Volume, measure: Any, *, regions: bool = False, mirrored: bo
 
 
 def entropy(chances: torch.Tensor) -> torch.Tensor:
-    total: torch.Tensor = -(chances * torch.log(chances)).sum(0)
-    return total / float(np.log(len(chances)))
+    total: torch.Tensor = -(chances * torch.log(chances)).sum(0) / float(np.log(len(chances)))
+    return total
 
 
 def largest_of_two(chances: torch.Tensor) -> torch.Tensor:
     other = 1 - chances
     first, second = -(chances * torch.log2(chances) + other * torch.log2(other))
-    return torch.maximum(first, second)
+    larger: torch.Tensor = torch.maximum(first, second)
+    return larger
 
 
 def run(folder: Path, image: Volume, options: RunOptions) -> SegmentationResult:

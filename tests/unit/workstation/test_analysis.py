@@ -12,6 +12,7 @@ from medview.core.case import Case, Patient, Study
 from medview.core.errors import PluginUnavailableError
 from medview.core.segmentation import Segmentation
 from medview.core.volume import Volume
+from medview.inference.earlier_runs import EarlierRuns
 from medview.workstation.analysis import Analysis
 from medview.workstation.jobs import JobQueue, JobState
 from medview.workstation.main_queue import MainQueue
@@ -61,7 +62,8 @@ class _Station:
         self.journal = _Journal()
         shelf = PluginShelf(self.jobs, [plugins], plugins / "own", TrustBook(plugins / "trusted.json", [plugins]))
         inputs = PluginInputs(plugins / "inputs.json")
-        self.analysis = Analysis(self.workspace, self.viewing, self.jobs, self.journal, shelf, inputs)
+        earlier = EarlierRuns(plugins.parent / "answers", 2**24)
+        self.analysis = Analysis(self.workspace, self.viewing, self.jobs, self.journal, shelf, inputs, earlier)
         self.changes = 0
         self.analysis.changed.connect(self._changed)
 
