@@ -84,6 +84,14 @@ def run(
             rich_help_panel=_MORE,
         ),
     ] = None,
+    box: Annotated[
+        tuple[float, float, float, float, float, float] | None,
+        typer.Option(
+            metavar="X Y Z X Y Z",
+            help="Look only between two opposite corners: left-right, front-back, foot-head, LPS, mm.",
+            rich_help_panel=_MORE,
+        ),
+    ] = None,
     exact: Annotated[
         bool | None,
         typer.Option(
@@ -119,7 +127,10 @@ def run(
         station.analysis.device = device.value
         station.analysis.exact = station.settings.current.exact if exact is None else exact
         station.analysis.choose(plugin, options)
-        finished = _run(station, manifest, path, series, _inputs(input or [], manifest), anew=anew)
+        _open(station, manifest, path, series, _inputs(input or [], manifest))
+        if box is not None:
+            station.analysis.search.set_between(box[:3], box[3:])
+        finished = _run(station, manifest, anew=anew)
         written, maps = _write(station, finished, out, files)
     if json:
         console.print_json({**written.record, "folder": str(out.absolute()), "maps": maps})
@@ -138,15 +149,16 @@ def run(
         console.say(f"{file}: {kind}, 0 to 1; read back, identical.")
 
 
-def _run(
-    station: Workstation, manifest: PluginManifest, path: Path, series: str, chosen: dict[str, str], *, anew: bool
-) -> Finished:
+def _open(station: Workstation, manifest: PluginManifest, path: Path, series: str, chosen: dict[str, str]) -> None:
     case, volume = open_series(station, path, chosen.get(manifest.input[0].name, series))
     for one in manifest.input[1:]:
         if one.name in chosen:
             open_series(station, path, chosen[one.name])
     station.workspace.activate(case, volume)
     station.analysis.inputs.choose(manifest.id, chosen)
+
+
+def _run(station: Workstation, manifest: PluginManifest, *, anew: bool) -> Finished:
     finish(station, station.analysis.run(manifest.id, anew=anew))
     finished = station.analysis.last
     if finished is None or not finished.segmentations:

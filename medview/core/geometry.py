@@ -70,6 +70,13 @@ class Box:
         first[axis], last[axis] = start, stop
         return Box(_index(first), _index(last))
 
+    def shifted(self, by: Index) -> Box:
+        """The same box further along every axis."""
+        return Box(
+            _index(n + step for n, step in zip(self.start, by, strict=True)),
+            _index(n + step for n, step in zip(self.stop, by, strict=True)),
+        )
+
     def clipped(self, shape: Index) -> Box:
         """The part inside a grid of this shape."""
         return self.intersection(Box((0, 0, 0), shape))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from medview.catalog.effort import Effort, effort_of
 from medview.catalog.plugins import PluginRecord
 from medview.core.errors import PluginUnavailableError
+from medview.core.geometry import Box
 from medview.core.text import Text
 
 
@@ -19,12 +20,14 @@ class RunOptions:
         ensemble: Whether the values of all its weights (folds) are averaged, or the first alone speaks.
         uncertainty: Whether a map of how unsure the model is comes with the labels.
         probability: The label whose probability comes as a map; 0: none.
+        box: The part of the first image, (k, j, i), that the plugin gets to see; None: all of it.
     """
 
     mirroring: bool | None = None
     ensemble: bool | None = None
     uncertainty: bool = False
     probability: int = 0
+    box: Box | None = None
 
     @property
     def maps(self) -> int:

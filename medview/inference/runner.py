@@ -28,8 +28,8 @@ from medview.core.progress import Progress
 from medview.core.segmentation import Labels, ModelRef
 from medview.core.text import Text
 from medview.core.volume import Volume
+from medview.inference import boxing, python_engine
 from medview.inference import device as devices
-from medview.inference import python_engine
 from medview.inference.earlier_runs import EarlierRuns, question
 from medview.inference.memory import is_out_of_memory
 from medview.inference.occupancy import occupancy_of, only_inside
@@ -76,35 +76,37 @@ def run(
     manifest = ready_manifest(record)
     options = options or RunOptions()
     require_possible(record, options)
-    case = case_of(manifest, volume, others or {})
+    whole = case_of(manifest, volume, others or {}, options.box)
+    shape, box = volume.geometry.shape, options.box or Box.whole(volume.geometry.shape)
+    case = whole if options.box is None else boxing.cropped(whole, volume, box)
     started = time.monotonic()
     context = Context(
-        record.folder,
-        progress,
-        lambda: devices.choose(device),
-        volume.geometry.shape,
-        exact=exact,
-        preview=preview,
-        options=options,
-    )
+        record.folder, progress, lambda: devices.choose(device), box.shape, exact=exact,
+        preview=_at(box, preview), options=options,
+    )  # fmt: skip
     context.progress(0.0, Text.of("Starting {name}", name=manifest.name))
     sha256 = _pinned(record, progress)
     key = ""
     if earlier is not None:
-        key = question(manifest, sha256, case, options, progress, device=device, exact=exact)
-        known = None if anew else earlier.find(key, volume.geometry.shape, manifest.segments)
+        key = question(manifest, sha256, whole, options, progress, device=device, exact=exact)
+        known = None if anew else earlier.find(key, shape, manifest.segments)
         if known is not None:
             progress.report(1.0, Text("Done"))
             return replace(known, options=options)
     answer = _guarded(lambda: _engine(record, manifest, case, context), manifest)
     context.check()
-    layers = as_layers(answer, volume.geometry.shape, manifest) if manifest.has_regions else ()
-    single: tuple[Labels, ...] = () if layers else (checked(answer, volume.geometry.shape, manifest),)
+    layers = as_layers(answer, box.shape, manifest) if manifest.has_regions else ()
+    single: tuple[Labels, ...] = () if layers else (checked(answer, box.shape, manifest),)
     if context.occupancy is not None and context.occupancy.body is not None:
         for one in (*layers, *single, *(given.values for given in context.maps)):
-            only_inside(one, Box.whole(volume.geometry.shape), context.occupancy.body)
+            only_inside(one, Box.whole(box.shape), context.occupancy.body)
+    maps = context.maps
+    if options.box is not None:
+        layers = tuple(boxing.put_back(one, box, shape) for one in layers)
+        single = tuple(boxing.put_back(one, box, shape) for one in single)
+        maps = tuple(replace(one, values=boxing.put_back(one.values, box, shape)) for one in maps)
     labels = smallest_on_top(layers) if layers else single[0]
-    if context.options.maps > len(context.maps):
+    if options.maps > len(maps):
         context.note(Text("The model's last steps are its own: there are no maps of its values."))
     notes = context.notes if labels.any() else (*context.notes, Text("Nothing was found."))
     result = SegmentationResult(
@@ -115,8 +117,8 @@ def run(
         time.monotonic() - started,
         notes,
         layers,
-        context.options,
-        context.maps,
+        options,
+        maps,
     )
     if earlier is not None:
         earlier.keep(key, result, progress)
@@ -124,12 +126,35 @@ def run(
     return result
 
 
-def case_of(manifest: PluginManifest, first: Volume, others: Mapping[str, Volume]) -> Case:
+def _at(box: Box, preview: Preview | None) -> Preview | None:
+    """A preview of the whole image, for a plugin that sees a box of it."""
+    if preview is None:
+        return None
+
+    def shown(part: Box, labels: Labels) -> None:
+        preview(part.shifted(box.start), labels)
+
+    return shown
+
+
+def case_of(
+    manifest: PluginManifest, first: Volume, others: Mapping[str, Volume], box: Box | None = None
+) -> dict[str, Volume]:
     """The images of a plugin by the names of its inputs, each of which must suit its input.
+
+    Args:
+        manifest: The plugin's.
+        first: The first image.
+        others: The further ones, by name.
+        box: The part of the first one that the plugin gets to see; None: all of it. Others are judged as they are.
 
     Raises:
         PluginUnavailableError: One is missing, or does not suit.
     """
+    if box is not None and (box.is_empty or box.clipped(first.geometry.shape) != box):
+        raise PluginUnavailableError(
+            Text("The box does not lie in the image."), Text("Set the box anew, or take it away.")
+        )
     case: dict[str, Volume] = {}
     for number, wanted in enumerate(manifest.input):
         volume = first if number == 0 else others.get(wanted.name)
@@ -138,11 +163,11 @@ def case_of(manifest: PluginManifest, first: Volume, others: Mapping[str, Volume
                 Text.of("{name} also needs a series for “{input}”.", name=manifest.name, input=wanted.name),
                 Text("Choose a series of the study for each of its inputs."),
             )
-        fit = fit_input(wanted, volume)
+        fit = fit_input(wanted, volume, box=box if number == 0 else None)
         if not fit.ok:
             raise PluginUnavailableError(
                 Text.of("{name} does not suit this series. {reason}", name=manifest.name, reason=fit.reasons[0]),
-                Text("Choose another series or another plugin."),
+                fit.reasons[-1] if fit.needs_box else Text("Choose another series or another plugin."),
             )
         case[wanted.name] = volume
     return case

@@ -188,6 +188,7 @@ class AnalysisPanel(QWidget):
             card.show_plugin(record, fit, hindrance, is_new=fit.ok and self._station.shelf.is_new(record))
             self._offer_inputs(card, record)
             segments = record.manifest.segments if record.manifest is not None else ()
+            card.show_box(self._station.analysis.search.size_mm, possible=volume is not None and volume.is_spatial)
             card.offer_choices(self._effort_of(record), self._station.analysis.options(record.id), segments)
             running = self._job is not None and record.id == self._running_id
             card.show_job(self._job if running else None)
@@ -225,6 +226,8 @@ class AnalysisPanel(QWidget):
             card.cancel_asked.connect(self._cancel)
             card.trust_asked.connect(partial(self._trust, record.id))
             card.input_chosen.connect(partial(self._choose_input, record.id))
+            card.box_asked.connect(partial(self._station.analysis.set_box, record.id))
+            card.box_removed.connect(self._station.analysis.search.clear)
             card.options_chosen.connect(partial(self._station.analysis.choose, record.id))
         return card
 
@@ -285,8 +288,8 @@ class AnalysisPanel(QWidget):
 
 
 def _is_in_front(record: PluginRecord, fit: Fit) -> bool:
-    """What can be run, and what only waits for the reader's word."""
-    return fit.ok or record.state is PluginState.NEEDS_TRUST
+    """What can be run, also inside a box, and what only waits for the reader's word."""
+    return fit.ok or fit.needs_box or record.state is PluginState.NEEDS_TRUST
 
 
 def _column() -> QVBoxLayout:

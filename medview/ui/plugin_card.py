@@ -18,6 +18,7 @@ from medview.core.text import Text
 from medview.inference.options import RunOptions
 from medview.inference.plugin import SegmentationResult
 from medview.ui import quantities
+from medview.ui.box_choice import BoxChoice
 from medview.ui.folding import Folding
 from medview.ui.input_choice import InputChoice
 from medview.ui.run_choices import RunChoices
@@ -38,6 +39,8 @@ class PluginCard(QFrame):
     trust_asked = Signal()
     input_chosen = Signal(str, object)
     options_chosen = Signal(object)
+    box_asked = Signal()
+    box_removed = Signal()
 
     def __init__(self, record: PluginRecord, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -62,7 +65,18 @@ class PluginCard(QFrame):
         self.inputs.chosen.connect(self.input_chosen)
         self.choices = RunChoices()
         self.choices.chosen.connect(self.options_chosen)
-        self.options = Folding(self.choices)
+        self.box = BoxChoice()
+        self.box.asked.connect(self.box_asked)
+        self.box.removed.connect(self.box_removed)
+        ways = QWidget()
+        column = QVBoxLayout(ways)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self.choices)
+        column.addWidget(self.box)
+        self.options = Folding(ways)
+        self.box_button = QPushButton()
+        set_role(self.box_button, "primary")
+        self.box_button.clicked.connect(self.box_asked)
         self._facts = _words("quiet")
         self._summary = _words("")
         self.reason = _words("warning")
@@ -103,6 +117,7 @@ class PluginCard(QFrame):
         names.addWidget(self._facts)
         head.addLayout(names, 1)
         head.addWidget(self.run_button, 0, Qt.AlignmentFlag.AlignTop)
+        head.addWidget(self.box_button, 0, Qt.AlignmentFlag.AlignTop)
         head.addWidget(self.trust_button, 0, Qt.AlignmentFlag.AlignTop)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(2 * STEP_PX, 2 * STEP_PX, 2 * STEP_PX, STEP_PX)
@@ -139,7 +154,18 @@ class PluginCard(QFrame):
     def offer_choices(self, effort: Effort, options: RunOptions, segments: Sequence[Segment]) -> None:
         """Show what can be asked of a run; the arguments are those of `RunChoices.offer`."""
         self.choices.offer(effort, options, segments)
-        self.options.setVisible(self._fit.ok and not self.choices.is_empty)
+        self.choices.setVisible(not self.choices.is_empty)
+
+    def show_box(self, size_mm: tuple[float, float, float] | None, *, possible: bool) -> None:
+        """Show the box inside which it looks.
+
+        Args:
+            size_mm: Left to right, front to back, foot to head; None: there is none.
+            possible: Whether the image can have one.
+        """
+        self.box.show_size(size_mm)
+        self.box.setVisible(possible)
+        self.options.setVisible((self._fit.ok or size_mm is not None) and (possible or not self.choices.is_empty))
 
     def show_job(self, job: Job[SegmentationResult] | None) -> None:
         """Show how far a run is; None: there is none."""
@@ -174,17 +200,25 @@ class PluginCard(QFrame):
             self.trust_box.hide()
         self._facts.setText(self._facts_of(manifest))
         self._summary.setText(self._own(manifest.summary) if manifest is not None else "")
-        self._summary.setVisible(manifest is not None and self._fit.ok)
-        reasons = self._fit.reasons
+        self._summary.setVisible(manifest is not None and (self._fit.ok or self._fit.needs_box))
+        # of what is too large about the image, the way out says enough
+        reasons = self._fit.reasons[-1:] if self._fit.needs_box else self._fit.reasons
         if record.state is PluginState.FAILED and record.reason:
             reasons = (*reasons, record.reason)
         self.reason.setText("\n".join(render(reason) for reason in reasons))
         self.reason.setVisible(bool(reasons))
         set_role(
-            self.reason, "danger" if record.state is PluginState.BROKEN else "warning" if self._fit.ok else "quiet"
+            self.reason,
+            "danger"
+            if record.state is PluginState.BROKEN
+            else "warning"
+            if self._fit.ok or self._fit.needs_box
+            else "quiet",
         )
         self.options.set_title(self.tr("How it runs"))
-        self.options.setVisible(self._fit.ok and not self.choices.is_empty)
+        self.box_button.setText(self.tr("Set a box"))
+        self.box_button.setToolTip(self.tr("Around the crosshair; drag its sides in the views to change it"))
+        self.box_button.setVisible(self._fit.needs_box)
         self.model.set_title(self.tr("About this plugin"))
         self.model.setVisible(manifest is not None)
         if manifest is not None:

@@ -26,6 +26,7 @@ from medview.workstation.answer_maps import MapImage, image_of, title_of
 from medview.workstation.jobs import Job, JobQueue, Lane
 from medview.workstation.plugin_inputs import PluginInputs
 from medview.workstation.plugin_shelf import PluginShelf
+from medview.workstation.search_box import SearchBox, size_for
 from medview.workstation.view_state import Viewing
 from medview.workstation.workspace import Workspace
 
@@ -98,12 +99,14 @@ class Analysis:
         self._correction = correction
         self.shelf = shelf
         self.inputs = inputs
+        self.search = SearchBox(workspace)
         self._options: dict[str, RunOptions] = {}
         self._running_id = ""
         self._failures: dict[str, Text] = {}
         self._job: Job[SegmentationResult] | None = None
         self._last: Finished | None = None
         self._so_far: Segmentation | None = None
+        self.search.changed.connect(self.changed.emit)
         jobs.changed.connect(self._job_changed)
         shelf.changed.connect(self.changed.emit)
 
@@ -136,6 +139,14 @@ class Analysis:
             self._options[plugin_id] = options
             self.changed.emit(None)
 
+    def set_box(self, plugin_id: str) -> None:
+        """Set a box around the crosshair, of a size that a plugin likes."""
+        volume = self._workspace.active_volume
+        manifest = self.shelf.record(plugin_id).manifest
+        if volume is not None and manifest is not None:
+            size = size_for(manifest.input[0].maximum_extent_mm, volume.geometry)
+            self.search.place(self._viewing.state.cursor, size)
+
     def run(self, plugin_id: str, *, anew: bool = False) -> Job[SegmentationResult]:
         """Run a plugin on the active volume, in the background. Its result is accepted when it comes.
 
@@ -153,7 +164,7 @@ class Analysis:
         if not fit.ok:
             raise PluginUnavailableError(
                 Text.of("{name} cannot run on this series. {reason}", name=record.name, reason=fit.reasons[0]),
-                Text("Choose another series or another plugin."),
+                fit.reasons[-1] if fit.needs_box else Text("Choose another series or another plugin."),
             )
         if self.running is not None:
             raise PluginUnavailableError(
@@ -164,6 +175,7 @@ class Analysis:
         segments = manifest.segments
         others = self.inputs.volumes(manifest, case, volume)
         volume = others.pop(manifest.input[0].name, volume)
+        options = replace(options, box=self.search.on(volume))
 
         def seen(box: Box, labels: Labels) -> None:
             self._jobs.post(lambda: self._seen(volume, segments, box, labels))
@@ -293,4 +305,5 @@ class Analysis:
             volume,
             body_part=series.body_part if series is not None else "",
             contrast=contrast_of(series) if series is not None else None,
+            box=self.search.on(volume),
         )

@@ -18,6 +18,7 @@ from medview.core.segmentation import Segmentation
 from medview.core.text import Text
 from medview.core.volume import Volume
 from medview.editing import measure
+from medview.inference.plugin import SegmentationResult
 from medview.workstation import masks
 from medview.workstation.analysis import Finished
 
@@ -107,7 +108,7 @@ def _record(finished: Finished, sizes: Sequence[SegmentSize], names: Sequence[st
         "plugin": asdict(result.model),
         "device": result.device,
         "seconds": round(result.seconds, 3),
-        "options": asdict(result.options),
+        "options": _options(result),
         "found_at": (result.earlier or now).isoformat(timespec="seconds"),
         "caution": str(volume.caution) if volume.caution is not None else "",
         "series": {
@@ -122,6 +123,13 @@ def _record(finished: Finished, sizes: Sequence[SegmentSize], names: Sequence[st
         "model_card": _card(manifest) if manifest is not None else {},
         "files": dict.fromkeys(names, "read back, identical"),
     }
+
+
+def _options(result: SegmentationResult) -> dict[str, Any]:
+    """What was asked of the run; the box in voxels of the image, (k, j, i)."""
+    told = asdict(result.options)
+    box = result.options.box
+    return {**told, "box": None if box is None else {"start_kji": list(box.start), "stop_kji": list(box.stop)}}
 
 
 def _card(manifest: PluginManifest) -> dict[str, Any]:
