@@ -8,7 +8,7 @@ import numpy as np
 
 from medview.catalog.manifest import Extent, Input, PluginManifest
 from medview.core.case import Series, SeriesKind, Use
-from medview.core.geometry import Geometry
+from medview.core.geometry import Box, Geometry
 from medview.core.planes import Plane, slice_plane
 from medview.core.text import Text
 from medview.core.volume import Modality, Volume
@@ -27,13 +27,22 @@ class Fit:
     Attributes:
         ok: Whether it can.
         reasons: Why it cannot; when it can, what to be careful with.
+        needs_box: Whether it can run on a part of the image that is small enough.
     """
 
     ok: bool
     reasons: tuple[Text, ...] = ()
+    needs_box: bool = False
 
 
-def fit_volume(manifest: PluginManifest, volume: Volume, *, body_part: str = "", contrast: str | None = None) -> Fit:
+def fit_volume(
+    manifest: PluginManifest,
+    volume: Volume,
+    *,
+    body_part: str = "",
+    contrast: str | None = None,
+    box: Box | None = None,
+) -> Fit:
     """Whether a plugin suits a volume as its first input.
 
     Args:
@@ -41,16 +50,28 @@ def fit_volume(manifest: PluginManifest, volume: Volume, *, body_part: str = "",
         volume: The image.
         body_part: What its series says, if anything.
         contrast: The agent that its series names; empty when it names none; None when nothing is known.
+        box: The part of the image, (k, j, i), that the plugin would get to see; None: all of it.
     """
-    return fit_input(manifest.input[0], volume, body_part=body_part, contrast=contrast)
+    return fit_input(manifest.input[0], volume, body_part=body_part, contrast=contrast, box=box)
 
 
-def fit_input(wanted: Input, volume: Volume, *, body_part: str = "", contrast: str | None = None) -> Fit:
+def fit_input(
+    wanted: Input,
+    volume: Volume,
+    *,
+    body_part: str = "",
+    contrast: str | None = None,
+    box: Box | None = None,
+) -> Fit:
     """Whether a volume suits one of a plugin's inputs; the arguments are those of `fit_volume`."""
+    geometry = volume.geometry if box is None else volume.geometry.cropped(box)
     reasons = _modality(wanted, volume.modality) + _unit(wanted, volume.unit)
-    reasons += _grid(wanted, volume.geometry) if volume.is_spatial else _pictures(wanted, volume.geometry.shape[0])
+    reasons += _grid(wanted, geometry) if volume.is_spatial else _pictures(wanted, volume.geometry.shape[0])
     if reasons:
-        return Fit(False, reasons)
+        too_large = _too_large(wanted, geometry) if volume.is_spatial else ()
+        if reasons != too_large:
+            return Fit(False, reasons)
+        return Fit(False, (*reasons, _box_of(wanted)), needs_box=True)
     doubt = (volume.caution,) if volume.caution is not None else ()
     return Fit(True, doubt + _body_part(wanted, body_part) + _contrast(wanted, contrast))
 
@@ -142,14 +163,23 @@ def _grid(wanted: Input, geometry: Geometry) -> tuple[Text, ...]:
             wanted.minimum_extent_mm,
             "It needs at least {limit} mm from {direction}; the image has {found} mm.",
         )
-    if wanted.maximum_extent_mm is not None:
-        reasons += _beyond(
-            extent <= np.asarray(wanted.maximum_extent_mm) * _TOLERANCE,
-            extent,
-            wanted.maximum_extent_mm,
-            "It was made for at most {limit} mm from {direction}; the image has {found} mm.",
-        )
+    reasons += _too_large(wanted, geometry)
     return tuple(reasons)
+
+
+def _too_large(wanted: Input, geometry: Geometry) -> tuple[Text, ...]:
+    if wanted.maximum_extent_mm is None:
+        return ()
+    extent = np.asarray(extent_in_patient(geometry))
+    good = extent <= np.asarray(wanted.maximum_extent_mm) * _TOLERANCE
+    template = "It was made for at most {limit} mm from {direction}; the image has {found} mm."
+    return tuple(_beyond(good, extent, wanted.maximum_extent_mm, template))
+
+
+def _box_of(wanted: Input) -> Text:
+    assert wanted.maximum_extent_mm is not None
+    x, y, z = (f"{size:g}" for size in wanted.maximum_extent_mm)
+    return Text.of("Set a box around what it looks for, of at most {x} × {y} × {z} mm.", x=x, y=y, z=z)
 
 
 def _planes(wanted: Input, geometry: Geometry) -> list[Text]:

@@ -17,6 +17,10 @@ entry = "lungs:run"                  # module:function
 kind = "bundle"                      # a MONAI bundle
 path = "."                           # its folder, inside the plugin's folder
 weights = "models/model.safetensors" # inside the bundle; when not given: models/model.safetensors or models/model.pt
+further-weights = ["models/fold1.pt"]  # of the same network: the values of all are averaged after the activation
+ensemble = true                      # whether all weights (nnunet: folds) are used when the user says nothing
+mirror-axes = [0, 1, 2]              # along which axes of the network's image a window may be mirrored
+mirroring = false                    # whether it is when the user says nothing: two times the time for every axis
 # or
 kind = "nnunet"                      # a model folder of nnU-Net v2, as its training left it
 path = "nnUNetTrainer__nnUNetPlans__3d_fullres"  # plans.json, dataset.json and folds, inside the plugin's folder
@@ -54,6 +58,9 @@ contrast = "with"                    # "with" or "without" contrast agent; a hin
 minimum-extent-mm = [150, 100, 100]  # left-right, front-back, foot-head; the series must be at least this large
 maximum-extent-mm = [80, 90, 80]     # and at most this large
 minimum-slices = 10
+background-below = -900              # a window is not run where all of it lies below this, in the unit of the image
+crop = { above = -500, margin-mm = 20 }  # of the first input: only its largest part above this is searched, and so far
+                                     # around it (bundle and nnunet)
 
 [[label]]
 value = 1                            # what the engine writes
@@ -180,11 +187,32 @@ class PythonEngine(_Table):
 
 
 class BundleEngine(_Table):
-    """A MONAI bundle in the plugin's folder."""
+    """A MONAI bundle in the plugin's folder.
+
+    Attributes:
+        path: Its folder.
+        weights: Its weights, inside the bundle; the usual file when it is not named.
+        further_weights: Others of the same network, whose values are averaged with those of the first.
+        ensemble: Whether they are when nobody says anything.
+        mirror_axes: Along which axes of the network's image windows may be mirrored.
+        mirroring: Whether they are when nobody says anything.
+    """
 
     kind: Literal["bundle"]
     path: Inside = "."
     weights: Inside = ""
+    further_weights: Annotated[tuple[Annotated[Inside, Field(min_length=1)], ...], Field(max_length=15)] = ()
+    ensemble: bool = True
+    mirror_axes: tuple[Annotated[int, Field(ge=0, le=2)], ...] = ()
+    mirroring: bool = False
+
+    @model_validator(mode="after")
+    def _mirrors_somehow(self) -> BundleEngine:
+        if len(set(self.mirror_axes)) != len(self.mirror_axes):
+            raise PydanticCustomError("axis_twice", "An axis is named twice")
+        if self.mirroring and not self.mirror_axes:
+            raise PydanticCustomError("no_axes", "No axes to mirror along")
+        return self
 
 
 class ModelPart(_Table):
@@ -208,7 +236,8 @@ class NnunetEngine(_Table):
         folds: Which are averaged; all that are there when none is named.
         checkpoint: The file in each fold.
         step_size: By how much of a window the next one lies further at most.
-        mirroring: Whether windows are also shown mirrored, along the axes that the checkpoint names.
+        ensemble: Whether all of them are used when nobody says anything, or the first alone.
+        mirroring: Whether windows are also shown mirrored then, along the axes that the checkpoint names.
         orientation: Where the axes (i, j, k) of the training images pointed, as "RAS".
     """
 
@@ -218,6 +247,7 @@ class NnunetEngine(_Table):
     folds: tuple[Annotated[int, Field(ge=0)] | Literal["all"], ...] = ()
     checkpoint: Inside = ""
     step_size: Annotated[float, Field(gt=0, le=1)] = 0.5
+    ensemble: bool = True
     mirroring: bool = False
     orientation: Annotated[str, Field(pattern=_ORIENTATION)] = ""
 
@@ -258,6 +288,18 @@ class NetworkEngine(_Table):
     activation: Literal["softmax", "sigmoid"] = "softmax"
 
 
+class Crop(_Table):
+    """Of which part of an image something is looked for.
+
+    Attributes:
+        above: The largest connected thing that reaches this value, in the unit of the image.
+        margin_mm: How far around it.
+    """
+
+    above: float
+    margin_mm: Annotated[float, Field(ge=0, le=1000)] = 20.0
+
+
 class Input(_Table):
     """What the plugin wants to see."""
 
@@ -273,6 +315,8 @@ class Input(_Table):
     planes: tuple[Plane, ...] = ()
     maximum_spacing_mm: Millimetres | None = None
     contrast: Literal["with", "without", ""] = ""
+    background_below: float | None = None
+    crop: Crop | None = None
 
     @model_validator(mode="after")
     def _extent_is_possible(self) -> Input:
@@ -369,6 +413,16 @@ class PluginManifest(_Table):
         if len({one.name for one in inputs}) != len(inputs):
             raise PydanticCustomError("input_twice", "Two inputs have the same name")
         return inputs
+
+    @model_validator(mode="after")
+    def _windows_can_be_spared(self) -> PluginManifest:
+        for number, one in enumerate(self.input):
+            for key, value in (("background-below", one.background_below), ("crop", one.crop)):
+                if value is not None and isinstance(self.engine, PythonEngine):
+                    raise PydanticCustomError("no_windows", "No windows", {"number": number, "key": key})
+            if number and one.crop is not None:
+                raise PydanticCustomError("crop_elsewhere", "Not the first input", {"number": number, "key": "crop"})
+        return self
 
     @property
     def has_regions(self) -> bool:

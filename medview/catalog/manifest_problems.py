@@ -44,6 +44,10 @@ _WHAT: dict[str, Text] = {
     "bool_type": Text("this must be true or false"),
     "extent_impossible": Text("minimum-extent-mm is larger than maximum-extent-mm"),
     "path_outside": Text("the path leads out of the plugin's folder"),
+    "axis_twice": Text("an axis is named twice"),
+    "no_axes": Text("nothing says along which axes it mirrors"),
+    "no_windows": Text("a Python plugin decides itself what it looks at"),
+    "crop_elsewhere": Text("only the first input can be cropped"),
     "path_or_paths": Text("it must name one folder as path, or several as paths"),
 }
 _EXAMPLES = {
@@ -63,6 +67,9 @@ _EXAMPLES = {
     "engine.entry": 'entry = "module:function"',
     "engine.path": 'path = "."',
     "engine.weights": 'weights = "models/model.safetensors"',
+    "engine.further-weights": 'further-weights = ["models/fold1.pt"]',
+    "engine.ensemble": "ensemble = true",
+    "engine.mirror-axes": "mirror-axes = [0, 1, 2]",
     "engine.paths": '[[engine.paths]] path = "Dataset001" labels = { 1 = 1 }',
     "engine.paths.path": 'path = "Dataset001"',
     "engine.paths.labels": "labels = { 1 = 1, 2 = 5 }",
@@ -90,6 +97,10 @@ _EXAMPLES = {
     "input.planes": 'planes = ["axial"]',
     "input.maximum-spacing-mm": "maximum-spacing-mm = 5.0",
     "input.contrast": 'contrast = "with"',
+    "input.background-below": "background-below = -900",
+    "input.crop": "crop = { above = -500, margin-mm = 20 }",
+    "input.crop.above": "above = -500",
+    "input.crop.margin-mm": "margin-mm = 20",
     "label.overlap": "overlap = true",
     "trained-on": 'trained-on = "120 patients of two hospitals."',
     "score": '[[score]] name = "Dice" value = 0.95 data = "20 patients of another hospital."',
@@ -186,13 +197,16 @@ def _written(problem: Any) -> Location:
         place = (place[0], *place[2:])
     if problem["type"] in ("union_tag_invalid", "union_tag_not_found"):
         place = (*place, "kind")
-    for inner in ("folds", "labels"):
+    place += {"axis_twice": ("mirror-axes",), "no_axes": ("mirroring",)}.get(problem["type"], ())
+    for inner in ("folds", "labels", "mirror-axes", "further-weights"):
         if place[:1] == ("engine",) and inner in place:
             place = place[: place.index(inner) + 1]
     if problem["type"] in ("labels_missing", "classes_missing"):
         place = ("task",)
     if problem["type"] == "label_twice":
         place = (*place, problem["ctx"]["number"], "value")
+    if problem["type"] in ("no_windows", "crop_elsewhere"):
+        place = ("input", problem["ctx"]["number"], problem["ctx"]["key"])
     return place
 
 
@@ -227,9 +241,11 @@ def _remedy(found: Any, key: str, model: type[BaseModel]) -> Text:
             "Write it like this: {example}",
             example=_EXAMPLES["label" if found["type"] == "labels_missing" else "class"],
         )
+    if found["type"] in ("no_windows", "crop_elsewhere"):
+        return Text("Take that line away.")
     if found["type"] == "extent_impossible":
         return Text("Exchange the numbers, or take one of the two lines away.")
-    example = _EXAMPLES.get(key)
+    example = _EXAMPLES.get("engine.mirror-axes" if found["type"] == "no_axes" else key)
     return Text.of("Write it like this: {example}", example=example) if example else Text("Correct that line.")
 
 

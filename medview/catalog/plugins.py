@@ -240,16 +240,18 @@ def _program_of_bundle(bundle: Path, engine: BundleEngine, regions: bool) -> Tex
         bundle_config.read(bundle, regions=regions)
     except PluginNotTrustedError as error:
         needed = _sentence(error)
-    try:
-        path = bundle_files.weights_file(bundle, engine.weights)
-    except PluginNotTrustedError as error:
-        return needed or _sentence(error)
-    found = weights.program_in(path)
-    if not found:
-        return needed
-    return needed or Text.of(
-        "The weights {file} hold a program as well as numbers ({reason}).", file=path.name, reason=found[:80]
-    )
+    for name in (engine.weights, *engine.further_weights):
+        try:
+            path = bundle_files.weights_file(bundle, name)
+        except PluginNotTrustedError as error:
+            needed = needed or _sentence(error)
+            continue
+        found = weights.program_in(path)
+        if found:
+            needed = needed or Text.of(
+                "The weights {file} hold a program as well as numbers ({reason}).", file=path.name, reason=found[:80]
+            )
+    return needed
 
 
 def _check_nnunet(folder: Path, manifest: PluginManifest, engine: NnunetEngine) -> None:

@@ -1,30 +1,24 @@
-"""Commands about plugins: plugin list, plugin run; the others are in modules of their own."""
+"""Commands about plugins: plugin list; the others are in modules of their own."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from medview.cli import console, plugin_keeping, plugin_making
-from medview.cli.headless import Device, existing, finish, finish_all, home, open_series, workstation
-from medview.cli.reading import Json, SeriesUid
-from medview.core.progress import NoProgress
+from medview.cli import console, plugin_keeping, plugin_making, plugin_running
+from medview.cli.headless import finish_all, home, workstation
+from medview.cli.reading import Json
 
 if TYPE_CHECKING:
-    from medview.catalog.manifest import PluginManifest
     from medview.catalog.plugins import PluginRecord
-    from medview.workstation.station import Workstation
 
 
 def register(app: typer.Typer) -> None:
     """Add the group of commands."""
     group = typer.Typer(help="List, run, install and make plugins.", no_args_is_help=True)
     group.command("list")(list_plugins)
-    group.command("run")(run)
+    plugin_running.register(group)
     plugin_keeping.register(group)
     plugin_making.register(group)
     app.add_typer(group, name="plugin")
@@ -42,91 +36,6 @@ def list_plugins(json: Json = False) -> None:
     console.table(
         [_row(record) for record in records], ("Id", "Version", "Name", "Modality", "Task", "Licence", "State")
     )
-
-
-def run(
-    plugin: Annotated[
-        str, typer.Argument(metavar="ID|DIR", help="The plugin; medview plugin list shows them. Or its folder: ./DIR.")
-    ],
-    path: Annotated[Path, typer.Argument(metavar="PATH", help="A series: DICOM, NIfTI, NRRD or MetaImage.")],
-    out: Annotated[Path, typer.Option(help="The folder for labels.nii.gz, seg.dcm (from DICOM) and result.json.")],
-    series: SeriesUid = "",
-    input: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME=UID", help="For a plugin with several inputs: which series each of them is."),
-    ] = None,
-    device: Annotated[Device, typer.Option(help="Where it runs.")] = Device.AUTO,
-    json: Json = False,
-) -> None:
-    """Run a plugin on a series, and write what it found; every file is read back and compared.
-
-    Naming the plugin's folder (./DIR) instead of its id runs it as it is: do so with what you wrote yourself.
-    """
-    existing(path)
-    if out.exists() and not out.is_dir():
-        raise console.CommandError(f"{out} is a file; --out names a folder.")
-    with workstation(home()) as station:
-        if _is_path(plugin):
-            plugin = station.shelf.lend(Path(plugin)).id
-        manifest = _runnable(plugin, station)
-        chosen = _inputs(input or [], manifest)
-        case, volume = open_series(station, path, chosen.get(manifest.input[0].name, series))
-        for one in manifest.input[1:]:
-            if one.name in chosen:
-                open_series(station, path, chosen[one.name])
-        station.workspace.activate(case, volume)
-        station.analysis.inputs.choose(manifest.id, chosen)
-        station.analysis.device = device.value
-        finish(station, station.analysis.run(plugin))
-        finished = station.analysis.last
-        if finished is None or (manifest.task == "segment" and not finished.segmentations):
-            raise console.CommandError(f"The plugin {plugin} gave no answer.")
-        from medview.workstation import results, saving
-
-        sources = saving.sources_of(station.importing, volume)
-        written = results.write(out, finished, sources, NoProgress())
-        for segmentation in finished.segmentations:
-            station.correction.mark_saved(segmentation)
-    if json:
-        console.print_json({**written.record, "folder": str(out.absolute())})
-        return
-    if written.segments:
-        console.table(
-            [(str(one.label), one.name, str(one.voxels), f"{one.volume_ml:.1f}") for one in written.segments],
-            ("Label", "Segment", "Voxels", "ml"),
-        )
-    for note in finished.result.notes:
-        console.say(f"note: {note}")
-    console.say(f"{out}: {', '.join(written.files)}; read back, identical.")
-
-
-def _is_path(plugin: str) -> bool:
-    """Whether a plugin is named by its folder; a bare name is its id, whatever lies where one happens to be."""
-    return any(sign in plugin for sign in ("/", os.sep)) and existing(Path(plugin)).is_dir()
-
-
-def _runnable(plugin: str, station: Workstation) -> PluginManifest:
-    """The manifest of a plugin that can be run; what cannot is refused before a large series is read."""
-    from medview.inference import runner
-
-    known = station.analysis.plugins()
-    if plugin not in {record.id for record in known}:
-        listed = ", ".join(record.id for record in known) or "none"
-        raise console.CommandError(f"There is no plugin {plugin}. There are: {listed}.")
-    finish_all(station)
-    return runner.ready_manifest(station.shelf.record(plugin))
-
-
-def _inputs(given: Sequence[str], manifest: PluginManifest) -> dict[str, str]:
-    """Input name -> series UID, of what `--input` said."""
-    names = [one.name for one in manifest.input]
-    chosen: dict[str, str] = {}
-    for one in given:
-        name, equals, uid = one.partition("=")
-        if name not in names or not equals or not uid:
-            raise console.CommandError(f"--input {one}: write NAME=UID, where NAME is one of {', '.join(names)}.")
-        chosen[name] = uid
-    return chosen
 
 
 def _record(record: PluginRecord) -> dict[str, Any]:

@@ -71,7 +71,7 @@ class Volume:
         voxels: (k, j, i) uint8, int16, uint16, int32 or float32, C-contiguous, read-only, in `unit`; rescaled once, at
             load.
         modality: What made it.
-        unit: "HU", "SUVbw", or "" where the values are arbitrary.
+        unit: "HU", "SUVbw", "%", or "" where the values are arbitrary.
         series_uid: DICOM (0020,000E), or a stable name made from the file.
         description: The series description.
         windows: Windows stored with the image, the preferred one first.

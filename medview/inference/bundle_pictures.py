@@ -39,6 +39,8 @@ class LoadedBundle:
         inferer: How the network is called.
         loader: How images are called among the transforms' items.
         splits_batches: Whether the further steps see one image of a batch, as they usually do.
+        further: The network with further weights; in windows, the mean of all is what counts.
+        mirrored: The axes, x, y, z of the prepared image, along which windows are mirrored and averaged.
     """
 
     network: nn.Module
@@ -47,6 +49,8 @@ class LoadedBundle:
     inferer: Inferer
     loader: LoaderSettings
     splits_batches: bool = True
+    further: tuple[nn.Module, ...] = ()
+    mirrored: tuple[int, ...] = ()
 
     def prepared(self, image: MetaTensor) -> dict[str, Any]:
         """What the transforms make of an image, by name."""

@@ -6,7 +6,8 @@ host reads and writes, carries the result back to the grid that the image came o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import copy
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -38,16 +39,19 @@ from medview.inference import (
 from medview.inference.bundle_ending import Prepared
 from medview.inference.bundle_parts import Building, Parts, without_notices
 from medview.inference.bundle_pictures import LoadedBundle
-from medview.inference.bundle_steps import ending_of, rules_of, way_back
+from medview.inference.bundle_steps import Ending, ending_of, rules_of, way_back
+from medview.inference.ensemble import Ensemble
 from medview.inference.forward import Forward
 from medview.inference.found import Findings
 from medview.inference.front import Front
 from medview.inference.grid_map import GridMap
-from medview.inference.labelling import Labelling
+from medview.inference.labelling import Activation, Labelling
+from medview.inference.options import RunOptions
 from medview.inference.plan import planned
 from medview.inference.plugin import Case, Context
 from medview.inference.resampling import prepare
-from medview.inference.windows import Lattice, WindowRules
+from medview.inference.side_values import SideValues, probabilities_of, wishes_of
+from medview.inference.windows import Lattice, Size, WindowRules
 
 _VOLUME = 3
 _WRAPPINGS = ("model", "state_dict", "net", "network")
@@ -91,10 +95,13 @@ def run(
         if trusted:
             parts = trusted_bundle.TrustedParts(config, context.device, bundle)
         context.progress(0.0, Text("Loading the model"))
-        network = load_network(bundle, engine, parts, context.device, trusted=trusted)
+        names = engine_weights(engine, context.options)
+        networks = load_networks(bundle, names, parts, context.device, trusted=trusted)
         if manifest.task == "detect" and "detector_ops" in config.entries:
             parts.build("detector_ops")  # they set up the detector that the inferer refers to
-        return answer(_loaded(config, parts, network), case, context, manifest)
+        mirrors = engine.mirroring if context.options.mirroring is None else context.options.mirroring
+        mirrored = engine.mirror_axes if mirrors else ()
+        return answer(_loaded(config, parts, networks, mirrored), case, context, manifest)
 
 
 def answer(loaded: LoadedBundle, case: Case, context: Context, manifest: PluginManifest) -> NDArray[Any] | Findings:
@@ -114,10 +121,12 @@ def answer(loaded: LoadedBundle, case: Case, context: Context, manifest: PluginM
         items, loaded.loader.key, loaded.preprocessing, loaded.after, volume, manifest.has_regions,
         loaded.loader.network_key,
     )  # fmt: skip
-    return segment(prepared, loaded.network, loaded.inferer, manifest, context)
+    return segment(prepared, loaded, manifest, context)
 
 
-def _loaded(config: BundleConfig, parts: Building, network: nn.Module) -> LoadedBundle:
+def _loaded(
+    config: BundleConfig, parts: Building, networks: Sequence[nn.Module], mirrored: tuple[int, ...]
+) -> LoadedBundle:
     preprocessing = chain(parts.build("preprocessing"))
     after = chain(parts.build("postprocessing")) if "postprocessing" in config.entries else Compose([])
     inferer = parts.build("inferer")
@@ -125,18 +134,21 @@ def _loaded(config: BundleConfig, parts: Building, network: nn.Module) -> Loaded
         raise PluginUnavailableError(Text("The bundle's inferer is not one of MONAI's."), Text("Tell its author."))
     evaluator = config.entries.get("evaluator")
     splits = not isinstance(evaluator, dict) or evaluator.get("decollate") is not False
-    return LoadedBundle(network, preprocessing, tuple(after.transforms), inferer, config.loader, splits)
+    first, *further = networks
+    return LoadedBundle(
+        first, preprocessing, tuple(after.transforms), inferer, config.loader, splits, tuple(further), mirrored
+    )
 
 
-def segment(
-    prepared: Prepared, network: nn.Module, inferer: Inferer, manifest: PluginManifest, context: Context
-) -> NDArray[Any]:
+def segment(prepared: Prepared, loaded: LoadedBundle, manifest: PluginManifest, context: Context) -> NDArray[Any]:
     """Labels of a prepared image, window by window where its inferer is one that the engine knows."""
+    inferer = loaded.inferer
     rules = rules_of(inferer)
     if rules is not None:
         windows, slice_axis = rules
-        return _in_windows(prepared, Forward(network, context.device, slice_axis), windows, context)
-    network.to(context.device).eval()
+        return _in_windows(prepared, *_caller(loaded, slice_axis, ending_of(prepared.after), context), windows, context)
+    network = loaded.network.to(context.device).eval()
+    _run_once(loaded, context)
     part = context.part(0.1, 0.9)
     if bundle_prompts.is_told_classes(inferer):
         wanted = [label.value for label in manifest.label]
@@ -171,10 +183,33 @@ def _find(bundle: LoadedBundle, items: dict[str, Any], manifest: PluginManifest,
     return Findings(classes=tuple(bundle_findings.classes(values, bundle.after, manifest.class_)))
 
 
-def _in_windows(prepared: Prepared, forward: Forward, rules: WindowRules, context: Context) -> NDArray[Any]:
+def _caller(
+    loaded: LoadedBundle, slice_axis: int | None, ending: Ending | None, context: Context
+) -> tuple[Forward | Ensemble, Ending | None]:
+    """What is called for every window, and the steps that follow it."""
+    axes = tuple(axis for axis in loaded.mirrored if axis != slice_axis)
+    if ending is not None and (loaded.further or axes):
+        decision = ending.decision
+        ensemble = Ensemble(
+            (loaded.network, *loaded.further), context.device, slice_axis=slice_axis, layered=False, mirrored=axes,
+            activation=decision.activation,
+        )  # fmt: skip
+        return ensemble, replace(ending, decision=replace(decision, activation=Activation.NONE))
+    _run_once(loaded, context)
+    return Forward(loaded.network, context.device, slice_axis), ending
+
+
+def _run_once(loaded: LoadedBundle, context: Context) -> None:
+    """Say so when more was asked for than a single call of a window."""
+    if loaded.further or loaded.mirrored:
+        context.note(Text("The bundle's last steps are its own: it ran once for every window, with its first weights."))
+
+
+def _in_windows(
+    prepared: Prepared, forward: Forward | Ensemble, ending: Ending | None, rules: WindowRules, context: Context
+) -> NDArray[Any]:
     """Run the network in windows; label while it runs where the bundle's ending allows it."""
     image, geometry = prepared.tensor, prepared.volume.geometry
-    ending = ending_of(prepared.after)
     back = way_back(prepared.image, tensors.ras_affine(geometry), geometry.shape[::-1])
     if ending is None or (ending.on_source and back is None):
         values = sliding.whole(
@@ -183,24 +218,43 @@ def _in_windows(prepared: Prepared, forward: Forward, rules: WindowRules, contex
         return _carried_back(prepared, values, context)
     x, y, z = image.shape[1:]
     lattice = Lattice.over((x, y, z), rules)
+    if back is not None:
+        lattice = lattice.sparing(context.occupancy, back[0], _sum(back[1], lattice.before))
     device, rules = planned(
-        image, forward, rules, geometry.shape, context.part(0.1, 0.9), device=context.device, exact=context.exact
-    )
+        image, forward, rules, geometry.shape, context.part(0.1, 0.9), device=context.device, exact=context.exact,
+        lattice=lattice, maps=context.options.maps,
+    )  # fmt: skip
     grid, before = GridMap.same((x, y, z)), (0, 0, 0)
     if ending.on_source and back is not None:
         grid, before = back
-    filled = lattice.before
-    labelling = Labelling(grid, (before[0] + filled[0], before[1] + filled[1], before[2] + filled[2]), ending.decision)
+    labelling = Labelling(grid, _sum(before, lattice.before), ending.decision)
+    layered = ending.decision.threshold is not None
+    maps: SideValues | None = None
+    if back is not None:
+        activation = probabilities_of(ending.decision, activated=isinstance(forward, Ensemble))
+        wishes = wishes_of(context.options, lambda label: label - layered)
+        maps = SideValues(back[0], _sum(back[1], lattice.before), wishes, activation, layered=layered)
 
     def finished(front: Front, start: int, stop: int) -> None:
         box = labelling.take(front, start, stop)
-        if box is not None and context.is_watched and ending.on_source and ending.decision.threshold is None:
+        if maps is not None:
+            maps.take(front, start, stop)
+        if box is not None and context.is_watched and ending.on_source and not layered:
             context.preview(box, labelling.labels[box.slices].astype(np.uint16))
 
-    sliding.slide(image, forward, rules, finished, context.part(0.1, 0.95), device=device, retreat=forward.retreat)
+    sliding.slide(
+        image, forward, rules, finished, context.part(0.1, 0.95), device=device, retreat=forward.retreat,
+        lattice=lattice, layered=layered,
+    )  # fmt: skip
     if forward.has_retreated:
         context.note(Text("The graphics card had too little memory for this image; the processor took over."))
+    context.add_maps(maps.maps if maps is not None else ())
     return bundle_ending.from_labels(prepared, ending, labelling, context)
+
+
+def _sum(first: Size, second: Size) -> Size:
+    x, y, z = (a + b for a, b in zip(first, second, strict=True))
+    return x, y, z
 
 
 def item(first: Volume, *others: Volume, loader: bundle_config.LoaderSettings) -> dict[str, Any]:
@@ -246,20 +300,35 @@ def chain(part: Any) -> Compose:
     )
 
 
-def load_network(
-    bundle: Path, engine: BundleEngine, parts: Building, device: str, *, trusted: bool = False
-) -> nn.Module:
-    """The bundle's network with its weights, every one of which must fit.
+def engine_weights(engine: BundleEngine, options: RunOptions) -> tuple[str, ...]:
+    """The names of the weights that are used together."""
+    averaged = engine.ensemble if options.ensemble is None else options.ensemble
+    return (engine.weights, *engine.further_weights) if averaged else (engine.weights,)
+
+
+def load_networks(
+    bundle: Path, names: Sequence[str], parts: Building, device: str, *, trusted: bool = False
+) -> list[nn.Module]:
+    """The bundle's network, once with each of some weights, every one of which must fit.
 
     Raises:
         PluginUnavailableError: There are none, they do not fit, or they need trust.
     """
-    file = _weights_file(bundle, engine, trusted=trusted)
+    return [
+        _load_network(bundle, name, parts, device, trusted=trusted, anew=number > 0)
+        for number, name in enumerate(names)
+    ]
+
+
+def _load_network(bundle: Path, name: str, parts: Building, device: str, *, trusted: bool, anew: bool) -> nn.Module:
+    file = _weights_file(bundle, name, trusted=trusted)
     if file.suffix == ".ts":
         return trusted_bundle.load_torchscript(file, device)
     network = parts.build("network_def")
     if not isinstance(network, nn.Module):
         raise PluginUnavailableError(Text("The bundle's network is not one of MONAI's."), Text("Tell its author."))
+    if anew:
+        network = copy.deepcopy(network)  # what is built is one object, however often it is asked for
     state = load_weights(file, trusted=trusted)
     try:
         network.load_state_dict(state, strict=True)
@@ -282,14 +351,14 @@ def fits(bundle: Path, engine: BundleEngine, *, regions: bool = False) -> None:
     for name in bundle_config.PARTS:
         if name in config.entries:
             parts.build(name)
-    load_network(bundle, engine, parts, "cpu")
+    load_networks(bundle, (engine.weights, *engine.further_weights), parts, "cpu")
 
 
-def _weights_file(bundle: Path, engine: BundleEngine, *, trusted: bool) -> Path:
+def _weights_file(bundle: Path, name: str, *, trusted: bool) -> Path:
     try:
-        return bundle_files.weights_file(bundle, engine.weights)
+        return bundle_files.weights_file(bundle, name)
     except PluginNotTrustedError:
-        script = bundle / (engine.weights or bundle_files.TORCHSCRIPT_FILE)
+        script = bundle / (name or bundle_files.TORCHSCRIPT_FILE)
         if not trusted or script.suffix != ".ts":
             raise
         return script

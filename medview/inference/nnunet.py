@@ -25,13 +25,16 @@ from medview.core.segmentation import Labels
 from medview.core.text import Text
 from medview.core.volume import Volume
 from medview.inference import nnunet_checkpoint, nnunet_networks, sliding
+from medview.inference.ensemble import Ensemble
 from medview.inference.front import Front
 from medview.inference.labelling import Activation, Decision, Labelling
+from medview.inference.maps import SideMap
 from medview.inference.nnunet_checkpoint import Checkpoint
-from medview.inference.nnunet_ensemble import Ensemble
 from medview.inference.nnunet_preparation import prepare
+from medview.inference.options import RunOptions
 from medview.inference.plan import planned
 from medview.inference.plugin import Case, Context
+from medview.inference.side_values import SideValues, probabilities_of, wishes_of
 from medview.inference.windows import Lattice, WindowRules
 
 _ABOVE_ZERO = 1e-30
@@ -39,7 +42,18 @@ _ABOVE_ZERO = 1e-30
 _VOXELS_AT_ONCE = 96**3
 """Windows are called together up to this size; larger ones are no faster for it, and take its multiple in memory."""
 
-Show = Callable[[Box, Labels], None]
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Who wants to see what a model finds.
+
+    Attributes:
+        show: Takes labels as they are decided.
+        own_label: What the model calls one of the plugin's labels; None: it does not find that.
+    """
+
+    show: Callable[[Box, Labels], None]
+    own_label: Callable[[int], int | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +88,9 @@ def run(folder: Path, engine: NnunetEngine, case: Case, context: Context) -> NDA
     for number, part in enumerate(parts):
         progress = context.part(number / len(parts), (number + 1) / len(parts))
 
+        def channel_of(label: int, mapping: dict[int, int] | None = part.labels) -> int | None:
+            return label if mapping is None else next((own for own, value in mapping.items() if value == label), None)
+
         def show(box: Box, labels: Labels, mapping: dict[int, int] | None = part.labels) -> None:
             if mapping is not None:
                 labels = _mapped(labels, mapping)
@@ -81,7 +98,7 @@ def run(folder: Path, engine: NnunetEngine, case: Case, context: Context) -> NDA
             inner[labels > 0] = labels[labels > 0]
             context.preview(box, inner.copy())
 
-        _segment(folder / part.path, engine, volumes, context, progress, show, ())
+        _segment(folder / part.path, engine, volumes, context, progress, Watch(show, channel_of), ())
     return merged
 
 
@@ -91,12 +108,12 @@ def _segment(
     volumes: Sequence[Volume],
     context: Context,
     progress: Progress,
-    show: Show,
+    watch: Watch | None,
     later: tuple[Path, ...],
 ) -> Labels:
-    """One model, after the stage that it builds upon; hands its labels to `show` as they are decided."""
+    """One model, after the stage that it builds upon; hands its labels to `watch` as they are decided."""
     progress.report(0.0, Text("Loading the model"))
-    model = _load(path, engine)
+    model = _load(path, engine, context.options)
     channels = len(model.dataset.channel_names)
     if len(volumes) != channels:
         raise PluginUnavailableError(
@@ -113,8 +130,8 @@ def _segment(
             )
         begun = 0.4
         first = PartOf(progress, 0.0, begun)
-        stage = _segment(before, engine, volumes, context, first, lambda *_: None, (*later, path.resolve()))
-    return _in_windows(model, engine, volumes, context, PartOf(progress, begun, 1.0), show, stage)
+        stage = _segment(before, engine, volumes, context, first, None, (*later, path.resolve()))
+    return _in_windows(model, engine, volumes, context, PartOf(progress, begun, 1.0), watch, stage)
 
 
 def _in_windows(
@@ -123,7 +140,7 @@ def _in_windows(
     volumes: Sequence[Volume],
     context: Context,
     progress: Progress,
-    show: Show,
+    watch: Watch | None,
     stage: Labels | None,
 ) -> Labels:
     progress.report(0.02, Text("Preparing the image"))
@@ -133,26 +150,48 @@ def _in_windows(
     )
     shape = volumes[0].geometry.shape
     if prepared is None:
+        wishes = () if watch is None else wishes_of(context.options, lambda label: label)
+        context.add_maps(SideMap(one.kind, one.label, np.zeros(shape, dtype=np.float16)) for one in wishes)
         return np.zeros(shape, dtype=np.uint8)
     network = _ensemble(model, engine, context)
     rules = rules_of(configuration, engine.step_size)
     image = prepared.image
-    device, rules = planned(
-        image, network, rules, shape, PartOf(progress, 0.1, 0.95), device=context.device, exact=context.exact
-    )
     x, y, z = image.shape[1:]
+    lattice = Lattice.over((x, y, z), rules)
+    lattice = lattice.sparing(context.occupancy, prepared.grid, lattice.before)
+    device, rules = planned(
+        image, network, rules, shape, PartOf(progress, 0.1, 0.95), device=context.device, exact=context.exact,
+        lattice=lattice, maps=context.options.maps,
+    )  # fmt: skip
     decision = Decision(Activation.NONE, _ABOVE_ZERO if dataset.has_regions else None)
-    labelling = Labelling(prepared.grid, Lattice.over((x, y, z), rules).before, decision)
+    labelling = Labelling(prepared.grid, lattice.before, decision)
+    wanted = () if watch is None else wishes_of(context.options, lambda label: _channel(watch, dataset, label))
+    activation = probabilities_of(decision, activated=False)
+    maps = SideValues(prepared.grid, lattice.before, wanted, activation, layered=dataset.has_regions)
 
     def finished(front: Front, start: int, stop: int) -> None:
         box = labelling.take(front, start, stop)
-        if box is not None:
-            show(box, _labels(labelling.labels[box.slices], dataset))
+        maps.take(front, start, stop)
+        if box is not None and watch is not None:
+            watch.show(box, _labels(labelling.labels[box.slices], dataset))
 
-    sliding.slide(image, network, rules, finished, PartOf(progress, 0.1, 0.98), device=device, retreat=network.retreat)
+    sliding.slide(
+        image, network, rules, finished, PartOf(progress, 0.1, 0.98), device=device, retreat=network.retreat,
+        lattice=lattice, layered=dataset.has_regions,
+    )  # fmt: skip
     if network.has_retreated:
         context.note(Text("The graphics card had too little memory for this image; the processor took over."))
+    context.add_maps(maps.maps)
     return _labels(labelling.labels, dataset)
+
+
+def _channel(watch: Watch, dataset: Dataset, label: int) -> int | None:
+    """The network's channel of one of the plugin's labels; of a region, the one that is written as that label."""
+    own = watch.own_label(label)
+    if not dataset.has_regions or own is None:
+        return own
+    order = dataset.regions_class_order or ()
+    return order.index(own) if own in order else None
 
 
 def rules_of(configuration: Configuration, step: float) -> WindowRules:
@@ -168,9 +207,11 @@ def rules_of(configuration: Configuration, step: float) -> WindowRules:
     return WindowRules((x, y, z), step=step, blend="nnunet", batch=min(batch, 8))
 
 
-def _load(path: Path, engine: NnunetEngine) -> _Model:
+def _load(path: Path, engine: NnunetEngine, options: RunOptions) -> _Model:
     folder = nnunet_folder.read(path)
     files = folder.checkpoints(engine.folds, engine.checkpoint)
+    if not (engine.ensemble if options.ensemble is None else options.ensemble):
+        files = files[:1]
     checkpoints = tuple(nnunet_checkpoint.load(file) for file in files)
     name = checkpoints[0].configuration or folder.configuration_name
     if name is None:
@@ -198,14 +239,15 @@ def _ensemble(model: _Model, engine: NnunetEngine, context: Context) -> Ensemble
                 Text("MedView runs models of nnU-Net's own trainers. Install the plugin again, or tell its author."),
             ) from error
         networks.append(network.eval())
-    mirrored = model.checkpoints[0].mirrored_axes if engine.mirroring else ()
-    if engine.mirroring and not mirrored:
+    wanted = engine.mirroring if context.options.mirroring is None else context.options.mirroring
+    mirrored = model.checkpoints[0].mirrored_axes if wanted else ()
+    if wanted and not mirrored:
         context.note(Text("The checkpoint names no axes to mirror along; the model ran without."))
     if configuration.is_flat:
         mirrored = tuple(axis + 1 for axis in mirrored)
     return Ensemble(
-        networks, context.device, flat=configuration.is_flat, layered=dataset.has_regions, mirrored=mirrored,
-        stage_labels=stage,
+        networks, context.device, slice_axis=0 if configuration.is_flat else None, layered=dataset.has_regions,
+        mirrored=mirrored, stage_labels=stage,
     )  # fmt: skip
 
 

@@ -41,13 +41,14 @@ class Plan:
     """What a run over an image needs.
 
     Attributes:
-        windows: How many windows there are.
+        windows: How many windows are run.
         sums_bytes: Of the values that are open at a time.
-        labels_bytes: Of the answer.
+        labels_bytes: Of the answer, with its maps.
         free_bytes: What the machine has left; None where it does not say.
         card_bytes: What the graphics card has left; None when the network runs on the processor.
         seconds: How long the windows will take.
         calls: How many calls of a network every window takes.
+        skipped: How many windows are not run, because there is nothing in them.
     """
 
     windows: int
@@ -57,9 +58,12 @@ class Plan:
     card_bytes: int | None
     seconds: float
     calls: int = 1
+    skipped: int = 0
 
     @classmethod
-    def of(cls, lattice: Lattice, channels: int, shape: Index, device: str, window_s: float, calls: int = 1) -> Plan:
+    def of(
+        cls, lattice: Lattice, channels: int, shape: Index, device: str, window_s: float, calls: int = 1, maps: int = 0
+    ) -> Plan:
         """The plan of a run.
 
         Args:
@@ -69,13 +73,15 @@ class Plan:
             device: Where the network runs.
             window_s: How long it takes for one window.
             calls: How many calls that are.
+            maps: How many maps come with the labels.
         """
         axis = lattice.front_axis
         a, b = (lattice.padded[one] for one in range(3) if one != axis)
         sums = (channels + 1) * (lattice.roi[axis] + 1) * a * b * 4
-        labels = shape[0] * shape[1] * shape[2] * (1 if channels <= 256 else 4)
+        labels = shape[0] * shape[1] * shape[2] * ((1 if channels <= 256 else 4) + 2 * maps)
         card = torch.cuda.mem_get_info()[0] if device == "cuda" else None
-        return cls(lattice.count, sums, labels, memory.free_bytes(), card, lattice.count * window_s, calls)
+        seconds = lattice.count * window_s
+        return cls(lattice.count, sums, labels, memory.free_bytes(), card, seconds, calls, len(lattice.skipped))
 
     @property
     def sums_fit_the_card(self) -> bool:
@@ -85,18 +91,27 @@ class Plan:
     @property
     def text(self) -> Text:
         """In one line, for people."""
-        wanted = (self.sums_bytes + self.labels_bytes) / _GIB
         seconds = round(self.seconds)
-        if self.calls > 1:
-            return Text.of(
-                "{count} windows, {calls} times each, about {minutes}:{seconds}, {wanted} GB of memory",
-                count=self.windows, calls=self.calls, minutes=seconds // 60, seconds=f"{seconds % 60:02d}",
-                wanted=f"{wanted:.1f}",
-            )  # fmt: skip
         return Text.of(
-            "{count} windows, about {minutes}:{seconds}, {wanted} GB of memory",
-            count=self.windows, minutes=seconds // 60, seconds=f"{seconds % 60:02d}", wanted=f"{wanted:.1f}",
-        )  # fmt: skip
+            "{windows}, about {minutes}:{seconds}, {wanted} GB of memory",
+            windows=self._windows,
+            minutes=seconds // 60,
+            seconds=f"{seconds % 60:02d}",
+            wanted=f"{(self.sums_bytes + self.labels_bytes) / _GIB:.1f}",
+        )
+
+    @property
+    def _windows(self) -> Text:
+        if self.skipped and self.calls > 1:
+            return Text.of(
+                "{count} of {all} windows, {calls} times each",
+                count=self.windows, all=self.windows + self.skipped, calls=self.calls,
+            )  # fmt: skip
+        if self.skipped:
+            return Text.of("{count} of {all} windows", count=self.windows, all=self.windows + self.skipped)
+        if self.calls > 1:
+            return Text.of("{count} windows, {calls} times each", count=self.windows, calls=self.calls)
+        return Text.of("{count} windows", count=self.windows)
 
     def require_memory(self) -> None:
         """Refuse what cannot end well before anything is allocated.
@@ -124,6 +139,8 @@ def planned(
     *,
     device: str,
     exact: bool,
+    lattice: Lattice | None = None,
+    maps: int = 0,
 ) -> tuple[str, WindowRules]:
     """Try a network out, and say what the run will take.
 
@@ -135,6 +152,8 @@ def planned(
         progress: Is told the plan.
         device: Where the network runs.
         exact: Whether it computes in float32, whatever is faster.
+        lattice: The windows, where some of them are not run; None: all that the rules say.
+        maps: How many maps come with the labels.
 
     Returns:
         Where the sums are to be kept, and the rules with no more windows at once than their values are worth.
@@ -142,8 +161,9 @@ def planned(
     Raises:
         OutOfMemoryError: There is too little memory for it.
     """
-    x, y, z = image.shape[1:]
-    lattice = Lattice.over((x, y, z), rules)
+    if lattice is None:
+        x, y, z = image.shape[1:]
+        lattice = Lattice.over((x, y, z), rules)
     if lattice.count < _WORTH_A_TRIAL:
         return device, rules
     try:
@@ -152,7 +172,7 @@ def planned(
         if not is_out_of_memory(error):
             raise
         return "cpu", replace(rules, batch=1)
-    plan = Plan.of(lattice, trial.channels, shape, device, trial.seconds, network.calls)
+    plan = Plan.of(lattice, trial.channels, shape, device, trial.seconds, network.calls, maps)
     progress.report(0.0, plan.text)
     plan.require_memory()
     window_bytes = trial.channels * lattice.roi[0] * lattice.roi[1] * lattice.roi[2] * 4

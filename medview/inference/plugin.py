@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,9 @@ from medview.core.segmentation import Labels, ModelRef, Segment
 from medview.core.text import Text
 from medview.core.volume import Volume
 from medview.inference.found import Findings
+from medview.inference.maps import MapKind, SideMap
+from medview.inference.occupancy import Occupancy, only_inside
+from medview.inference.options import RunOptions
 
 Case = Mapping[str, Volume]
 """The images that a plugin asked for, by the names in its manifest."""
@@ -37,6 +41,9 @@ class SegmentationResult:
             value. `labels` then gives every voxel to the smallest structure that covers it. Empty otherwise.
         findings: Classes, boxes and points, of plugins whose task is not to segment; `labels` are then 0, and there are
             no segments.
+        options: What was asked of the run.
+        maps: What was asked for beside the labels.
+        earlier: When it was found (UTC), where it is the answer of an earlier run; None: it was found just now.
     """
 
     labels: Labels
@@ -47,6 +54,9 @@ class SegmentationResult:
     notes: tuple[Text, ...]
     layers: tuple[Labels, ...] = ()
     findings: Findings = field(default_factory=Findings)
+    options: RunOptions = field(default_factory=RunOptions)
+    maps: tuple[SideMap, ...] = ()
+    earlier: datetime | None = None
 
 
 class Context:
@@ -59,6 +69,8 @@ class Context:
         shape: Of the first image, (k, j, i).
         exact: Whether networks compute in float32 even where shorter numbers say the same.
         preview: Takes what is found so far; None when nobody looks.
+        occupancy: Where in the images there is something to look for; None: everywhere.
+        options: What the user asks of the run.
     """
 
     def __init__(
@@ -70,8 +82,12 @@ class Context:
         *,
         exact: bool = False,
         preview: Preview | None = None,
+        occupancy: Occupancy | None = None,
+        options: RunOptions | None = None,
     ) -> None:
         self.folder = folder
+        self.occupancy = occupancy
+        self.options = options or RunOptions()
         self._progress = progress
         self._choose_device = choose_device
         self.exact = exact
@@ -79,6 +95,7 @@ class Context:
         self._preview = preview
         self._device: str | None = None
         self._notes: list[Text] = []
+        self._maps: dict[tuple[MapKind, int], SideMap] = {}
 
     @property
     def device(self) -> str:
@@ -126,13 +143,28 @@ class Context:
         """
         if box.clipped(self._shape) != box or labels.shape != box.shape or labels.dtype not in (np.uint8, np.uint16):
             raise PluginFailedError(Text("It shows labels that do not fit the image."), Text("Tell its author."))
-        if self._preview is not None and not box.is_empty:
-            self._preview(box, labels)
+        if self._preview is None or box.is_empty:
+            return
+        if self.occupancy is not None and self.occupancy.body is not None:
+            labels = labels.copy()
+            only_inside(labels, box, self.occupancy.body)
+        self._preview(box, labels)
 
     @property
     def is_watched(self) -> bool:
         """Whether somebody looks at what is found so far."""
         return self._preview is not None
+
+    @property
+    def maps(self) -> tuple[SideMap, ...]:
+        """The maps that have come so far."""
+        return tuple(self._maps.values())
+
+    def add_maps(self, maps: Iterable[SideMap]) -> None:
+        """Take maps on the first image's grid; with one of the same kind, the larger value counts."""
+        for one in maps:
+            known = self._maps.get((one.kind, one.label))
+            self._maps[one.kind, one.label] = one if known is None else known.merged(one)
 
     def part(self, start: float, stop: float) -> Progress:
         """A stretch of the whole progress, for a step that reports 0..1 of its own."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,15 +23,19 @@ from medview.core.errors import (
     PluginNotTrustedError,
     PluginUnavailableError,
 )
-from medview.core.geometry import Index
+from medview.core.geometry import Box, Index
 from medview.core.progress import Progress
 from medview.core.segmentation import Labels, ModelRef
 from medview.core.text import Text
 from medview.core.volume import Volume
+from medview.inference import boxing, python_engine
 from medview.inference import device as devices
-from medview.inference import python_engine
+from medview.inference.earlier_runs import EarlierRuns, question
 from medview.inference.found import Findings
+from medview.inference.maps import SideMap
 from medview.inference.memory import is_out_of_memory
+from medview.inference.occupancy import occupancy_of, only_inside
+from medview.inference.options import RunOptions, require_possible
 from medview.inference.plugin import Case, Context, Preview, SegmentationResult
 
 _log = logging.getLogger(__name__)
@@ -45,6 +50,9 @@ def run(
     exact: bool = False,
     preview: Preview | None = None,
     others: Mapping[str, Volume] | None = None,
+    options: RunOptions | None = None,
+    earlier: EarlierRuns | None = None,
+    anew: bool = False,
 ) -> SegmentationResult:
     """Run a plugin once.
 
@@ -56,6 +64,9 @@ def run(
         exact: Whether networks compute in float32 even where shorter numbers say the same.
         preview: Is shown what is found so far, in this thread.
         others: Where it has several inputs, the volumes of all but the first, by name.
+        options: What the user asks of the run; None: what the plugin does unasked.
+        earlier: Answers of earlier runs, and where this one is kept.
+        anew: Whether it is run although there is an answer.
 
     Raises:
         PluginUnavailableError: It cannot run here, or not on this volume.
@@ -65,42 +76,99 @@ def run(
         Cancelled: It was asked to stop.
     """
     manifest = ready_manifest(record)
-    case = case_of(manifest, volume, others or {})
+    options = options or RunOptions()
+    require_possible(record, options)
+    whole = case_of(manifest, volume, others or {}, options.box)
+    shape, box = volume.geometry.shape, options.box or Box.whole(volume.geometry.shape)
+    case = whole if options.box is None else boxing.cropped(whole, volume, box)
     started = time.monotonic()
     context = Context(
-        record.folder, progress, lambda: devices.choose(device), volume.geometry.shape, exact=exact, preview=preview
-    )
+        record.folder, progress, lambda: devices.choose(device), box.shape, exact=exact,
+        preview=_at(box, preview), options=options,
+    )  # fmt: skip
     context.progress(0.0, Text.of("Starting {name}", name=manifest.name))
     sha256 = _pinned(record, progress)
+    key = ""
+    keeps = earlier if manifest.task == "segment" else None
+    if keeps is not None:
+        key = question(manifest, sha256, whole, options, progress, device=device, exact=exact)
+        known = None if anew else keeps.find(key, shape, manifest.segments)
+        if known is not None:
+            progress.report(1.0, Text("Done"))
+            return replace(known, options=options)
     answer = _guarded(lambda: _engine(record, manifest, case, context), manifest)
     context.check()
     findings = Findings() if manifest.task == "segment" else checked_findings(answer, manifest)
     if manifest.task != "segment":
-        answer = np.zeros(volume.geometry.shape, dtype=np.uint8)
-    layers = as_layers(answer, volume.geometry.shape, manifest) if manifest.has_regions else ()
-    labels = smallest_on_top(layers) if layers else checked(answer, volume.geometry.shape, manifest)
-    notes = (*context.notes, *findings.sentences)
-    if findings.is_empty and not labels.any():
-        notes = (*notes, Text("Nothing was found."))
-    progress.report(1.0, Text("Done"))
-    return SegmentationResult(
+        answer = np.zeros(box.shape, dtype=np.uint8)
+    labels, layers, maps = _on_whole_grid(answer, manifest, context, box, shape)
+    if options.maps > len(maps):
+        context.note(Text("The model's last steps are its own: there are no maps of its values."))
+    nothing = findings.is_empty and not labels.any()
+    result = SegmentationResult(
         labels,
         manifest.segments,
         ModelRef(manifest.id, manifest.version, sha256),
         context.device_used,
         time.monotonic() - started,
-        notes,
+        (*context.notes, *findings.sentences, *((Text("Nothing was found."),) if nothing else ())),
         layers,
         findings,
+        options,
+        maps,
     )
+    if keeps is not None:
+        keeps.keep(key, result, progress)
+    progress.report(1.0, Text("Done"))
+    return result
 
 
-def case_of(manifest: PluginManifest, first: Volume, others: Mapping[str, Volume]) -> Case:
+def _on_whole_grid(
+    answer: Any, manifest: PluginManifest, context: Context, box: Box, shape: Index
+) -> tuple[Labels, tuple[Labels, ...], tuple[SideMap, ...]]:
+    """The labels, layers and maps of a plugin that looked at a box of an image, as those of the image."""
+    layers = as_layers(answer, box.shape, manifest) if manifest.has_regions else ()
+    single: tuple[Labels, ...] = () if layers else (checked(answer, box.shape, manifest),)
+    maps = context.maps
+    if context.occupancy is not None and context.occupancy.body is not None:
+        for one in (*layers, *single, *(given.values for given in maps)):
+            only_inside(one, Box.whole(box.shape), context.occupancy.body)
+    if box != Box.whole(shape):
+        layers = tuple(boxing.put_back(one, box, shape) for one in layers)
+        single = tuple(boxing.put_back(one, box, shape) for one in single)
+        maps = tuple(replace(one, values=boxing.put_back(one.values, box, shape)) for one in maps)
+    return smallest_on_top(layers) if layers else single[0], layers, maps
+
+
+def _at(box: Box, preview: Preview | None) -> Preview | None:
+    """A preview of the whole image, for a plugin that sees a box of it."""
+    if preview is None:
+        return None
+
+    def shown(part: Box, labels: Labels) -> None:
+        preview(part.shifted(box.start), labels)
+
+    return shown
+
+
+def case_of(
+    manifest: PluginManifest, first: Volume, others: Mapping[str, Volume], box: Box | None = None
+) -> dict[str, Volume]:
     """The images of a plugin by the names of its inputs, each of which must suit its input.
+
+    Args:
+        manifest: The plugin's.
+        first: The first image.
+        others: The further ones, by name.
+        box: The part of the first one that the plugin gets to see; None: all of it. Others are judged as they are.
 
     Raises:
         PluginUnavailableError: One is missing, or does not suit.
     """
+    if box is not None and (box.is_empty or box.clipped(first.geometry.shape) != box):
+        raise PluginUnavailableError(
+            Text("The box does not lie in the image."), Text("Set the box anew, or take it away.")
+        )
     case: dict[str, Volume] = {}
     for number, wanted in enumerate(manifest.input):
         volume = first if number == 0 else others.get(wanted.name)
@@ -109,11 +177,11 @@ def case_of(manifest: PluginManifest, first: Volume, others: Mapping[str, Volume
                 Text.of("{name} also needs a series for “{input}”.", name=manifest.name, input=wanted.name),
                 Text("Choose a series of the study for each of its inputs."),
             )
-        fit = fit_input(wanted, volume)
+        fit = fit_input(wanted, volume, box=box if number == 0 else None)
         if not fit.ok:
             raise PluginUnavailableError(
                 Text.of("{name} does not suit this series. {reason}", name=manifest.name, reason=fit.reasons[0]),
-                Text("Choose another series or another plugin."),
+                fit.reasons[-1] if fit.needs_box else Text("Choose another series or another plugin."),
             )
         case[wanted.name] = volume
     return case
@@ -257,6 +325,7 @@ def _engine(record: PluginRecord, manifest: PluginManifest, case: Case, context:
     if isinstance(manifest.engine, PythonEngine):
         return python_engine.run(record.folder, manifest.engine, case, context)
     devices.be_considerate()
+    context.occupancy = occupancy_of(manifest.input, case, context.part(0.0, 0.02))
     if isinstance(manifest.engine, NnunetEngine):
         from medview.inference import nnunet
 

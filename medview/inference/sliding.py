@@ -15,6 +15,9 @@ from medview.inference.front import Front
 from medview.inference.memory import is_out_of_memory
 from medview.inference.windows import Lattice, Size, WindowRules, fill_up, importance
 
+_CERTAIN = 30.0
+"""A value that every activation takes to 1, and its negative to 0."""
+
 Network = Callable[..., torch.Tensor]
 """Takes (window, channel, x, y, z) float32 and gives as many windows of values, of the same size."""
 
@@ -35,6 +38,8 @@ def slide(
     *,
     device: torch.device | str = "cpu",
     retreat: Callable[[], bool] = lambda: False,
+    lattice: Lattice | None = None,
+    layered: bool = False,
 ) -> None:
     """Run a network in windows over an image.
 
@@ -49,19 +54,25 @@ def slide(
         progress: Told of every batch, and asked before each whether to go on.
         device: Where sums are kept.
         retreat: Takes the network to where there is more memory; False when there is no such place.
+        lattice: The windows, where some of them are not run; None: all that the rules say.
+        layered: Whether background is what no channel claims, and not what the first one does. What no window covers is
+            background.
 
     Raises:
         PluginFailedError: The network gives something else than values of its windows.
         Cancelled: The progress says so.
         MemoryError: There is not enough memory even for one window on the processor.
     """
-    x, y, z = image.shape[1:]
-    lattice = Lattice.over((x, y, z), rules)
+    if lattice is None:
+        x, y, z = image.shape[1:]
+        lattice = Lattice.over((x, y, z), rules)
     run = _Run(fill_up(image, lattice, rules), network, lattice, rules, torch.device(device), retreat)
     base, done = 0, 0
     for start, places in lattice.along(lattice.front_axis):
-        if run.front is not None and start > base:
-            finished(run.front, base, start)
+        if run.front is None:
+            base = start  # nothing was run up to here, and what is never handed on is background
+        elif start > base:
+            _hand_on(run.front, base, start, finished, lattice, layered)
             run.front.release(max(0, base - 1), start - 1)
             base = start
         first = 0
@@ -70,9 +81,22 @@ def slide(
             progress.report(done / lattice.count, Text("Running the network"))
             count = run.take(places[first:])
             first, done = first + count, done + count
-        run.count_weights(start)
+        run.count_weights(start, places)
     if run.front is not None:
-        finished(run.front, base, lattice.padded[lattice.front_axis])
+        _hand_on(run.front, base, lattice.padded[lattice.front_axis], finished, lattice, layered)
+
+
+def _hand_on(front: Front, start: int, stop: int, finished: Finished, lattice: Lattice, layered: bool) -> None:
+    """Hand finished slices on; where windows were left out, what none of the others covers is background."""
+    if lattice.skipped:
+        for run, _ in front.runs(start, min(stop, start + front.slots)):
+            bare = front.weights[run] == 0
+            if layered:
+                front.values[:, run].masked_fill_(bare, -_CERTAIN)
+            else:
+                front.values[0, run].masked_fill_(bare, _CERTAIN)
+            front.weights[run].masked_fill_(bare, 1.0)
+    finished(front, start, stop)
 
 
 class _Run:
@@ -114,20 +138,27 @@ class _Run:
             self.front.add(one, self._weights, place)
         return len(batch)
 
-    def count_weights(self, start: int) -> None:
-        """Count the weights of all windows that start at a slice: across the front they are the same at each."""
-        assert self.front is not None
-        if self._section_weights is None:
-            lattice, axis = self._lattice, self._lattice.front_axis
-            a, b = (one for one in range(3) if one != axis)
-            weights = self._weights.movedim(axis, 0)
-            total = torch.zeros((lattice.roi[axis], lattice.padded[a], lattice.padded[b]))
-            for first in lattice.starts[a]:
-                for second in lattice.starts[b]:
-                    total[:, first : first + lattice.roi[a], second : second + lattice.roi[b]] += weights.cpu()
+    def count_weights(self, start: int, places: tuple[Size, ...]) -> None:
+        """Count the weights of the windows that start at a slice: where all are run they are the same at each."""
+        if self.front is None or not places:
+            return
+        self.front.add_weights(self._of_section(places).to(self.front.weights.device), start)
+
+    def _of_section(self, places: tuple[Size, ...]) -> torch.Tensor:
+        """The weights of windows that start at one slice: (slice, a, b) float32."""
+        lattice, axis = self._lattice, self._lattice.front_axis
+        a, b = (one for one in range(3) if one != axis)
+        is_whole = len(places) == len(lattice.starts[a]) * len(lattice.starts[b])
+        if is_whole and self._section_weights is not None:
+            return self._section_weights
+        weights = self._weights.movedim(axis, 0).cpu()
+        total = torch.zeros((lattice.roi[axis], lattice.padded[a], lattice.padded[b]))
+        for place in places:
+            first, second = place[a], place[b]
+            total[:, first : first + lattice.roi[a], second : second + lattice.roi[b]] += weights
+        if is_whole:
             self._section_weights = total
-        self._section_weights = self._section_weights.to(self.front.weights.device)
-        self.front.add_weights(self._section_weights, start)
+        return total
 
     def _spare(self) -> bool:
         """Make do with less memory; False when there is nothing left to spare."""

@@ -8,13 +8,17 @@ is another: along one axis, so that what lies behind them is finished early.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import product
 
+import numpy as np
 import torch
 from monai.data.utils import compute_importance_map, dense_patch_slices
 from monai.utils import ensure_tuple_rep, fall_back_tuple
+
+from medview.inference.grid_map import GridMap
+from medview.inference.occupancy import Occupancy
 
 Size = tuple[int, int, int]
 """Of a grid or a window along (x, y, z), voxels."""
@@ -56,6 +60,7 @@ class Lattice:
         before: How many of the filled-up voxels lie before the image's first one, along each axis.
         roi: A window's size.
         starts: Where windows start along each axis, in the padded image, rising.
+        skipped: Windows, by their starts, that are not run: there is nothing in them.
     """
 
     image: Size
@@ -63,6 +68,7 @@ class Lattice:
     before: Size
     roi: Size
     starts: tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
+    skipped: frozenset[Size] = frozenset()
 
     @classmethod
     def over(cls, image: Size, rules: WindowRules) -> Lattice:
@@ -81,9 +87,32 @@ class Lattice:
 
     @property
     def count(self) -> int:
+        """How many windows are run."""
+        return self.all_count - len(self.skipped)
+
+    @property
+    def all_count(self) -> int:
         """How many windows there are."""
         x, y, z = self.starts
         return len(x) * len(y) * len(z)
+
+    def sparing(self, occupancy: Occupancy | None, grid: GridMap, before: Sequence[int]) -> Lattice:
+        """The lattice without windows in which there is nothing; at least one is left.
+
+        Args:
+            occupancy: Where there is something; None: everywhere.
+            grid: The way from the image of the windows to the one that `occupancy` tells of.
+            before: How many filled-up voxels lie before that grid in the padded image, along each axis.
+        """
+        if occupancy is None:
+            return self
+        runs = occupancy.windows(grid, before, self.roi, self.starts)
+        if not runs.any():
+            runs[tuple(size // 2 for size in runs.shape)] = True
+        left_out = np.argwhere(~runs)
+        return replace(
+            self, skipped=frozenset(_size(self.starts[n][at] for n, at in enumerate(one)) for one in left_out)
+        )
 
     @property
     def front_axis(self) -> int:
@@ -91,10 +120,11 @@ class Lattice:
         return max(range(3), key=lambda axis: (self.padded[axis] / self.roi[axis], axis))
 
     def along(self, axis: int) -> Iterator[tuple[int, tuple[Size, ...]]]:
-        """The windows in order along an axis: a start along it, and the starts of all windows that have it."""
+        """The windows in order along an axis: a start along it, and the starts of all windows that have it and run."""
         for start in self.starts[axis]:
             others = [(start,) if one == axis else self.starts[one] for one in range(3)]
-            yield start, tuple(_size(place) for place in product(*others))
+            places = (_size(place) for place in product(*others))
+            yield start, tuple(place for place in places if place not in self.skipped)
 
 
 def importance(roi: Size, rules: WindowRules) -> torch.Tensor:
@@ -146,6 +176,6 @@ def _rounded_gaussian(roi: Size, sigma_scale: Sequence[float]) -> torch.Tensor:
     return torch.where(rounded == 0, rounded[rounded > 0].min(), rounded).to(torch.float32).contiguous()
 
 
-def _size(values: Sequence[int] | Iterator[int]) -> Size:
+def _size(values: Iterable[int]) -> Size:
     x, y, z = (int(value) for value in values)
     return x, y, z

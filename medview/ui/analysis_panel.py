@@ -9,6 +9,7 @@ from PySide6.QtCore import QEvent, Qt, QTimer, Signal
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
 
+from medview.catalog.effort import Effort, effort_of
 from medview.catalog.fit import Fit
 from medview.catalog.plugins import PluginRecord, PluginState
 from medview.core.case import CaseChange, VolumeComplete
@@ -40,10 +41,12 @@ class AnalysisPanel(QWidget):
     def __init__(self, station: Workstation, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._station = station
+        station.analysis.words = render
         self._job: Job[SegmentationResult] | None = None
         self._running_id = ""
         self._last: Finished | None = station.analysis.last
         self._cards: dict[str, PluginCard] = {}
+        self._efforts: dict[str, tuple[PluginRecord, Effort]] = {}
         self.banner = Banner()
         self._heading = QLabel()
         set_role(self._heading, "heading")
@@ -98,12 +101,17 @@ class AnalysisPanel(QWidget):
         record = next((one for one in self._station.analysis.plugins() if one.id == plugin_id), None)
         return self._cards.get(str(record.folder)) if record is not None else None
 
-    def run(self, plugin_id: str) -> None:
-        """Run a plugin on the series that is shown; what stands in the way is told in place."""
+    def run(self, plugin_id: str, *, anew: bool = False) -> None:
+        """Run a plugin on the series that is shown; what stands in the way is told in place.
+
+        Args:
+            plugin_id: Which one.
+            anew: Whether it is run although an earlier run has given the answer.
+        """
         self.banner.clear()
         self._running_id = plugin_id
         try:
-            self._station.analysis.run(plugin_id)
+            self._station.analysis.run(plugin_id, anew=anew)
             self._station.shelf.note_run(self._station.shelf.record(plugin_id))
         except MedViewError as error:
             self.banner.show_error(error)
@@ -179,6 +187,9 @@ class AnalysisPanel(QWidget):
                 column.insertWidget(number, card)
             card.show_plugin(record, fit, hindrance, is_new=fit.ok and self._station.shelf.is_new(record))
             self._offer_inputs(card, record)
+            segments = record.manifest.segments if record.manifest is not None else ()
+            card.show_box(self._station.analysis.search.size_mm, possible=volume is not None and volume.is_spatial)
+            card.offer_choices(self._effort_of(record), self._station.analysis.options(record.id), segments)
             running = self._job is not None and record.id == self._running_id
             card.show_job(self._job if running else None)
             mine = self._last is not None and self._last.volume is volume and self._last.plugin.folder == record.folder
@@ -211,10 +222,21 @@ class AnalysisPanel(QWidget):
         if card is None:
             card = self._cards[key] = PluginCard(record)
             card.run_asked.connect(partial(self.run, record.id))
+            card.anew_asked.connect(partial(self.run, record.id, anew=True))
             card.cancel_asked.connect(self._cancel)
             card.trust_asked.connect(partial(self._trust, record.id))
             card.input_chosen.connect(partial(self._choose_input, record.id))
+            card.box_asked.connect(partial(self._station.analysis.set_box, record.id))
+            card.box_removed.connect(self._station.analysis.search.clear)
+            card.options_chosen.connect(partial(self._station.analysis.choose, record.id))
         return card
+
+    def _effort_of(self, record: PluginRecord) -> Effort:
+        """What a plugin can do for a better answer; its folders are only read when something is new about it."""
+        key = str(record.folder)
+        if key not in self._efforts or self._efforts[key][0] != record:
+            self._efforts[key] = (record, effort_of(record))
+        return self._efforts[key][1]
 
     def _trust(self, plugin_id: str) -> None:
         self.banner.clear()
@@ -266,8 +288,8 @@ class AnalysisPanel(QWidget):
 
 
 def _is_in_front(record: PluginRecord, fit: Fit) -> bool:
-    """What can be run, and what only waits for the reader's word."""
-    return fit.ok or record.state is PluginState.NEEDS_TRUST
+    """What can be run, also inside a box, and what only waits for the reader's word."""
+    return fit.ok or fit.needs_box or record.state is PluginState.NEEDS_TRUST
 
 
 def _column() -> QVBoxLayout:

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from html import escape
 
 from PySide6.QtCore import QEvent, Qt, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
+from medview.catalog.effort import Effort
 from medview.catalog.fit import Fit
 from medview.catalog.manifest import PluginManifest
 from medview.catalog.plugins import PluginRecord, PluginState
+from medview.core.segmentation import Segment
 from medview.core.text import Text
+from medview.inference.options import RunOptions
 from medview.inference.plugin import SegmentationResult
 from medview.ui import quantities
+from medview.ui.box_choice import BoxChoice
 from medview.ui.folding import Folding
 from medview.ui.input_choice import InputChoice
+from medview.ui.run_choices import RunChoices
 from medview.ui.theme import STEP_PX, current_theme, set_role
 from medview.ui.translation import render
 from medview.ui.trust_box import TrustBox
@@ -27,9 +34,13 @@ class PluginCard(QFrame):
     """Shows one plugin. It says what was clicked, and does nothing itself."""
 
     run_asked = Signal()
+    anew_asked = Signal()
     cancel_asked = Signal()
     trust_asked = Signal()
     input_chosen = Signal(str, object)
+    options_chosen = Signal(object)
+    box_asked = Signal()
+    box_removed = Signal()
 
     def __init__(self, record: PluginRecord, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -52,6 +63,20 @@ class PluginCard(QFrame):
         self.inputs = InputChoice()
         self.inputs.hide()
         self.inputs.chosen.connect(self.input_chosen)
+        self.choices = RunChoices()
+        self.choices.chosen.connect(self.options_chosen)
+        self.box = BoxChoice()
+        self.box.asked.connect(self.box_asked)
+        self.box.removed.connect(self.box_removed)
+        ways = QWidget()
+        column = QVBoxLayout(ways)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self.choices)
+        column.addWidget(self.box)
+        self.options = Folding(ways)
+        self.box_button = QPushButton()
+        set_role(self.box_button, "primary")
+        self.box_button.clicked.connect(self.box_asked)
         self._facts = _words("quiet")
         self._summary = _words("")
         self.reason = _words("warning")
@@ -72,6 +97,13 @@ class PluginCard(QFrame):
         work.addLayout(line)
 
         self.outcome = _words("good")
+        self.anew_button = QPushButton()
+        self.anew_button.clicked.connect(self.anew_asked)
+        self._outcome = QWidget()
+        outcome = QHBoxLayout(self._outcome)
+        outcome.setContentsMargins(0, 0, 0, 0)
+        outcome.addWidget(self.outcome, 1)
+        outcome.addWidget(self.anew_button, 0, Qt.AlignmentFlag.AlignTop)
         self.notes = _words("warning")
         self._model = _words("")
         self._model.setTextFormat(Qt.TextFormat.RichText)
@@ -85,13 +117,15 @@ class PluginCard(QFrame):
         names.addWidget(self._facts)
         head.addLayout(names, 1)
         head.addWidget(self.run_button, 0, Qt.AlignmentFlag.AlignTop)
+        head.addWidget(self.box_button, 0, Qt.AlignmentFlag.AlignTop)
         head.addWidget(self.trust_button, 0, Qt.AlignmentFlag.AlignTop)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(2 * STEP_PX, 2 * STEP_PX, 2 * STEP_PX, STEP_PX)
         layout.setSpacing(STEP_PX)
         layout.addLayout(head)
-        for widget in (self._summary, self.reason, self.trust_box, self.inputs, self._work, self.outcome, self.notes):
+        for widget in (self._summary, self.reason, self.trust_box, self.inputs, self._work, self._outcome, self.notes):
             layout.addWidget(widget)
+        layout.addWidget(self.options)
         layout.addWidget(self.model)
         set_role(self, "card")
         self._write()
@@ -116,6 +150,22 @@ class PluginCard(QFrame):
         if (record, fit, hindrance) != (self._record, self._fit, self._hindrance):
             self._record, self._fit, self._hindrance = record, fit, hindrance
             self._write()
+
+    def offer_choices(self, effort: Effort, options: RunOptions, segments: Sequence[Segment]) -> None:
+        """Show what can be asked of a run; the arguments are those of `RunChoices.offer`."""
+        self.choices.offer(effort, options, segments)
+        self.choices.setVisible(not self.choices.is_empty)
+
+    def show_box(self, size_mm: tuple[float, float, float] | None, *, possible: bool) -> None:
+        """Show the box inside which it looks.
+
+        Args:
+            size_mm: Left to right, front to back, foot to head; None: there is none.
+            possible: Whether the image can have one.
+        """
+        self.box.show_size(size_mm)
+        self.box.setVisible(possible)
+        self.options.setVisible((self._fit.ok or size_mm is not None) and (possible or not self.choices.is_empty))
 
     def show_job(self, job: Job[SegmentationResult] | None) -> None:
         """Show how far a run is; None: there is none."""
@@ -150,15 +200,25 @@ class PluginCard(QFrame):
             self.trust_box.hide()
         self._facts.setText(self._facts_of(manifest))
         self._summary.setText(self._own(manifest.summary) if manifest is not None else "")
-        self._summary.setVisible(manifest is not None and self._fit.ok)
-        reasons = self._fit.reasons
+        self._summary.setVisible(manifest is not None and (self._fit.ok or self._fit.needs_box))
+        # of what is too large about the image, the way out says enough
+        reasons = self._fit.reasons[-1:] if self._fit.needs_box else self._fit.reasons
         if record.state is PluginState.FAILED and record.reason:
             reasons = (*reasons, record.reason)
         self.reason.setText("\n".join(render(reason) for reason in reasons))
         self.reason.setVisible(bool(reasons))
         set_role(
-            self.reason, "danger" if record.state is PluginState.BROKEN else "warning" if self._fit.ok else "quiet"
+            self.reason,
+            "danger"
+            if record.state is PluginState.BROKEN
+            else "warning"
+            if self._fit.ok or self._fit.needs_box
+            else "quiet",
         )
+        self.options.set_title(self.tr("How it runs"))
+        self.box_button.setText(self.tr("Set a box"))
+        self.box_button.setToolTip(self.tr("Around the crosshair; drag its sides in the views to change it"))
+        self.box_button.setVisible(self._fit.needs_box)
         self.model.set_title(self.tr("About this plugin"))
         self.model.setVisible(manifest is not None)
         if manifest is not None:
@@ -227,6 +287,7 @@ class PluginCard(QFrame):
         job = self._job
         self._work.setVisible(job is not None)
         self.run_button.setVisible(self._fit.ok and job is None)
+        self.anew_button.setEnabled(job is None and not self._hindrance)
         if job is None:
             return
         self.bar.setRange(0, 0 if job.fraction is None else _PER_MILLE)
@@ -246,13 +307,20 @@ class PluginCard(QFrame):
 
     def _write_result(self) -> None:
         result = self._result
-        self.outcome.setVisible(result is not None)
+        self._outcome.setVisible(result is not None)
         self.notes.setVisible(result is not None and bool(result.notes))
-        if result is not None:
-            device = self.tr("graphics card") if result.device.startswith("cuda") else self.tr("processor")
-            done = Text.of("Done in {seconds} s on the {device}.", seconds=f"{result.seconds:.1f}", device=device)
-            self.outcome.setText(render(done))
-            self.notes.setText("\n".join(render(note) for note in result.notes))
+        if result is None:
+            return
+        device = self.tr("graphics card") if result.device.startswith("cuda") else self.tr("processor")
+        done = Text.of("Done in {seconds} s on the {device}.", seconds=f"{result.seconds:.1f}", device=device)
+        if result.earlier is not None:
+            done = Text.of("From an earlier run, {when}.", when=quantities.moment(result.earlier, datetime.now(UTC)))
+        self.outcome.setText(render(done))
+        self.anew_button.setText(self.tr("Run anew"))
+        self.anew_button.setToolTip(self.tr("Computes it again instead of taking the answer that was kept"))
+        self.anew_button.setVisible(result.earlier is not None)
+        self.anew_button.setEnabled(self._job is None and not self._hindrance)
+        self.notes.setText("\n".join(render(note) for note in result.notes))
 
     def _own(self, words: str) -> str:
         """A sentence of the plugin in the language of the window."""

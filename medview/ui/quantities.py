@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import datetime
 
 import numpy as np
 
@@ -50,6 +51,23 @@ def time_left(seconds: float) -> Text:
     if whole >= 3600:
         return Text.of("{hours} h {minutes} min left", hours=whole // 3600, minutes=whole % 3600 // 60)
     return Text.of("{clock} left", clock=f"{whole // 60}:{whole % 60:02d}")
+
+
+def moment(then: datetime, now: datetime) -> Text:
+    """When something was, as "today 14:02", "yesterday 9:15", "2026-03-01 8:00", in the time of this place.
+
+    Args:
+        then: With its time zone.
+        now: With its time zone.
+    """
+    here = then.astimezone()
+    clock = f"{here.hour}:{here.minute:02d}"
+    days = (now.astimezone().date() - here.date()).days
+    if days == 0:
+        return Text.of("today {clock}", clock=clock)
+    if days == 1:
+        return Text.of("yesterday {clock}", clock=clock)
+    return Text.of("{date} {clock}", date=here.date().isoformat(), clock=clock)
 
 
 def memory(used_bytes: int, total_bytes: int) -> Text:

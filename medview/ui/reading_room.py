@@ -15,6 +15,7 @@ from medview.ui.player_bar import PlayerBar
 from medview.ui.status_bar import Probe
 from medview.ui.translation import translated
 from medview.ui.viewport_grid import Arrangement, ViewportGrid
+from medview.views.box_hand import BoxHand, BoxInViews
 from medview.views.interaction import Pointer, SliceInteraction, VolumeInteraction
 from medview.views.linking import LinkedViews
 from medview.views.measure_hand import MeasureHand, MeasurementsInViews
@@ -55,6 +56,7 @@ class ReadingRoom(QWidget):
         layout.addWidget(self.player)
         self._linked = LinkedViews(station.workspace, station.viewing, station.jobs, station.correction)
         self._measured = MeasurementsInViews(station.measuring)
+        self._boxed = BoxInViews(station.analysis.search, station.workspace)
         self._slices: dict[ViewName, SliceView] = {}
         self._hands: dict[ViewName, SliceInteraction] = {}
         for viewport in self._grid:
@@ -73,6 +75,7 @@ class ReadingRoom(QWidget):
                 tell,
                 lambda: station.settings.current.wheel_down_to_feet,
                 MeasureHand(view, station.measuring),
+                BoxHand(view, station.analysis.search),
             )
             viewport.gl.target = hand
             viewport.gl.on_hover = lambda pointer, name=viewport.name: self._hover(name, pointer)
@@ -80,6 +83,7 @@ class ReadingRoom(QWidget):
             self._hands[viewport.name] = hand
             self._linked.attach(viewport.name, view)
             self._measured.attach(view)
+            self._boxed.attach(view)
         # Surfaces follow when the brush has been lifted for a moment.
         self._quiet = QTimer(self)
         self._quiet.setSingleShot(True)
@@ -148,6 +152,7 @@ class ReadingRoom(QWidget):
         self.player.close_down()
         self._linked.close()
         self._measured.close()
+        self._boxed.close()
         for viewport in self._grid:
             viewport.gl.on_hover = None
         for view in self._slices.values():

@@ -19,6 +19,7 @@ from medview.core.geometry import Box, Point
 from medview.core.planes import Plane, stepped
 from medview.core.text import Text
 from medview.core.volume import Window
+from medview.views.box_hand import BoxHand
 from medview.views.measure_hand import MeasureHand
 from medview.views.slice_view import SliceView
 from medview.views.volume_view import VolumeView
@@ -73,6 +74,11 @@ GESTURES = (
     Gesture(Mode.VIEW, Text("Right drag"), Text("Zoom")),
     Gesture(Mode.VIEW, Text("Left drag, or clicks, with a measuring tool"), Text("Measure")),
     Gesture(Mode.VIEW, Text("Left drag on a measurement"), Text("Move it, or the point under the mouse")),
+    Gesture(
+        Mode.VIEW,
+        Text("Left drag on a side, a corner or the middle of the box"),
+        Text("Change where plugins look, or move all of it"),
+    ),
     Gesture(Mode.EDIT, Text("Left drag"), Text("Paint with the tool")),
     Gesture(Mode.EDIT, Text("Right drag"), Text("Erase")),
     Gesture(
@@ -134,6 +140,7 @@ class SliceInteraction:
         tell: Gets what went wrong, to be shown to the user.
         down_to_feet: Whether turning the wheel towards oneself goes to the feet.
         measure: Measures with the left button, where that is possible.
+        box: Changes the box inside which plugins look, where that is possible.
     """
 
     def __init__(
@@ -145,8 +152,10 @@ class SliceInteraction:
         tell: Callable[[MedViewError], None],
         down_to_feet: Callable[[], bool] = lambda: True,
         measure: MeasureHand | None = None,
+        box: BoxHand | None = None,
     ) -> None:
         self._view = view
+        self._box = box
         self._measure = measure
         self._workspace = workspace
         self._viewing = viewing
@@ -163,6 +172,8 @@ class SliceInteraction:
             self.release(self._drag.last)
         if self._drag is not None or self._view.volume is None:
             return
+        if self._takes_box(pointer) and self._box is not None and self._box.press(pointer.x, pointer.y):
+            return
         if self._measures(pointer) and self._measure is not None and self._measure.press(pointer.x, pointer.y):
             return
         self._drag = _Drag(pointer, pointer, self._action(pointer))
@@ -173,10 +184,12 @@ class SliceInteraction:
             return
         drag = self._drag
         if drag is None:
-            if self._reads and self._measure is not None:
-                held = pointer.button is not Button.NONE
-                if self._measure.move(pointer.x, pointer.y, held=held):
-                    return
+            held = pointer.button is not Button.NONE
+            busy = self._measure is not None and self._measure.takes_clicks
+            if self._reads and not busy and self._box is not None and self._box.move(pointer.x, pointer.y, held=held):
+                return
+            if self._reads and self._measure is not None and self._measure.move(pointer.x, pointer.y, held=held):
+                return
             if pointer.shift and pointer.button is Button.NONE:
                 self._put_cursor(pointer)
         else:
@@ -190,6 +203,8 @@ class SliceInteraction:
     def release(self, pointer: Pointer) -> None:
         """The button went up."""
         drag = self._drag
+        if drag is None and self._box is not None and self._box.release():
+            return
         if drag is None and self._measures(pointer) and self._measure is not None:
             self._measure.release(pointer.x, pointer.y)
             return
@@ -251,6 +266,8 @@ class SliceInteraction:
     def leave(self) -> None:
         """The mouse left the view."""
         self._view.show_brush(None)
+        if self._box is not None:
+            self._box.leave()
         if self._measure is not None:
             self._measure.leave()
 
@@ -271,6 +288,10 @@ class SliceInteraction:
     def _measures(self, pointer: Pointer) -> bool:
         """Whether a button may be meant for a measurement: the plain left one, while reading."""
         return self._reads and pointer.button is Button.LEFT and not pointer.ctrl
+
+    def _takes_box(self, pointer: Pointer) -> bool:
+        """Whether a button may be meant for the box: as for a measurement, but while no tool is in hand."""
+        return self._measures(pointer) and not (self._measure is not None and self._measure.takes_clicks)
 
     def _action(self, pointer: Pointer) -> Callable[[Pointer], None] | None:
         editing = self._viewing.state.mode is Mode.EDIT

@@ -22,6 +22,7 @@ from medview.views.measurement_layer import MeasurementLayer, Shown
 from medview.views.overlay import LabelOverlay
 from medview.views.picking import SliceCamera
 from medview.views.screen_actors import Pixel, legible
+from medview.views.search_box_layer import BoxOnSlice, SearchBoxLayer, box_on_slice
 from medview.views.slice_decoration import BrushCursor, SliceDecoration
 from medview.views.vtk_image import SharedImage, share
 from medview.workstation.view_state import ViewName, ViewState
@@ -78,6 +79,9 @@ class SliceView:
         renderer.AddViewProp(self._overlay.actor)
         self._decoration = SliceDecoration(renderer, plane, framed=framed)
         self._measurements = MeasurementLayer(renderer)
+        self._box_layer = SearchBoxLayer(renderer)
+        self._box: Box | None = None
+        self._box_pointed = False
         renderer.GetActiveCamera().ParallelProjectionOn()
         own = weakref.WeakMethod(self._prepare)
         self._observer = renderer.AddObserver(vtkCommand.StartEvent, lambda *_: (prepare := own()) and prepare())
@@ -107,6 +111,16 @@ class SliceView:
     def measurements_here(self) -> tuple[Measurement, ...]:
         """The measurements that were drawn on the slice shown, as far as they are drawn."""
         return self._measurements.whole if self._state.annotations_shown else ()
+
+    @property
+    def box_here(self) -> BoxOnSlice | None:
+        """Where the box inside which plugins look is drawn; None where it is not."""
+        volume, state = self._volume, self._state
+        if volume is None or self._box is None or not (state.annotations_shown and volume.is_spatial):
+            return None
+        if self._box.clipped(volume.geometry.shape) != self._box:
+            return None  # the box of a volume that is not shown yet
+        return box_on_slice(self._box, volume.geometry, self._cut, self._index, self.camera)
 
     @property
     def scale(self) -> float:
@@ -250,9 +264,22 @@ class SliceView:
         if self._cut_measurements() and self._state.annotations_shown:
             self._request_frame()
 
+    def show_box(self, box: Box | None) -> None:
+        """Draw the box of voxels inside which plugins look, or none."""
+        if box != self._box:
+            self._box = box
+            self._request_frame()
+
+    def point_at_box(self, pointed: bool) -> None:
+        """Mark the box as something that the mouse can take hold of."""
+        if pointed != self._box_pointed:
+            self._box_pointed = pointed
+            self._request_frame()
+
     def close(self) -> None:
         """Let go of the renderer."""
         self.renderer.RemoveObserver(self._observer)
+        self._box_layer.close()
         self._decoration.close()
         self._measurements.close()
         self.renderer.RemoveViewProp(self._picture)
@@ -307,6 +334,7 @@ class SliceView:
         if self._volume is None:
             self._decoration.hide()
             self._measurements.hide()
+            self._box_layer.hide()
             self._overlay.actor.VisibilityOff()
             return
         self._set_camera(self._volume.geometry)
@@ -368,6 +396,7 @@ class SliceView:
             decoration.draw_crosshair(volume.geometry, state.cursor, camera, self._scale)
         else:
             decoration.hide_crosshair()
+        self._box_layer.draw(self.box_here, self._scale, strong=self._box_pointed)
         decoration.draw_brush(self._brush, camera, self._scale)
         decoration.draw_region(self._region, self._scale)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -13,14 +14,19 @@ from medview.core.case import Case
 from medview.core.errors import MedViewError, PluginUnavailableError
 from medview.core.events import Event
 from medview.core.geometry import Box
+from medview.core.progress import Progress
 from medview.core.segmentation import Labels, Provenance, Segment, Segmentation
 from medview.core.text import Text
 from medview.core.volume import Volume
 from medview.inference import runner
+from medview.inference.earlier_runs import EarlierRuns
+from medview.inference.options import RunOptions
 from medview.inference.plugin import SegmentationResult
+from medview.workstation.answer_maps import MapImage, image_of, title_of
 from medview.workstation.jobs import Job, JobQueue, Lane
 from medview.workstation.plugin_inputs import PluginInputs
 from medview.workstation.plugin_shelf import PluginShelf
+from medview.workstation.search_box import SearchBox, size_for
 from medview.workstation.view_state import Viewing
 from medview.workstation.workspace import Workspace
 
@@ -42,6 +48,7 @@ class Finished:
         result: What it found.
         segmentation: What was made of it; None when the volume has been closed meanwhile, or its task is another one.
         layers: The others that were made of it, where its structures may overlap.
+        images: The maps that came with it, as images of the case.
     """
 
     plugin: PluginRecord
@@ -49,6 +56,7 @@ class Finished:
     result: SegmentationResult
     segmentation: Segmentation | None
     layers: tuple[Segmentation, ...] = ()
+    images: tuple[Volume, ...] = ()
 
     @property
     def segmentations(self) -> tuple[Segmentation, ...]:
@@ -66,6 +74,7 @@ class Analysis:
         correction: Takes the result over for editing.
         shelf: Where the plugins are.
         inputs: Which series each input of a plugin gets.
+        earlier: The answers of earlier runs.
     """
 
     def __init__(
@@ -76,20 +85,28 @@ class Analysis:
         correction: Adopting,
         shelf: PluginShelf,
         inputs: PluginInputs,
+        earlier: EarlierRuns,
     ) -> None:
         self.changed: Event[None] = Event()
         self.device = "auto"
+        self.exact = False
+        self.earlier = earlier
+        self.words: Callable[[Text], str] = str
+        """Says a sentence in the language of the window."""
         self._workspace = workspace
         self._viewing = viewing
         self._jobs = jobs
         self._correction = correction
         self.shelf = shelf
         self.inputs = inputs
+        self.search = SearchBox(workspace)
+        self._options: dict[str, RunOptions] = {}
         self._running_id = ""
         self._failures: dict[str, Text] = {}
         self._job: Job[SegmentationResult] | None = None
         self._last: Finished | None = None
         self._so_far: Segmentation | None = None
+        self.search.changed.connect(self.changed.emit)
         jobs.changed.connect(self._job_changed)
         shelf.changed.connect(self.changed.emit)
 
@@ -112,8 +129,30 @@ class Analysis:
         judged = [(self._now(record), self._fit(record, volume)) for record in self.shelf.records()]
         return tuple(sorted(judged, key=lambda one: not one[1].ok))
 
-    def run(self, plugin_id: str) -> Job[SegmentationResult]:
+    def options(self, plugin_id: str) -> RunOptions:
+        """What is asked of the next run of a plugin."""
+        return self._options.get(plugin_id, RunOptions())
+
+    def choose(self, plugin_id: str, options: RunOptions) -> None:
+        """Say what the next runs of a plugin shall do; it holds until the program ends."""
+        if options != self.options(plugin_id):
+            self._options[plugin_id] = options
+            self.changed.emit(None)
+
+    def set_box(self, plugin_id: str) -> None:
+        """Set a box around the crosshair, of a size that a plugin likes."""
+        volume = self._workspace.active_volume
+        manifest = self.shelf.record(plugin_id).manifest
+        if volume is not None and manifest is not None:
+            size = size_for(manifest.input[0].maximum_extent_mm, volume.geometry)
+            self.search.place(self._viewing.state.cursor, size)
+
+    def run(self, plugin_id: str, *, anew: bool = False) -> Job[SegmentationResult]:
         """Run a plugin on the active volume, in the background. Its result is accepted when it comes.
+
+        Args:
+            plugin_id: Which one.
+            anew: Whether it is run although an earlier run has given the answer.
 
         Raises:
             PluginUnavailableError: There is no such plugin, no volume, its slices are still arriving, or they do not
@@ -125,29 +164,43 @@ class Analysis:
         if not fit.ok:
             raise PluginUnavailableError(
                 Text.of("{name} cannot run on this series. {reason}", name=record.name, reason=fit.reasons[0]),
-                Text("Choose another series or another plugin."),
+                fit.reasons[-1] if fit.needs_box else Text("Choose another series or another plugin."),
             )
         if self.running is not None:
             raise PluginUnavailableError(
                 Text("A plugin is running already."), Text("Wait until it is done, or cancel it.")
             )
-        device = self.device
+        device, exact, options = self.device, self.exact, self.options(plugin_id)
         manifest = runner.ready_manifest(record)
         segments = manifest.segments
         others = self.inputs.volumes(manifest, case, volume)
         volume = others.pop(manifest.input[0].name, volume)
+        options = replace(options, box=self.search.on(volume))
 
         def seen(box: Box, labels: Labels) -> None:
             self._jobs.post(lambda: self._seen(volume, segments, box, labels))
 
+        images: list[MapImage] = []
+        words = self.words
+
+        def work(progress: Progress) -> SegmentationResult:
+            result = runner.run(
+                record, volume, progress, device=device, exact=exact, preview=seen, others=others, options=options,
+                earlier=self.earlier, anew=anew,
+            )  # fmt: skip
+            for one in result.maps:
+                progress.raise_if_cancelled()
+                images.append(image_of(one, volume, words(title_of(one, segments, record.name))))
+            return result
+
         def done(result: SegmentationResult) -> None:
-            self._done(record, case, volume, result)
+            self._done(record, case, volume, result, images)
 
         self._failures.pop(plugin_id, None)
         self._running_id = plugin_id
         self._job = self._jobs.submit(
             Text.of("{name} is running", name=record.name),
-            lambda progress: runner.run(record, volume, progress, device=device, preview=seen, others=others),
+            work,
             lane=Lane.GPU,
             then=done,
             failed=self._failed,
@@ -201,11 +254,17 @@ class Analysis:
             self._so_far = None
             self._workspace.clear_preview()
 
-    def _done(self, record: PluginRecord, case: Case, volume: Volume, result: SegmentationResult) -> None:
+    def _done(
+        self, record: PluginRecord, case: Case, volume: Volume, result: SegmentationResult, images: Sequence[MapImage]
+    ) -> None:
         made: tuple[Segmentation, ...] = ()
-        if result.segments and case in self._workspace.cases and volume.id in case.volumes:
-            made = self._accept(result, case, volume, record.name)
-        self._last = Finished(record, volume, result, made[0] if made else None, made[1:])
+        if case in self._workspace.cases and volume.id in case.volumes:
+            for one in images:
+                one.put_into(case)
+            if result.segments:
+                made = self._accept(result, case, volume, record.name)
+        shown = tuple(one.volume for one in images)
+        self._last = Finished(record, volume, result, made[0] if made else None, made[1:], shown)
         self.changed.emit(None)
 
     def _failed(self, error: MedViewError) -> None:
@@ -247,4 +306,5 @@ class Analysis:
             volume,
             body_part=series.body_part if series is not None else "",
             contrast=contrast_of(series) if series is not None else None,
+            box=self.search.on(volume),
         )

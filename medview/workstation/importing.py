@@ -148,6 +148,9 @@ class Importing:
         """
         case = self._workspace.case_with_series(series_uid)
         source = self._sources.get(series_uid)
+        made = case.volume_of_series(series_uid) if case is not None else None
+        if case is not None and source is None and made is not None:
+            self._show(case, made)  # it was made here, and has no files
         if case is None or source is None:
             return None
         phase = self._phases.get(series_uid, 0) if phase is None else phase

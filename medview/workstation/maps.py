@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
 
 from medview.catalog import quantities
 from medview.core.errors import GridMismatchError, InputError
@@ -35,6 +38,25 @@ def write_map(
         InputError: There is no such quantity, the file is damaged or lies on another grid, or the series is not DICOM.
         StorageError: It could not be written, or did not read back as meant.
     """
+    image = image_files.read_volume(source, PartOf(progress, 0.0, 0.3))
+    values = masks.on_grid(image.voxels, image.geometry, volume.geometry)
+    if values is None:
+        raise GridMismatchError(
+            Text.of("{name} does not lie on the grid of the image.", name=source.name),
+            Text("Use a map that was computed on this image and not resampled."),
+        )
+    return write_values(values, volume, files, path, quantity, PartOf(progress, 0.3, 1.0))
+
+
+def write_values(
+    values: NDArray[Any], volume: Volume, files: Sequence[Path], path: Path, quantity: str, progress: Progress
+) -> Proof:
+    """Write numbers on a volume's grid, (k, j, i), as a DICOM parametric map, and prove it; else as `write_map`.
+
+    Raises:
+        InputError: There is no such quantity, or the series is not DICOM.
+        StorageError: It could not be written, or did not read back as meant.
+    """
     from medview.formats import parametric_map
 
     known = quantities.load()
@@ -48,15 +70,7 @@ def write_map(
         raise InputError(
             Text("Parametric maps refer to DICOM images, and this series has none."), Text("Open the DICOM series.")
         )
-    image = image_files.read_volume(source, PartOf(progress, 0.0, 0.3))
-    values = masks.on_grid(image.voxels, image.geometry, volume.geometry)
-    if values is None:
-        raise GridMismatchError(
-            Text.of("{name} does not lie on the grid of the image.", name=source.name),
-            Text("Use a map that was computed on this image and not resampled."),
-        )
     meaning = parametric_map.MapMeaning(code, known.unit(_UNITS.get(quantity, "")), code.meaning)
-    part = PartOf(progress, 0.3, 1.0)
     return parametric_map.write(
-        values, volume.geometry, meaning, files, path, part, series_uid=volume.series_uid, phase=volume.phase
+        values, volume.geometry, meaning, files, path, progress, series_uid=volume.series_uid, phase=volume.phase
     )

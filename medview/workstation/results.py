@@ -18,6 +18,7 @@ from medview.core.segmentation import Segmentation
 from medview.core.text import Text
 from medview.core.volume import Volume
 from medview.editing import measure
+from medview.inference.plugin import SegmentationResult
 from medview.workstation import masks
 from medview.workstation.analysis import Finished
 
@@ -99,13 +100,16 @@ def _ml(voxels: int, volume: Volume) -> float:
 
 def _record(finished: Finished, sizes: Sequence[SegmentSize], names: Sequence[str]) -> dict[str, Any]:
     result, volume, manifest = finished.result, finished.volume, finished.plugin.manifest
+    now = datetime.now(UTC)
     return {
         "schema": SCHEMA,
         "program": f"MedView {medview.__version__}",
-        "written_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "written_at": now.isoformat(timespec="seconds"),
         "plugin": asdict(result.model),
         "device": result.device,
         "seconds": round(result.seconds, 3),
+        "options": _options(result),
+        "found_at": (result.earlier or now).isoformat(timespec="seconds"),
         "caution": str(volume.caution) if volume.caution is not None else "",
         "series": {
             "uid": volume.series_uid,
@@ -120,6 +124,13 @@ def _record(finished: Finished, sizes: Sequence[SegmentSize], names: Sequence[st
         "model_card": _card(manifest) if manifest is not None else {},
         "files": dict.fromkeys(names, "read back, identical"),
     }
+
+
+def _options(result: SegmentationResult) -> dict[str, Any]:
+    """What was asked of the run; the box in voxels of the image, (k, j, i)."""
+    told = asdict(result.options)
+    box = result.options.box
+    return {**told, "box": None if box is None else {"start_kji": list(box.start), "stop_kji": list(box.stop)}}
 
 
 def _card(manifest: PluginManifest) -> dict[str, Any]:

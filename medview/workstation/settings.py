@@ -38,6 +38,8 @@ class Settings:
         wheel_down_to_feet: Whether turning the wheel towards oneself goes to the feet.
         undo_limit_mb: How much memory the undo history may take.
         examples_folder: Where training examples are kept; empty means inside the user's folder.
+        kept_answers_mb: How much disk the answers of plugins may take that are kept for the next time; 0: none is kept.
+        exact: Whether networks compute in float32 even where shorter numbers say the same.
         recent: Paths that were opened, the latest first.
     """
 
@@ -47,6 +49,8 @@ class Settings:
     wheel_down_to_feet: bool = True
     undo_limit_mb: int = 512
     examples_folder: str = ""
+    kept_answers_mb: int = 2048
+    exact: bool = False
     recent: tuple[str, ...] = ()
 
     @property

@@ -10,6 +10,7 @@ from medview.catalog.trust import TrustBook
 from medview.core.folders import shipped_plugins_folder
 from medview.core.segmentation import Segmentation
 from medview.core.text import Text
+from medview.inference.earlier_runs import EarlierRuns
 from medview.learning.examples import Saved
 from medview.workstation.analysis import Analysis
 from medview.workstation.archives import Archives
@@ -23,7 +24,7 @@ from medview.workstation.measuring import Measuring
 from medview.workstation.plugin_inputs import PluginInputs
 from medview.workstation.plugin_shelf import PluginShelf
 from medview.workstation.saving import SaveFormat, Saving, Surfaces, Verdict
-from medview.workstation.settings import SettingsStore
+from medview.workstation.settings import Settings, SettingsStore
 from medview.workstation.shaping import Shaping
 from medview.workstation.taking_back import TakingBack
 from medview.workstation.teaching import Teaching
@@ -68,7 +69,10 @@ class Workstation:
             self.correction,
             self.shelf,
             PluginInputs(home / "plugin-inputs.json"),
+            EarlierRuns(home / "answers", self.settings.current.kept_answers_mb * 2**20),
         )
+        self.analysis.exact = self.settings.current.exact
+        self._listening = self.settings.changed.connect(self._settings_changed)
         self.measuring = Measuring(
             self.workspace,
             self.viewing,
@@ -88,6 +92,10 @@ class Workstation:
             Path(chosen).expanduser() if chosen else home / "examples",
             lambda: self.settings.current.reader_name,
         )
+
+    def _settings_changed(self, settings: Settings) -> None:
+        self.analysis.exact = settings.exact
+        self.analysis.earlier.limit_bytes = settings.kept_answers_mb * 2**20
 
     def save_example(self) -> Job[Saved]:
         """Keep the active segmentation for training, with what was corrected in it.

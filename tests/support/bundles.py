@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -98,10 +99,12 @@ def bundle_config(**changes: Any) -> dict[str, Any]:
     return {**config, **changes}
 
 
-def bundle_plugin(folder: Path, config: dict[str, Any], *, id: str = "bundle") -> Path:
-    """A bundle with this configuration, without weights."""
+def bundle_plugin(folder: Path, config: dict[str, Any], *, id: str = "bundle", lines: Sequence[str] = ()) -> Path:
+    """A bundle with this configuration and these further lines about its engine, without weights."""
     (folder / "configs").mkdir(parents=True)
     (folder / "models").mkdir()
-    (folder / "plugin.toml").write_text(MANIFEST.format(id=id, engine='kind = "bundle"'), encoding="utf-8")
+    (folder / "plugin.toml").write_text(
+        MANIFEST.format(id=id, engine="\n".join(('kind = "bundle"', *lines))), encoding="utf-8"
+    )
     (folder / "configs" / "inference.json").write_text(json.dumps(config), encoding="utf-8")
     return folder

@@ -140,6 +140,93 @@ def test_a_mistake_in_an_nnunet_engine_is_named(right: str, wrong: str, what: st
         assert f"line {line}" in str(caught.value.what)
 
 
+BUNDLE = SOURCE.replace(
+    'kind = "python"\nentry = "lungs:run"',
+    'kind = "bundle"\nfurther-weights = ["models/fold1.pt"]\nensemble = false\nmirror-axes = [0, 2]\nmirroring = true',
+)
+
+
+def test_weights_and_mirroring_of_a_bundle() -> None:
+    engine = manifest.parse(BUNDLE, Path("plugin.toml")).engine
+    assert isinstance(engine, manifest.BundleEngine)
+    assert (engine.further_weights, engine.ensemble) == (("models/fold1.pt",), False)
+    assert (engine.mirror_axes, engine.mirroring) == ((0, 2), True)
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "what", "remedy"),
+    [
+        ('["models/fold1.pt"]', '["../fold1.pt"]', "leads out of", 'further-weights = ["models/fold1.pt"]'),
+        ('["models/fold1.pt"]', '"models/fold1.pt"', "list in square brackets", "further-weights = ["),
+        ("ensemble = false", "ensemble = 0", "true or false", "ensemble = true"),
+        ("mirror-axes = [0, 2]", "mirror-axes = [0, 3]", "too large", "mirror-axes = [0, 1, 2]"),
+        ("mirror-axes = [0, 2]", "mirror-axes = [0, 0]", "named twice", "mirror-axes = [0, 1, 2]"),
+        ("mirror-axes = [0, 2]", "mirror-axis = [0]", "no such key", "Did you mean mirror-axes?"),
+    ],
+)
+def test_a_mistake_in_a_bundle_engine_is_named(right: str, wrong: str, what: str, remedy: str) -> None:
+    line = BUNDLE[: BUNDLE.index(right)].count("\n") + 1
+    with pytest.raises(ManifestError) as caught:
+        manifest.parse(BUNDLE.replace(right, wrong, 1), Path("plugin.toml"))
+    assert f"line {line}" in str(caught.value.what)
+    assert what in str(caught.value.what)
+    assert remedy in str(caught.value.remedy)
+
+
+def test_mirroring_needs_axes() -> None:
+    text = BUNDLE.replace("mirror-axes = [0, 2]\n", "")
+    line = text[: text.index("mirroring = true")].count("\n") + 1
+    with pytest.raises(
+        ManifestError, match=rf"line {line}, engine\.mirroring: nothing says along which axes"
+    ) as caught:
+        manifest.parse(text, Path("plugin.toml"))
+    assert "mirror-axes = [0, 1, 2]" in str(caught.value.remedy)
+
+
+WINDOWS = NNUNET.replace(
+    "minimum-slices = 10", "minimum-slices = 10\nbackground-below = -900\ncrop = { above = -500, margin-mm = 15 }"
+)
+
+
+def test_what_need_not_be_looked_at() -> None:
+    wanted = manifest.parse(WINDOWS, Path("plugin.toml")).input[0]
+    assert wanted.background_below == -900.0
+    assert wanted.crop is not None
+    assert (wanted.crop.above, wanted.crop.margin_mm) == (-500.0, 15.0)
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "what", "remedy"),
+    [
+        ("background-below = -900", 'background-below = "air"', "must be a number", "background-below = -900"),
+        ("background-below = -900", "background-above = -900", "no such key", "Did you mean background-below?"),
+        ("crop = { above = -500,", "crop = {", "crop.above: the key is missing", "above = -500"),
+        ("margin-mm = 15", "margin-mm = -1", "too small", "margin-mm = 20"),
+        ("margin-mm = 15", "margin = 15", "no such key", "Did you mean margin-mm?"),
+    ],
+)
+def test_a_mistake_in_what_need_not_be_looked_at_is_named(right: str, wrong: str, what: str, remedy: str) -> None:
+    line = WINDOWS[: WINDOWS.index(right)].count("\n") + 1
+    with pytest.raises(ManifestError) as caught:
+        manifest.parse(WINDOWS.replace(right, wrong, 1), Path("plugin.toml"))
+    assert f"line {line}" in str(caught.value.what)
+    assert what in str(caught.value.what)
+    assert remedy in str(caught.value.remedy)
+
+
+def test_what_cannot_be_spared_is_refused() -> None:
+    own = WINDOWS[WINDOWS.index("[[input]]") : WINDOWS.index("[[label]]")]
+    second = WINDOWS.replace("[[label]]", own.replace('name = "ct"', 'name = "pet"') + "[[label]]", 1)
+    line = second[: second.rindex("crop = ")].count("\n") + 1
+    with pytest.raises(ManifestError, match=rf"line {line}, input\.crop: only the first input"):
+        manifest.parse(second, Path("plugin.toml"))
+    in_python = SOURCE.replace("minimum-slices = 10", "background-below = -900")
+    line = in_python[: in_python.index("background-below")].count("\n") + 1
+    with pytest.raises(ManifestError, match=rf"line {line}, input\.background-below: a Python plugin") as caught:
+        manifest.parse(in_python, Path("plugin.toml"))
+    assert "Take that line away" in str(caught.value.remedy)
+
+
 def test_a_missing_or_unreadable_file(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match=r"has no plugin\.toml"):
         manifest.load(tmp_path)

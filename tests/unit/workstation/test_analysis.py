@@ -14,6 +14,7 @@ from medview.core.errors import PluginUnavailableError
 from medview.core.progress import NoProgress
 from medview.core.segmentation import Segmentation
 from medview.core.volume import Volume
+from medview.inference.earlier_runs import EarlierRuns
 from medview.workstation import results
 from medview.workstation.analysis import Analysis
 from medview.workstation.jobs import JobQueue, JobState
@@ -64,7 +65,8 @@ class _Station:
         self.journal = _Journal()
         shelf = PluginShelf(self.jobs, [plugins], plugins / "own", TrustBook(plugins / "trusted.json", [plugins]))
         inputs = PluginInputs(plugins / "inputs.json")
-        self.analysis = Analysis(self.workspace, self.viewing, self.jobs, self.journal, shelf, inputs)
+        earlier = EarlierRuns(plugins.parent / "answers", 2**24)
+        self.analysis = Analysis(self.workspace, self.viewing, self.jobs, self.journal, shelf, inputs, earlier)
         self.changes = 0
         self.analysis.changed.connect(self._changed)
 

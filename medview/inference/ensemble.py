@@ -1,4 +1,4 @@
-"""The folds of an nnU-Net model, and mirrored windows where they are asked for, as one network."""
+"""Several networks, and mirrored windows where they are asked for, as one network."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from medview.inference.forward import Forward, Trial
+from medview.inference.labelling import Activation
 
 
 class Ensemble:
@@ -17,11 +18,12 @@ class Ensemble:
     Args:
         networks: In evaluation mode, with their weights.
         device: Where they compute.
-        flat: Whether they see single slices, along the first axis of a window.
+        slice_axis: For networks of two dimensions, the axis of a window along which they take single slices.
         layered: Whether every channel of the values is a structure of its own.
         mirrored: Axes of a window along which it is also shown mirrored: 2, 4 or 8 calls for 1, 2 or 3 axes.
         stage_labels: What the image's last channel holds of labels of an earlier stage; the networks get a channel for
             each of them in its place. Empty: it is a channel like others.
+        activation: What is done with the values of each before they are averaged.
     """
 
     def __init__(
@@ -29,12 +31,14 @@ class Ensemble:
         networks: Sequence[nn.Module],
         device: str,
         *,
-        flat: bool,
+        slice_axis: int | None,
         layered: bool,
         mirrored: Sequence[int] = (),
         stage_labels: Sequence[int] = (),
+        activation: Activation = Activation.NONE,
     ) -> None:
-        self._forwards = [Forward(one, device, 0 if flat else None, layered=layered) for one in networks]
+        self._forwards = [Forward(one, device, slice_axis, layered=layered) for one in networks]
+        self._activation = activation
         self._turns = [turn for count in range(len(mirrored) + 1) for turn in combinations(mirrored, count)]
         self._stage_labels = torch.tensor(list(stage_labels), dtype=torch.float32).reshape(-1, 1, 1, 1)
 
@@ -51,7 +55,7 @@ class Ensemble:
             axes = [axis + 2 for axis in turn]
             turned = windows.flip(axes) if axes else windows
             for forward in self._forwards:
-                values = forward(turned)
+                values = self._activated(forward(turned))
                 values = values.flip(axes) if axes else values
                 total = values if total is None else total.add_(values)
         if total is None:
@@ -73,6 +77,11 @@ class Ensemble:
         """Compute on the processor from now on; False when all do so already."""
         retreated = [forward.retreat() for forward in self._forwards]  # all of them, not up to the first
         return any(retreated)
+
+    def _activated(self, values: torch.Tensor) -> torch.Tensor:
+        if self._activation is Activation.SOFTMAX:
+            return values.softmax(1)
+        return values.sigmoid() if self._activation is Activation.SIGMOID else values
 
     def _with_stage(self, windows: torch.Tensor) -> torch.Tensor:
         if not len(self._stage_labels):

@@ -1,0 +1,60 @@
+"""What a plugin can do for a better answer, and how many times the work that is: told before it is asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from medview.catalog import nnunet_folder
+from medview.catalog.manifest import BundleEngine, NnunetEngine
+from medview.catalog.plugins import PluginRecord
+from medview.core.errors import PluginUnavailableError
+
+_AXES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How many times a window is computed.
+
+    Attributes:
+        mirrored: When it is also shown mirrored; 1 where the plugin does not do that.
+        is_most: Whether that is only known to be the most: the weights themselves name the axes.
+        weights: With all its weights.
+        mirrored_unasked: Whether the plugin mirrors when nobody says anything.
+        averaged_unasked: Whether it uses all its weights then.
+        gives_values: Whether its answer comes from values that maps can be made of.
+    """
+
+    mirrored: int = 1
+    is_most: bool = False
+    weights: int = 1
+    mirrored_unasked: bool = False
+    averaged_unasked: bool = False
+    gives_values: bool = False
+
+
+def effort_of(record: PluginRecord) -> Effort:
+    """What a plugin's manifest and folders say; reads no weights."""
+    engine = record.manifest.engine if record.manifest is not None else None
+    if isinstance(engine, BundleEngine):
+        return Effort(
+            2 ** len(engine.mirror_axes),
+            False,
+            1 + len(engine.further_weights),
+            engine.mirroring,
+            engine.ensemble,
+            True,
+        )
+    if not isinstance(engine, NnunetEngine):
+        return Effort()
+    weights, axes = 1, 2
+    try:
+        for part in engine.parts:
+            model = nnunet_folder.read(record.folder / part.path)
+            weights = max(weights, len(model.checkpoints(engine.folds, engine.checkpoint)))
+            name = model.configuration_name
+            flat = name is not None and model.configuration(name).is_flat
+            axes = max(axes, 2 if flat else _AXES)
+    except PluginUnavailableError:
+        return Effort()
+    return Effort(2**axes, True, weights, engine.mirroring, engine.ensemble, True)

@@ -1,0 +1,96 @@
+"""The maps that come with a plugin's labels: as images of the case, and as files."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medview.core.case import Case, Series
+from medview.core.progress import Progress
+from medview.core.proof import Proof
+from medview.core.segmentation import Segment
+from medview.core.text import Text
+from medview.core.volume import Modality, Volume, VolumeId, Window
+from medview.formats import image_files
+from medview.inference.maps import MapKind, SideMap
+from medview.workstation import maps
+
+_PERCENT = 100
+
+
+@dataclass(frozen=True, slots=True)
+class MapImage:
+    """A map as an image of its own.
+
+    Attributes:
+        volume: In whole percent, on the grid of what was analysed.
+        picture: (row, column) uint8, for the list of series.
+    """
+
+    volume: Volume
+    picture: NDArray[np.uint8]
+
+    def put_into(self, case: Case) -> None:
+        """Add it to a case; its series has no files."""
+        volume = self.volume
+        series = Series(
+            volume.series_uid, case.study, volume.modality, volume.description, None, "", (),
+            volume.geometry.shape[0], volume.geometry,
+        )  # fmt: skip
+        case.put_series(series)
+        case.put_thumbnail(series.uid, self.picture)
+        case.add_volume(volume)
+
+
+def title_of(map_: SideMap, segments: Sequence[Segment], plugin: str) -> Text:
+    """What people call a map."""
+    if map_.kind is MapKind.UNCERTAINTY:
+        return Text.of("Uncertainty of {plugin} (entropy, %)", plugin=Text(plugin))
+    name = next((one.name for one in segments if one.label == map_.label), str(map_.label))
+    return Text.of("Probability of {structure}, {plugin} (%)", structure=Text(name), plugin=Text(plugin))
+
+
+def image_of(map_: SideMap, volume: Volume, title: str) -> MapImage:
+    """A map as an image in whole percent. Takes as long as looking at every voxel once.
+
+    Args:
+        map_: On the volume's grid.
+        volume: What was analysed.
+        title: What the list calls the map.
+    """
+    from medview.formats import thumbnails
+
+    voxels = np.empty(map_.values.shape, dtype=np.uint8)
+    for into, plane in zip(voxels, map_.values, strict=True):
+        into[...] = np.rint(plane.astype(np.float32) * _PERCENT)
+    uid = f"medview-map-{uuid.uuid4().hex}"
+    shown = Volume(
+        VolumeId(uid), volume.geometry, voxels, Modality.OTHER, "%", uid, title, (Window.between(0, _PERCENT),),
+        is_spatial=volume.is_spatial, caution=volume.caution,
+    )  # fmt: skip
+    return MapImage(shown, thumbnails.of_volume(shown))
+
+
+def save(map_: SideMap, volume: Volume, sources: Sequence[Path], path: Path, progress: Progress) -> Proof:
+    """Write a map, 0..1, as NIfTI, NRRD, MetaImage or a DICOM parametric map, by the file's ending, and prove it.
+
+    Args:
+        map_: On the volume's grid.
+        volume: What was analysed.
+        sources: The DICOM files of the volume; empty when it does not come from DICOM.
+        path: The file.
+        progress: Reported to and asked for cancellation.
+
+    Raises:
+        InputError: A DICOM map is asked for, and the series is not DICOM.
+        StorageError: The ending is another, or the disk refuses, or it did not read back as meant.
+    """
+    values = map_.values.astype(np.float32)
+    if path.suffix.lower() == ".dcm":
+        return maps.write_values(values, volume, sources, path, map_.kind.value, progress)
+    return image_files.write_proved(values, volume.geometry, path)

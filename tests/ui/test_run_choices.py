@@ -1,0 +1,156 @@
+"""What a reader may ask of a run: on the card, with its cost, and what comes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from monai.networks.nets import UNet
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+from pytestqt.qtbot import QtBot
+
+from medview.core.case import Patient, Study
+from medview.core.volume import Volume
+from medview.inference.options import RunOptions
+from medview.ui import quantities
+from medview.ui.analysis_panel import AnalysisPanel
+from medview.ui.plugin_card import PluginCard
+from medview.ui.settings_dialog import SettingsDialog
+from tests.support.bench import Bench, bench, speaking_chinese
+from tests.support.bundles import bundle_config, bundle_plugin
+from tests.support.volumes import volume
+
+
+@pytest.fixture
+def desk(qtbot: QtBot, medview_home: Path) -> Iterator[Bench]:
+    lines = ('further-weights = ["models/fold1.pt"]', "ensemble = false", "mirror-axes = [0, 2]")
+    folder = bundle_plugin(medview_home / "plugins" / "tiny", bundle_config(), id="tiny", lines=lines)
+    for seed, name in enumerate(("model.pt", "fold1.pt")):
+        torch.manual_seed(seed)
+        made = UNet(spatial_dims=3, in_channels=1, out_channels=3, channels=[4, 8], strides=[2], num_res_units=0)
+        torch.save(made.state_dict(), folder / "models" / name)
+    with bench(qtbot, medview_home) as made_bench:
+        yield made_bench
+
+
+@pytest.fixture
+def image(desk: Bench) -> Volume:
+    one = volume(np.random.default_rng(3).normal(0, 100, (9, 20, 18)).astype(np.int16), spacing_mm=(3, 2, 2))
+    case = desk.station.workspace.case_of(Study("1.2", Patient("p")))
+    case.add_volume(one)
+    desk.station.workspace.activate(case, one)
+    return one
+
+
+@pytest.fixture
+def panel(desk: Bench, image: Volume) -> Iterator[AnalysisPanel]:
+    made = AnalysisPanel(desk.station)
+    desk.show(made)
+    desk.until(lambda: made.card("tiny") is not None)
+    yield made
+    made.close_down()
+
+
+def card(panel: AnalysisPanel) -> PluginCard:
+    found = panel.card("tiny")
+    assert found is not None
+    return found
+
+
+def click(widget: object) -> None:
+    from PySide6.QtWidgets import QCheckBox, QPushButton, QToolButton
+
+    assert isinstance(widget, QCheckBox | QPushButton | QToolButton)
+    if isinstance(widget, QCheckBox):
+        widget.click()
+        return
+    QTest.mouseClick(widget, Qt.MouseButton.LeftButton)
+
+
+def test_the_cost_is_said_before_it_is_switched_on(desk: Bench, panel: AnalysisPanel) -> None:
+    choices = card(panel).choices
+    click(card(panel).options.button)
+    desk.until(choices.mirroring.isVisible)
+    assert choices.mirroring.text() == "Mirrored windows too: 4 times the time"
+    assert choices.ensemble.text() == "All 2 sets of weights: 2 times the time"
+    assert not choices.mirroring.isChecked()
+    assert not choices.cost.isVisible()
+    click(choices.mirroring)
+    click(choices.ensemble)
+    assert choices.cost.text() == "Together: 8 times the time of a single pass"
+    assert desk.station.analysis.options("tiny") == RunOptions(mirroring=True, ensemble=True)
+    click(choices.mirroring)
+    desk.until(lambda: choices.cost.text().startswith("Together: 2 times"))
+    assert desk.station.analysis.options("tiny") == RunOptions(mirroring=False, ensemble=True)
+    with speaking_chinese():
+        desk.until(lambda: "倍时间" in choices.mirroring.text())
+
+
+def test_maps_come_as_images_that_can_be_looked_at(desk: Bench, panel: AnalysisPanel, image: Volume) -> None:
+    choices = card(panel).choices
+    click(card(panel).options.button)
+    desk.until(choices.uncertainty.isVisible)
+    click(choices.uncertainty)
+    choices.probability.setCurrentIndex(2)
+    choices.probability.activated.emit(2)
+    assert desk.station.analysis.options("tiny") == RunOptions(uncertainty=True, probability=2)
+    click(card(panel).run_button)
+    desk.until(lambda: desk.station.analysis.last is not None)
+    last = desk.station.analysis.last
+    case = desk.station.workspace.active_case
+    assert last is not None
+    assert case is not None
+    assert [one.description for one in last.images] == [
+        "Uncertainty of tiny (entropy, %)",
+        "Probability of Two, tiny (%)",
+    ]
+    assert desk.station.workspace.active_volume is image
+    for one, made in zip(last.images, last.result.maps, strict=True):
+        np.testing.assert_array_equal(one.voxels, np.rint(made.values.astype(np.float64) * 100))
+        assert case.series_with(one.series_uid) is not None
+        assert desk.station.importing.load(one.series_uid) is None
+        assert desk.station.workspace.active_volume is one
+
+
+def test_an_earlier_answer_is_said_to_be_one_and_can_be_had_anew(desk: Bench, panel: AnalysisPanel) -> None:
+    analysis = desk.station.analysis
+    click(card(panel).run_button)
+    desk.until(lambda: analysis.last is not None and card(panel).outcome.isVisible())
+    assert card(panel).outcome.text().startswith("Done in")
+    assert not card(panel).anew_button.isVisible()
+    first = analysis.last
+    click(card(panel).run_button)
+    desk.until(lambda: analysis.last is not first and card(panel).anew_button.isVisible())
+    assert card(panel).outcome.text().startswith("From an earlier run, today ")
+    second = analysis.last
+    click(card(panel).anew_button)
+    desk.until(lambda: analysis.last is not second and not card(panel).anew_button.isVisible())
+    assert first is not None
+    assert second is not None
+    assert analysis.last is not None
+    assert analysis.last.result.earlier is None
+    np.testing.assert_array_equal(second.result.labels, first.result.labels)
+
+
+def test_moments_in_words() -> None:
+    now = datetime(2026, 5, 7, 14, 2, tzinfo=UTC).astimezone()
+    then = now.replace(hour=9, minute=5)
+    assert str(quantities.moment(then, now)) == "today 9:05"
+    assert str(quantities.moment(then - timedelta(days=1), now)) == "yesterday 9:05"
+    assert str(quantities.moment(then - timedelta(days=9), now)) == "2026-04-28 9:05"
+
+
+def test_exact_numbers_and_kept_answers_are_settings(desk: Bench) -> None:
+    dialog = SettingsDialog(desk.station.settings)
+    desk.show(dialog)
+    click(dialog.exact)
+    assert desk.station.analysis.exact
+    dialog.kept_answers.setValue(0)
+    assert desk.station.analysis.earlier.limit_bytes == 0
+    dialog.kept_answers.setValue(3)
+    assert desk.station.analysis.earlier.limit_bytes == 3 * 2**30
