@@ -50,8 +50,9 @@ _STEPS = (
         Text("Correct"),
         Text(
             "Press E. Paint with the left button, erase with the right one, change the radius with Shift and the "
-            "wheel. Ctrl+Z takes back. Every finished stroke is on disk at once: if the program ends, the work is "
-            "offered again."
+            "wheel. Under Whole segment a segment is smoothed, grown, freed of small parts and holes, or split. "
+            "Ctrl+Z takes back. Every finished step is on disk at once: if the program ends, the work is offered "
+            "again."
         ),
     ),
     (
