@@ -45,7 +45,7 @@ _NO_PART_OF_A_PROGRAM = frozenset(
 
 EXCLUDED = (
     "readline", "_gdbm", "dbm.gnu", "tkinter", "_tkinter",
-    "PyQt5", "PyQt6", "PySide2", "PySide6.QtWebEngineCore", "PySide6.QtWebEngineWidgets", "PySide6.QtPdf",
+    "PyQt5", "PyQt6", "PySide2", "PySide6.QtWebEngineCore", "PySide6.QtWebEngineWidgets",
     "PySide6.QtQml", "PySide6.QtQuick", "PySide6.Qt3DCore", "PySide6.QtMultimedia", "PySide6.QtDesigner",
     # Parts of Qt that come under the GPL only.
     "PySide6.QtCharts", "PySide6.QtDataVisualization", "PySide6.QtGraphs", "PySide6.QtNetworkAuth",

@@ -6,60 +6,33 @@ and devices are refused rather than followed, and bytes are counted as they come
 
 from __future__ import annotations
 
-import lzma
 import re
-import stat
-import tarfile
-import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO
 
-from medview.core.errors import InputError, StorageError
+from medview.core import archives
+from medview.core.archives import BROKEN, Budget, Limits, Member, MemberKind, OverfullError, is_archive, parts_within
+from medview.core.errors import InputError
 from medview.core.files import not_written
 from medview.core.progress import NoProgress, Progress
 from medview.core.text import Text
 
-MOST_FILES = 20_000
-MOST_BYTES = 40 * 2**30
-MOST_GROWTH = 200
-"""How many times larger than its archive the content may be, from `_GROWTH_COUNTS_FROM` on."""
-_GROWTH_COUNTS_FROM = 256 * 2**20
+__all__ = ["LIMITS", "check_name", "check_names", "is_archive", "names", "unpack"]
+LIMITS = Limits(members=20_000, always_bytes=256 << 20, ratio=200, most_bytes=40 << 30)
 _LONGEST_NAME = 240
 _DEEPEST = 24
-_CHUNK = 1 << 20
-_BROKEN = (
-    OSError,
-    EOFError,
-    ValueError,
-    NotImplementedError,
-    tarfile.TarError,
-    zipfile.BadZipFile,
-    zlib.error,
-    lzma.LZMAError,
-)
-"""What the standard library raises when an archive is not what it says."""
 _RESERVED = re.compile(r"^(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])(\..*)?$", re.IGNORECASE)
 _UNUSABLE = re.compile(r'[\x00-\x1f\x7f<>:"|?*\\]')
 
 
 @dataclass(frozen=True, slots=True)
-class _Member:
-    """A file of an archive: its path, its declared size, and the archive's own record of it."""
+class _Judged:
+    """A file of an archive, and the path that it may have."""
 
     path: PurePosixPath
-    size: int
-    record: zipfile.ZipInfo | tarfile.TarInfo
-
-
-def is_archive(path: Path) -> bool:
-    """Whether a file is an archive that `unpack` takes, by its content."""
-    try:
-        return path.is_file() and (zipfile.is_zipfile(path) or tarfile.is_tarfile(path))
-    except _BROKEN:
-        return False
+    member: Member
 
 
 def names(path: Path) -> tuple[PurePosixPath, ...]:
@@ -68,8 +41,8 @@ def names(path: Path) -> tuple[PurePosixPath, ...]:
     Raises:
         InputError: The archive is damaged, or not one to be taken apart.
     """
-    with _opened(path) as archive:
-        return tuple(member.path for member in _judged(archive, path))
+    with _opened(path) as members:
+        return tuple(one.path for one in _judged(members, path))
 
 
 def unpack(path: Path, folder: Path, progress: Progress | None = None) -> None:
@@ -81,24 +54,49 @@ def unpack(path: Path, folder: Path, progress: Progress | None = None) -> None:
         Cancelled: The user has cancelled.
     """
     progress = progress or NoProgress()
-    limit = _limit(path)
-    with _opened(path) as archive:
-        members = _judged(archive, path)
-        whole, written = max(1, sum(member.size for member in members)), 0
-        for member in members:
-            target = folder.joinpath(*member.path.parts)
-            try:
-                target.parent.mkdir(parents=True, exist_ok=True)
-                with _stream(archive, member) as source, target.open("xb") as file:
-                    for piece in _pieces(source, path):
-                        written += len(piece)
-                        if written > limit:
-                            raise _too_large(path)
-                        file.write(piece)
-                        progress.raise_if_cancelled()
-                        progress.report(min(1.0, written / whole), Text("Unpacking"))
-            except OSError as error:
-                raise not_written(target, error) from error
+    budget = Budget(path, LIMITS)
+    with _opened(path) as members:
+        judged = _judged(members, path)
+        whole, written = max(1, sum(one.member.size for one in judged)), 0
+        for one in judged:
+            target = folder.joinpath(*one.path.parts)
+            for piece in _written(one.member, target, path):
+                written += _counted(piece, budget, path)
+                progress.raise_if_cancelled()
+                progress.report(min(1.0, written / whole), Text("Unpacking"))
+
+
+def _written(member: Member, target: Path, path: Path) -> Iterator[bytes]:
+    """Write a file piece by piece; each piece is given out before it is written."""
+    try:
+        source = member.open()
+    except BROKEN as error:
+        raise _damaged(path) from error
+    with source:
+        pieces = archives.pieces(source)
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with target.open("xb") as file:
+                while piece := _next(pieces, path):
+                    yield piece
+                    file.write(piece)
+        except OSError as error:
+            raise not_written(target, error) from error
+
+
+def _next(pieces: Iterator[bytes], path: Path) -> bytes:
+    try:
+        return next(pieces, b"")
+    except BROKEN as error:
+        raise _damaged(path) from error
+
+
+def _counted(piece: bytes, budget: Budget, path: Path) -> int:
+    try:
+        budget.take(len(piece))
+    except OverfullError as error:
+        raise _too_large(path) from error
+    return len(piece)
 
 
 def check_name(name: str) -> PurePosixPath:
@@ -107,11 +105,8 @@ def check_name(name: str) -> PurePosixPath:
     Raises:
         ValueError: It does not, or they cannot.
     """
-    slashed = name.replace("\\", "/")
-    parts = PurePosixPath(slashed).parts
-    if not parts or slashed.startswith("/") or ".." in slashed.split("/"):
-        raise ValueError(name)
-    if len(parts) > _DEEPEST or len(slashed) > _LONGEST_NAME:
+    parts = parts_within(name)
+    if parts is None or len(parts) > _DEEPEST or len(name) > _LONGEST_NAME:
         raise ValueError(name)
     for part in parts:
         if _UNUSABLE.search(part) or _RESERVED.match(part) or part != part.rstrip(". "):
@@ -137,75 +132,54 @@ def check_names(paths: Sequence[PurePosixPath], where: str) -> None:
         seen[key] = path
 
 
-class _Archive:
-    """An open zip or tar."""
-
-    def __init__(self, path: Path) -> None:
-        self.zip = zipfile.ZipFile(path) if zipfile.is_zipfile(path) else None
-        self.tar = tarfile.open(path, "r:*") if self.zip is None else None  # noqa: SIM115 - closed by __exit__
-
-    def __enter__(self) -> _Archive:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for one in (self.zip, self.tar):
-            if one is not None:
-                one.close()
-
-
-def _opened(path: Path) -> _Archive:
+@contextmanager
+def _opened(path: Path) -> Iterator[Iterator[Member]]:
+    if path.is_file() and not is_archive(path):
+        raise _damaged(path)
     try:
-        return _Archive(path)
+        with archives.opened(path, LIMITS.members) as members:
+            yield members
     except FileNotFoundError as error:
         raise InputError(Text.of("There is no file {file}.", file=str(path)), Text("Check the path.")) from error
-    except _BROKEN as error:
+    except BROKEN as error:
         raise _damaged(path) from error
 
 
-def _judged(archive: _Archive, path: Path) -> list[_Member]:
-    found: list[_Member] = []
-    limit, total = _limit(path), 0
+def _judged(members: Iterator[Member], path: Path) -> list[_Judged]:
+    found: list[_Judged] = []
+    budget = Budget(path, LIMITS)
     try:
-        for count, (name, is_folder, is_file, size, record) in enumerate(_records(archive, path), 1):
-            if count > MOST_FILES:
+        for count, member in enumerate(members, 1):
+            if count > LIMITS.members:
                 raise InputError(
-                    Text.of("{file} holds more than {count} files.", file=path.name, count=MOST_FILES),
+                    Text.of("{file} holds more than {count} files.", file=path.name, count=LIMITS.members),
                     Text("It was not unpacked: no plugin needs so many."),
                 )
-            member = _named(name, path)
-            if member is None or is_folder:
-                continue
-            if not is_file:
-                raise InputError(
-                    Text.of("{file} holds a link or a device: {name}.", file=path.name, name=name[:80]),
-                    Text("It was not unpacked. Ask the plugin's author for an archive of plain files."),
-                )
-            total += max(0, size)
-            if total > limit:
-                raise _too_large(path)
-            found.append(_Member(member, size, record))
-    except _BROKEN as error:
-        raise _damaged(path) from error
-    check_names([member.path for member in found], path.name)
+            judged = _judge(member, path)
+            if judged is not None:
+                budget.take(member.size)
+                found.append(judged)
+    except OverfullError as error:
+        raise _too_large(path) from error
+    check_names([one.path for one in found], path.name)
     return found
 
 
-def _records(archive: _Archive, path: Path) -> Iterator[tuple[str, bool, bool, int, zipfile.ZipInfo | tarfile.TarInfo]]:
-    """Name, whether it is a folder, whether it is a plain file, size, and the record, of everything in an archive."""
-    if archive.zip is not None:
-        for info in archive.zip.infolist():
-            if info.flag_bits & 1:
-                raise InputError(
-                    Text.of("{file} is locked with a password.", file=path.name), Text("Unlock it, and try again.")
-                )
-            # `orig_filename` is what the archive says; zipfile cuts names at a zero and turns slashes.
-            kind = stat.S_IFMT(info.external_attr >> 16)
-            folder = info.is_dir()
-            yield info.orig_filename, folder, not folder and kind in (0, stat.S_IFREG), info.file_size, info
-    elif archive.tar is not None:
-        for member in archive.tar:
-            plain = member.isreg() and not member.issparse()
-            yield member.name, member.isdir(), plain, member.size, member
+def _judge(member: Member, path: Path) -> _Judged | None:
+    """A file that may be unpacked; None for a folder, which comes with its files."""
+    if member.is_locked:
+        raise InputError(
+            Text.of("{file} is locked with a password.", file=path.name), Text("Unlock it, and try again.")
+        )
+    place = _named(member.name, path)
+    if place is None or member.kind is MemberKind.FOLDER:
+        return None
+    if member.kind is MemberKind.OTHER:
+        raise InputError(
+            Text.of("{file} holds a link or a device: {name}.", file=path.name, name=member.name[:80]),
+            Text("It was not unpacked. Ask the plugin's author for an archive of plain files."),
+        )
+    return _Judged(place, member)
 
 
 def _named(name: str, path: Path) -> PurePosixPath | None:
@@ -232,36 +206,6 @@ def _bad_name(name: str, path: Path) -> InputError:
         ),
         Text("It was not unpacked. Do not use this archive unless you know who made it."),
     )
-
-
-def _stream(archive: _Archive, member: _Member) -> IO[bytes]:
-    if archive.zip is not None and isinstance(member.record, zipfile.ZipInfo):
-        return archive.zip.open(member.record)
-    stream = (
-        archive.tar.extractfile(member.record) if archive.tar and isinstance(member.record, tarfile.TarInfo) else None
-    )
-    if stream is None:
-        raise StorageError(Text.of("{name} could not be unpacked.", name=str(member.path)))
-    return stream
-
-
-def _pieces(source: IO[bytes], path: Path) -> Iterator[bytes]:
-    while True:
-        try:
-            piece = source.read(_CHUNK)
-        except _BROKEN as error:
-            raise _damaged(path) from error
-        if not piece:
-            return
-        yield piece
-
-
-def _limit(path: Path) -> int:
-    try:
-        size = path.stat().st_size
-    except OSError:
-        size = 0
-    return min(MOST_BYTES, max(_GROWTH_COUNTS_FROM, size * MOST_GROWTH))
 
 
 def _too_large(path: Path) -> InputError:

@@ -193,7 +193,7 @@ def _copy(source: Path, into: Path, progress: Progress) -> None:
                     Text.of("{file} has a name that not every system can hold.", file=str(path)), Text("Rename it.")
                 ) from error
             total += path.stat().st_size
-            if len(files) > archives.MOST_FILES or total > archives.MOST_BYTES:
+            if len(files) > archives.LIMITS.members or total > archives.LIMITS.most_bytes:
                 raise InputError(
                     Text.of("{folder} is too large for a plugin.", folder=str(source)),
                     Text("Choose the plugin's own folder."),

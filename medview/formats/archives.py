@@ -8,36 +8,45 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import lzma
 import os
 import shutil
+import tarfile
 import time
 import uuid
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
+from itertools import chain
 from pathlib import Path
-from typing import IO, cast
 
+from medview.core.archives import (
+    BROKEN,
+    GZIP,
+    Budget,
+    Limits,
+    Member,
+    MemberKind,
+    OverfullError,
+    opened,
+    parts_within,
+    pieces,
+)
 from medview.core.case import Reject
 from medview.core.progress import Progress
 from medview.core.text import Text
 
-ZIP, GZIP = b"PK\x03\x04", b"\x1f\x8b"
-_CHUNK = 1 << 20
-_ALWAYS_ALLOWED = 1 << 30
-_LARGEST_RATIO = 100
-_KEPT_FREE = 2 << 30
-"""Bytes of the disk that are left to others."""
+__all__ = ["GZIP", "ZIP", "Unpacked", "Wanted", "unpack"]
+ZIP = b"PK\x03\x04"
+LIMITS = Limits(members=500_000, always_bytes=1 << 30, ratio=100, most_bytes=1 << 50, kept_free_bytes=2 << 30)
 _KEPT_S = 7 * 86_400.0
 """An archive that was not opened for so long is forgotten: its files are unpacked anew when it is."""
 _START_BYTES = 400
-_MOST_ENTRIES = 500_000
-_ENCRYPTED, _UTF_8 = 0x1, 0x800
 _FORBIDDEN = dict.fromkeys([*range(32), *map(ord, '<>:"|?*')], "_")
 _DONE = ".unpacked"
+_DAMAGED = (EOFError, gzip.BadGzipFile, lzma.LZMAError, tarfile.TarError, zipfile.BadZipFile, zlib.error)
 
 Wanted = Callable[[str, bytes], bool]
 """Whether a file may be of use, by its name and its first bytes."""
@@ -54,37 +63,6 @@ class Unpacked:
 
     folder: Path | None
     rejects: tuple[Reject, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    name: str
-    open: Callable[[], IO[bytes]]
-    locked: bool = False
-
-
-class _TooMuchError(Exception):
-    """More comes out of the archive than there should be, or than there is room for."""
-
-    def __init__(self, reason: Text) -> None:
-        super().__init__(str(reason))
-        self.reason = reason
-
-
-@dataclass
-class _Room:
-    """How much may still be unpacked, bytes."""
-
-    believable: int
-    on_disk: int
-
-    def take(self, size: int) -> None:
-        self.believable -= size
-        self.on_disk -= size
-        if self.believable < 0:
-            raise _TooMuchError(Text("It unpacks to far more than such files hold: the rest was left out."))
-        if self.on_disk < 0:
-            raise _TooMuchError(Text("The disk has no room to unpack it."))
 
 
 def unpack(path: Path, store: Path, wanted: Wanted, progress: Progress) -> Unpacked:
@@ -146,84 +124,60 @@ def _fill(path: Path, folder: Path, wanted: Wanted, progress: Progress) -> tuple
     """Unpack into a folder: what went wrong, and how many files there are."""
     rejects: list[Reject] = []
     count = 0
-    believable = max(_ALWAYS_ALLOWED, _LARGEST_RATIO * path.stat().st_size)
-    room = _Room(believable, shutil.disk_usage(folder).free - _KEPT_FREE)
+    budget = Budget(path, LIMITS, folder)
     try:
-        for entry in _entries(path):
-            progress.raise_if_cancelled()
-            progress.report(None, Text.of("Unpacking {name}", name=path.name))
-            written = _unpack_one(entry, folder, wanted, room, progress)
-            if isinstance(written, Text):
-                rejects.append(Reject(path / (_place(entry.name) or Path(entry.name).name), written))
-            else:
-                count += written
-    except _TooMuchError as error:
-        rejects.append(Reject(path, error.reason))
-    except (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error):
+        with opened(path, LIMITS.members) as members:
+            for member in members:
+                progress.raise_if_cancelled()
+                progress.report(None, Text.of("Unpacking {name}", name=path.name))
+                written = _unpack_one(member, folder, wanted, budget, progress)
+                if isinstance(written, Text):
+                    rejects.append(Reject(path / (_place(member.name) or Path(member.name).name), written))
+                else:
+                    count += written
+    except OverfullError as error:
+        too_much = Text("It unpacks to far more than such files hold: the rest was left out.")
+        rejects.append(Reject(path, Text("The disk has no room to unpack it.") if error.is_disk else too_much))
+    except BROKEN:
         rejects.append(Reject(path, Text("The archive is damaged.")))
     return rejects, count
 
 
-def _unpack_one(entry: _Entry, folder: Path, wanted: Wanted, room: _Room, progress: Progress) -> bool | Text:
+def _unpack_one(member: Member, folder: Path, wanted: Wanted, budget: Budget, progress: Progress) -> bool | Text:
     """Whether a file was unpacked; or why not, if there is something to say."""
-    place = _place(entry.name)
+    place = _place(member.name)
+    if member.kind is MemberKind.FOLDER:
+        return False
     if place is None:
         return Text("Its name leads out of the archive: it was left out.")
-    if entry.locked:
+    if member.is_locked:
         return Text("It is protected by a password: unpack the archive first.")
+    if member.kind is MemberKind.OTHER:
+        return Text("It is a link or a device: it was left out.")
     target = folder / place
     try:
-        with entry.open() as source:
-            data = source.read(_START_BYTES)
-            if not wanted(place.name, data):
+        with member.open() as source:
+            start = source.read(_START_BYTES)
+            if not start or not wanted(place.name, start):
                 return False
             target.parent.mkdir(parents=True, exist_ok=True)
             with target.open("wb") as file:
-                while data:
-                    room.take(len(data))
-                    file.write(data)
+                for piece in chain((start,), pieces(source)):
+                    budget.take(len(piece))
+                    file.write(piece)
                     progress.raise_if_cancelled()
-                    data = source.read(_CHUNK)
     except NotImplementedError:
         return Text("It is packed in a way that MedView cannot unpack.")
-    except (EOFError, zipfile.BadZipFile, zlib.error, gzip.BadGzipFile):
+    except _DAMAGED:
         target.unlink(missing_ok=True)
         return Text("It is damaged in the archive.")
     return True
 
 
-def _entries(path: Path) -> Iterator[_Entry]:
-    with path.open("rb") as file:
-        is_zip = file.read(len(ZIP)) == ZIP
-    if not is_zip:
-        yield _Entry(path.stem or path.name, partial(_opened_gzip, path))
-        return
-    with zipfile.ZipFile(path) as archive:
-        for info in archive.infolist()[:_MOST_ENTRIES]:
-            if not info.is_dir() and info.file_size:
-                yield _Entry(_name(info), partial(archive.open, info), bool(info.flag_bits & _ENCRYPTED))
-
-
-def _opened_gzip(path: Path) -> IO[bytes]:
-    return cast(IO[bytes], gzip.open(path, "rb"))
-
-
-def _name(info: zipfile.ZipInfo) -> str:
-    """Its name; archives that do not say in which characters it is are mostly UTF-8 or, in China, GBK."""
-    if info.flag_bits & _UTF_8:
-        return info.filename
-    raw = info.filename.encode("cp437", "replace")
-    for encoding in ("utf-8", "gb18030"):
-        with suppress(UnicodeDecodeError):
-            return raw.decode(encoding)
-    return info.filename
-
-
 def _place(name: str) -> Path | None:
     """Where a file goes within the folder; None when its name leads out of it."""
-    parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".")]
-    is_absolute = name.startswith(("/", "\\")) or (len(name) > 1 and name[1] == ":")
-    if is_absolute or ".." in parts or not parts:
+    parts = parts_within(name)
+    if parts is None:
         return None
     # what systems cannot write in a name, and blanks and dots at its end, which Windows drops
     safe = [part.translate(_FORBIDDEN).rstrip(" .")[:120] or "_" for part in parts[:-1]]

@@ -15,6 +15,7 @@ from pydicom.uid import UID
 from medview.core.document import Document, Line
 from medview.core.errors import UnreadableFileError
 from medview.core.text import Text
+from medview.formats import clinical_documents
 from medview.formats.dicom_text import iso_date, iso_time, written_name
 
 _REPORTS = "1.2.840.10008.5.1.4.1.1.88."
@@ -24,6 +25,7 @@ _PDF, _CDA = "1.2.840.10008.5.1.4.1.1.104.1", "1.2.840.10008.5.1.4.1.1.104.2"
 _MOST_LINES = 20_000
 """More can only come from damaged files, and nobody reads them."""
 _SHOWN_POINTS = 4
+_SHOWN_DIGITS = 12
 
 
 @lru_cache(maxsize=256)
@@ -67,7 +69,8 @@ def _document(dataset: Dataset, kind: Text) -> Document:
         content = bytes(dataset.EncapsulatedDocument)
         content = content[:length] if 0 < length <= len(content) else content
         suffix = ".pdf" if uid == _PDF else ".xml"
-        return Document(kind, str(dataset.get("DocumentTitle", "") or ""), about, (), content, suffix)
+        words = clinical_documents.lines_of(content) if uid == _CDA else ()
+        return Document(kind, str(dataset.get("DocumentTitle", "") or ""), about, words, content, suffix)
     if uid.startswith(_PRESENTATIONS):
         title = str(dataset.get("ContentLabel", "") or "")
         return Document(kind, title, about, tuple(_presentation(dataset)))
@@ -87,10 +90,8 @@ def _about(dataset: Dataset) -> Iterator[tuple[Text, str]]:
     clock = str(dataset.get("ContentTime") or dataset.get("PresentationCreationTime") or "")
     yield Text("Date"), f"{iso_date(day)} {iso_time(clock)}".strip()
     yield Text("Author"), written_name(str(dataset.get("ContentCreatorName", "") or ""))
-    yield (
-        Text("Made with"),
-        " ".join(str(dataset.get(one, "") or "") for one in ("Manufacturer", "ManufacturerModelName")),
-    )
+    makers = [str(dataset.get(one, "") or "") for one in ("Manufacturer", "ManufacturerModelName")]
+    yield Text("Made with"), " ".join(dict.fromkeys(one for one in makers if one))
     states = [str(dataset.get(one, "") or "").lower() for one in ("CompletionFlag", "VerificationFlag")]
     yield Text("State"), ", ".join(one for one in states if one)
 
@@ -106,9 +107,11 @@ def _report(dataset: Dataset) -> Iterator[Line]:
 
 def _value(item: Dataset) -> str:
     kind = str(item.get("ValueType", ""))
-    plain = {"TEXT": "TextValue", "DATETIME": "DateTime", "UIDREF": "UID"}
+    plain = {"TEXT": "TextValue", "DATETIME": "DateTime"}
     if kind in plain:
         return str(item.get(plain[kind], "") or "")
+    if kind == "UIDREF":
+        return _short(str(item.get("UID", "") or ""))
     if kind in ("DATE", "TIME"):
         told = str(item.get(kind.title(), "") or "")
         return (iso_date(told) if kind == "DATE" else iso_time(told)) or told
@@ -150,7 +153,7 @@ def _number(item: Dataset) -> str:
 def _reference(item: Dataset) -> str:
     uid = str(item.get("ReferencedSOPInstanceUID", "") or "")
     kind = UID(str(item.get("ReferencedSOPClassUID", "") or "")).name.replace(" Storage", "")
-    parts = [kind, f"...{uid[-12:]}" if len(uid) > 12 else uid]
+    parts = [kind, _short(uid)]
     for keyword, sign in (("ReferencedFrameNumber", "#"), ("ReferencedSegmentNumber", "segment ")):
         value = item.get(keyword)
         if value is not None:
@@ -158,10 +161,15 @@ def _reference(item: Dataset) -> str:
     return " ".join(part for part in parts if part)
 
 
+def _short(uid: str) -> str:
+    """The end of a UID: enough to tell it from others, and nobody reads the rest."""
+    return f"...{uid[-_SHOWN_DIGITS:]}" if len(uid) > _SHOWN_DIGITS else uid
+
+
 def _presentation(dataset: Dataset) -> Iterator[Line]:
     for series in dataset.get("ReferencedSeriesSequence") or []:
         images = list(series.get("ReferencedImageSequence") or [])
-        yield Line(0, "Series", f"...{str(series.get('SeriesInstanceUID', ''))[-12:]}  {len(images)}")
+        yield Line(0, "Series", f"{_short(str(series.get('SeriesInstanceUID', '')))}  {len(images)}")
     for item in dataset.get("SoftcopyVOILUTSequence") or []:
         for center, width in zip(_listed(item.get("WindowCenter")), _listed(item.get("WindowWidth")), strict=False):
             yield Line(0, "W / L", f"{float(width):g} / {float(center):g}")

@@ -86,6 +86,9 @@ TABLE = (
     ),
     Entry("measure-ellipse", Text("Ellipse: area and values inside"), ("O",), _M, "ellipse-outline", checkable=True),
     Entry("measure-rectangle", Text("Rectangle: area and values inside"), ("R",), _M, "square-outline", checkable=True),
+    Entry(
+        "measure-polygon", Text("Polygon: area and values inside"), ("Shift+R",), _M, "vector-polygon", checkable=True
+    ),
     Entry("measure-point", Text("Value at a point"), ("H",), _M, "crosshairs", checkable=True),
     Entry(
         "delete-measurement",

@@ -19,7 +19,7 @@ from PySide6.QtWidgets import (
 )
 
 from medview.core.segmentation import Color
-from medview.ui.theme import STEP_PX, current_theme
+from medview.ui.theme import STEP_PX, current_theme, icon
 
 ROW_ROLE = Qt.ItemDataRole.UserRole
 KEY_ROLE = Qt.ItemDataRole.UserRole + 1
@@ -39,6 +39,7 @@ class Row:
         words: What the search looks through.
         with_picture: Whether there is room for a thumbnail.
         picture: The thumbnail; None while there is none.
+        symbol: The name of an icon that stands in for the thumbnail.
         colors: Swatches in front of the title.
         active: Whether it is what is worked on.
         quiet: Whether it cannot be opened, or not yet.
@@ -50,6 +51,7 @@ class Row:
     words: str = ""
     with_picture: bool = False
     picture: QPixmap | None = None
+    symbol: str = ""
     colors: tuple[Color, ...] = ()
     active: bool = False
     quiet: bool = False
@@ -126,6 +128,10 @@ class RowPainter(QStyledItemDelegate):
             painter.setOpacity(0.4 if row.quiet else 1.0)
             painter.drawPixmap(place, row.picture)
             painter.setOpacity(1.0)
+        elif row.symbol:
+            place = QRect(0, 0, THUMBNAIL_PX // 2, THUMBNAIL_PX // 2)
+            place.moveCenter(frame.center())
+            icon(row.symbol, current_theme().quiet).paint(painter, place)
         return THUMBNAIL_PX + _GAP_PX
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import html
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QUrl
+from PySide6.QtCore import QBuffer, QByteArray, QUrl
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QLabel, QPushButton, QTextBrowser, QVBoxLayout, QWidget
 
@@ -14,7 +15,11 @@ from medview.core.document import Document
 from medview.ui.theme import STEP_PX, current_theme, set_role
 from medview.ui.translation import render
 
-_WIDTH_PX, _HEIGHT_PX = 720, 640
+if TYPE_CHECKING:
+    from PySide6.QtPdfWidgets import QPdfView
+
+_WIDTH_PX, _HEIGHT_PX, _PAGE_HEIGHT_PX = 720, 640, 900
+_ABOUT_PX = 110
 _INDENT_PX = 18
 
 
@@ -38,6 +43,7 @@ class DocumentView(QDialog):
         self.text = QTextBrowser()
         self.text.setOpenLinks(False)
         self.text.setHtml(as_html(document))
+        self.pages = self._pages() if document.suffix == ".pdf" else None
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
         buttons.rejected.connect(self.close)
         close = buttons.button(QDialogButtonBox.StandardButton.Close)
@@ -45,12 +51,35 @@ class DocumentView(QDialog):
         layout = QVBoxLayout(self)
         layout.setSpacing(2 * STEP_PX)
         layout.addWidget(title)
-        layout.addWidget(self.text, 1)
+        layout.addWidget(self.text, 0 if self.pages is not None else 1)
+        if self.pages is not None:
+            self.resize(_WIDTH_PX, _PAGE_HEIGHT_PX)
+            self.text.setMaximumHeight(_ABOUT_PX)
+            layout.addWidget(self.pages, 1)
         self.open_button = QPushButton(self.tr("Open in another program"))
         self.open_button.setVisible(bool(document.attachment))
         self.open_button.clicked.connect(self._open_attachment)
         layout.addWidget(self.open_button)
         layout.addWidget(buttons)
+
+    def _pages(self) -> QPdfView | None:
+        """The pages of a PDF, one below the other; None when it cannot be read here."""
+        # not at the start of the program: few studies have one
+        from PySide6.QtPdf import QPdfDocument
+        from PySide6.QtPdfWidgets import QPdfView
+
+        buffer = QBuffer(self)
+        buffer.setData(QByteArray(self._document.attachment))
+        buffer.open(QBuffer.OpenModeFlag.ReadOnly)
+        pages = QPdfDocument(self)
+        pages.load(buffer)
+        if pages.status() is not QPdfDocument.Status.Ready:
+            return None
+        view = QPdfView(self)
+        view.setDocument(pages)
+        view.setPageMode(QPdfView.PageMode.MultiPage)
+        view.setZoomMode(QPdfView.ZoomMode.FitToWidth)
+        return view
 
     def _open_attachment(self) -> None:
         if self._folder is None:
@@ -68,7 +97,7 @@ def as_html(document: Document) -> str:
     for name, value in document.about:
         label = html.escape(render(name))
         parts.append(f"<tr><td style='color:{theme.quiet}'>{label}&nbsp;&nbsp;</td><td>{_escaped(value)}</td></tr>")
-    parts.append("</table><hr/>")
+    parts.append("</table><hr/>" if document.lines else "</table>")
     for line in document.lines:
         heading, value = _escaped(line.name), _escaped(line.value)
         if heading and value:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 
 from PySide6.QtCore import QEvent, Qt, Signal
-from PySide6.QtGui import QColor, QEnterEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent
+from PySide6.QtGui import QEnterEvent, QKeyEvent
 from PySide6.QtWidgets import QGridLayout, QLabel, QToolButton, QWidget
 
 from medview.core.measurement import Measurement, MeasurementKind
-from medview.ui.segment_row import NameField
+from medview.ui.named_row import NamedRow
 from medview.ui.theme import STEP_PX, current_theme, icon, number_font, set_role
 from medview.ui.translation import render
 from medview.views.measured_text import detail_text, short_text
@@ -27,11 +27,9 @@ _BETWEEN_WIDE = re.compile(r"(?<=[\u2e80-\uffef])(?=[\u2e80-\uffef])")
 """Where a line may break although there is no space: between two Chinese characters."""
 
 
-class MeasurementRow(QWidget):
+class MeasurementRow(NamedRow):
     """Shows one measurement. It says what was clicked, and does nothing itself."""
 
-    chosen = Signal()
-    renamed = Signal(str)
     deleted = Signal()
     pointed = Signal(bool)
 
@@ -39,14 +37,8 @@ class MeasurementRow(QWidget):
         super().__init__(parent)
         self._one: Measurement | None = None
         self._title = self._place = ""
-        self._selected = self._pointed = False
         self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         self._icon = QLabel()
-        self.name = NameField()
-        self.name.renamed.connect(self.renamed)
-        self.number = QLabel()
-        self.number.setFont(number_font(self.font(), 13))
-        self.number.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self.details = QLabel()
         self.details.setWordWrap(True)
         self.details.setFont(number_font(self.font(), 12))
@@ -78,9 +70,7 @@ class MeasurementRow(QWidget):
         if (one, title, place) != (self._one, self._title, self._place):
             self._one, self._title, self._place = one, title, place
             self.write()
-        if (selected, pointed) != (self._selected, self._pointed):
-            self._selected, self._pointed = selected, pointed
-            self.update()
+        self.set_ground(chosen=selected, pointed=pointed)
 
     def write(self) -> None:
         """Put it into the present language and theme."""
@@ -103,28 +93,6 @@ class MeasurementRow(QWidget):
         for label in (self.number, self.details):
             label.setToolTip(reason)
         self.setToolTip(reason or self.tr("Click to go there, double click to rename it"))
-
-    def paintEvent(self, event: QPaintEvent) -> None:
-        """The selected one has a ground and an edge of its own, the one under the mouse a ground."""
-        theme = current_theme()
-        painter = QPainter(self)
-        if self._selected or self._pointed:
-            painter.fillRect(self.rect(), QColor(theme.hover))
-        if self._selected:
-            painter.fillRect(0, 0, 3, self.height(), QColor(theme.accent))
-        painter.end()
-        super().paintEvent(event)
-
-    def mousePressEvent(self, event: QMouseEvent) -> None:
-        """A click anywhere goes there."""
-        self.chosen.emit()
-        event.accept()
-
-    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
-        """A double click on the name edits it."""
-        if self.name.geometry().contains(event.position().toPoint()):
-            self.name.edit()
-        event.accept()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Delete takes it away, F2 renames it."""

@@ -1,6 +1,7 @@
 """What the left button does while measuring: it draws with the tool in hand, and takes hold of what is drawn.
 
-Both habits work: press, drag and release; or click, move and click.
+Both habits work: press, drag and release; or click, move and click. A polygon is traced with the button held, or its
+corners are clicked; a click on the first one, or a double click, closes it.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ import numpy as np
 
 from medview.core.geometry import Floats
 from medview.core.measurement import Measurement, MeasurementId, MeasurementKind
-from medview.views.measurement_layer import Shown
-from medview.views.measurement_shapes import boxed, distance_to, outline, reshaped
+from medview.views.measurement_layer import TURN_PX, Shown
+from medview.views.measurement_shapes import boxed, distance_to, outline, reshaped, simplified, turn_handle, turned
 from medview.views.screen_actors import Pixel
 from medview.views.slice_view import SliceView
 from medview.workstation.measuring import Measuring
@@ -21,17 +22,28 @@ from medview.workstation.measuring_tools import MeasuringChange, Sought, Tool, T
 
 _HANDLE_PX = 8.0
 _LINE_PX = 5.0
+_TRACE_PX = 4.0
+"""How far apart, in logical pixels, the corners are that a held button leaves."""
+_TRACE_TOLERANCE_PX = 1.0
 _LEAST_PX = 3.0
 """A press that moves less, in logical pixels, is a click; and nothing smaller is kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Grip:
-    """What the mouse holds: one point of a measurement, or with None all of it, since when it lay where."""
+    """What the mouse holds: one point of a measurement, or with None all of it, since when it lay where.
+
+    One point more than there are is the handle that turns it.
+    """
 
     one: Measurement
     handle: int | None
     start: Floats
+
+    @property
+    def turns(self) -> bool:
+        """Whether it is the handle that turns."""
+        return self.handle == len(self.one.points)
 
 
 class MeasureHand:
@@ -49,6 +61,7 @@ class MeasureHand:
         self._pressed_at: Pixel | None = None
         self._grip: _Grip | None = None
         self._moved = False
+        self._may_trace = self._is_traced = False
 
     @property
     def is_busy(self) -> bool:
@@ -76,9 +89,14 @@ class MeasureHand:
                 self._measuring.select(None)
                 return False
         self._pressed_at = (x, y)
+        # only the first press traces: who clicks corners may let the mouse slip
+        self._may_trace, self._is_traced = not self._placed, self._is_traced and bool(self._placed)
         tool = self._measuring.tool
         assert tool is not None
-        if not self._placed or self._starts_line(tool):
+        if tool is Tool.POLYGON and self._closes(x, y):
+            self._finish()
+            return True
+        if not self._placed or self._starts_line(tool) or tool is Tool.POLYGON:
             self._placed.append(self._point(x, y))
             if len(self._placed) == tool.places:
                 self._finish()
@@ -99,6 +117,8 @@ class MeasureHand:
             # What was held has been put back; nothing else happens until the button goes up.
             return True
         if self._placed:
+            if held and self._may_trace and self._measuring.tool is Tool.POLYGON:
+                self._trace(x, y)
             self._sketch(x, y)
             return True
         if not held:
@@ -117,6 +137,10 @@ class MeasureHand:
             return False
         if not self._placed:
             # The press has finished it.
+            return True
+        if tool is Tool.POLYGON:
+            if self._is_traced and len(self._placed) > 2:
+                self._finish()
             return True
         last = self._view.pixel_of(_tuple(self._placed[-1]))
         if math.dist(last, (x, y)) >= _LEAST_PX * self._view.scale:
@@ -149,7 +173,7 @@ class MeasureHand:
             return
         at = [] if self._starts_line(tool) else [self._point(x, y)]
         points = np.array(self._placed + at)
-        whole = len(points) == tool.places
+        whole = len(points) == tool.places or (tool is Tool.POLYGON and len(points) > 2)
         axis, index = self._view.cut.axis, self._view.index
         if whole:
             self._measuring.sketch(tool.kind, self._shaped(tool, points), axis, index)
@@ -158,9 +182,12 @@ class MeasureHand:
 
     def _finish(self) -> None:
         tool, points = self._measuring.tool, np.array(self._placed)
+        is_traced, self._is_traced = self._is_traced, False
         self._placed, self._pressed_at = [], None
         if tool is None:
             return
+        if is_traced:
+            points = simplified(points, _TRACE_TOLERANCE_PX * self._view.scale * self._view.camera.mm_per_pixel)
         shaped = self._shaped(tool, points)
         if self._is_too_small(tool, points):
             self._measuring.discard()
@@ -179,8 +206,25 @@ class MeasureHand:
         least = _LEAST_PX * self._view.scale
         if tool in (Tool.ELLIPSE, Tool.RECTANGLE):
             return bool(np.abs(pixels[1] - pixels[0]).min() < least)
+        if tool is Tool.POLYGON:
+            return bool(np.ptp(pixels, axis=0).min() < least)
         lines = (pixels[0:2], pixels[2:4]) if tool is Tool.TWO_LINES else (pixels,)
         return any(bool((np.linalg.norm(np.diff(line, axis=0), axis=1) < least).any()) for line in lines)
+
+    def _closes(self, x: float, y: float) -> bool:
+        """Whether a press closes the polygon: on its first corner, or on its last one again."""
+        if len(self._placed) < 3:
+            return False
+        first, last = (self._view.pixel_of(_tuple(self._placed[n])) for n in (0, -1))
+        scale = self._view.scale
+        return math.dist(first, (x, y)) <= _HANDLE_PX * scale or math.dist(last, (x, y)) < _LEAST_PX * scale
+
+    def _trace(self, x: float, y: float) -> None:
+        """Leave a corner behind where the held button has come far enough."""
+        last = self._view.pixel_of(_tuple(self._placed[-1]))
+        if math.dist(last, (x, y)) >= _TRACE_PX * self._view.scale:
+            self._placed.append(self._point(x, y))
+            self._is_traced = True
 
     @property
     def _has_draft(self) -> bool:
@@ -217,7 +261,11 @@ class MeasureHand:
         point = self._point(x, y)
         here = list(reversed(self._view.measurements_here))
         for one in here:
-            distances = [math.dist(self._view.pixel_of(_tuple(place)), (x, y)) for place in one.points]
+            places = [self._view.pixel_of(_tuple(place)) for place in one.points]
+            turn = turn_handle(one.kind, np.array(places), TURN_PX * self._view.scale)
+            if turn is not None and one.id == self._measuring.selected:
+                places.append((float(turn[0]), float(turn[1])))
+            distances = [math.dist(place, (x, y)) for place in places]
             nearest = int(np.argmin(distances))
             if distances[nearest] <= _HANDLE_PX * self._view.scale:
                 return _Grip(one, nearest, point)
@@ -234,6 +282,8 @@ class MeasureHand:
         to = self._point(x, y)
         if grip.handle is None:
             points = grip.one.points + (to - grip.start)
+        elif grip.turns:
+            points = turned(grip.one.points, grip.start, to, self._view.cut.right, self._view.cut.up)
         else:
             points = reshaped(grip.one, grip.handle, grip.one.points[grip.handle] + (to - grip.start))
         self._measuring.reshape(grip.one.id, points)

@@ -12,7 +12,7 @@ from medview.core.geometry import Floats, Geometry
 from medview.core.measurement import Measurement, MeasurementId, MeasurementKind
 from medview.core.segmentation import Color
 from medview.views.measured_text import lines_of
-from medview.views.measurement_shapes import crossings, is_drawn_on, outline
+from medview.views.measurement_shapes import crossings, is_drawn_on, outline, turn_handle
 from medview.views.picking import SliceCamera
 from medview.views.screen_actors import Pixel, ScreenLines, ScreenText, circle, shows_whole, text_width
 
@@ -25,6 +25,8 @@ _LINE_HEIGHT = 1.35
 _TEXT_GAP_PX = 12
 _TICK_PX = 5
 _HANDLE_PX = 4
+TURN_PX = 22
+"""How far outside of an ellipse or a rectangle the handle lies that turns it, logical pixels."""
 _MARK_PX = 4
 _LEAST_PIECE_PX = 8
 _BETWEEN = 24
@@ -224,7 +226,12 @@ def _ends(here: _Here, drawn: list[Floats], places: Floats, scale: float) -> lis
         marks += [[(x - reach, y), (x - gap, y)], [(x + gap, y), (x + reach, y)]]
         marks += [[(x, y - reach), (x, y - gap)], [(x, y + gap), (x, y + reach)]]
     if here.strong:
-        return marks + [circle((x, y), _HANDLE_PX * scale, 16) for x, y in places]
+        marks += [circle((x, y), _HANDLE_PX * scale, 16) for x, y in places]
+        turn = turn_handle(here.one.kind, places, TURN_PX * scale)
+        if turn is not None:
+            x, y = (float(value) for value in turn)
+            marks += [circle((x, y), _HANDLE_PX * scale, 16), circle((x, y), _HANDLE_PX * scale / 2, 8)]
+        return marks
     if here.one.kind in (MeasurementKind.LENGTH, MeasurementKind.ANGLE):
         for line in drawn:
             for end, inner in ((line[0], line[1]), (line[-1], line[-2])):

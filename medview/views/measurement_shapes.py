@@ -87,6 +87,83 @@ def reshaped(one: Measurement, handle: int, to: Floats) -> Floats:
     return points
 
 
+def turn_handle(kind: MeasurementKind, places: Floats, reach: float) -> Floats | None:
+    """Where the handle that turns an ellipse or a rectangle lies on the screen; None for what is not turned.
+
+    Args:
+        kind: What it is.
+        places: (n, 2) its points, pixels.
+        reach: How far outside of it the handle lies, pixels.
+    """
+    if kind not in (MeasurementKind.ELLIPSE, MeasurementKind.RECTANGLE):
+        return None
+    center = places.mean(axis=0)
+    end = places[1] if kind is MeasurementKind.ELLIPSE else (places[1] + places[2]) / 2
+    way = end - center
+    length = float(np.hypot(*way))
+    return end + way / length * reach if length > 0 else None
+
+
+def turned(points: Floats, start: Floats, to: Floats, right: Floats, up: Floats) -> Floats:
+    """The points after the handle that turns them was dragged: turned about their middle, within their slice.
+
+    Args:
+        points: (n, 3) before, LPS, mm.
+        start: (3,) where the drag began.
+        to: (3,) where it is now.
+        right: (3,) unit vector of the slice.
+        up: (3,) unit vector of the slice, at a right angle to it.
+    """
+    center = points.mean(axis=0)
+    before, after = (math.atan2(float((at - center) @ up), float((at - center) @ right)) for at in (start, to))
+    cosine, sine = math.cos(after - before), math.sin(after - before)
+    across, along = (points - center) @ right, (points - center) @ up
+    out = points - center - np.outer(across, right) - np.outer(along, up)
+    new = np.outer(across * cosine - along * sine, right) + np.outer(across * sine + along * cosine, up)
+    moved: Floats = center + out + new
+    return moved
+
+
+def simplified(points: Floats, tolerance: float) -> Floats:
+    """A closed outline with fewer corners, none of the old ones farther from it than the tolerance.
+
+    Douglas, Peucker: Algorithms for the reduction of the number of points required to represent a digitized line.
+    Cartographica 10(2), 1973.
+
+    Args:
+        points: (n, d) corners, at least three; the first is not repeated.
+        tolerance: In the unit of the points.
+
+    Returns:
+        At least three of them, in their order.
+    """
+    farthest = int(np.linalg.norm(points - points[0], axis=1).argmax())
+    ring = np.vstack([points, points[:1]])
+    kept = {0, farthest}
+    waiting = [(0, farthest), (farthest, len(points))]
+    while waiting:
+        start, stop = waiting.pop()
+        between = ring[start + 1 : stop]
+        if not len(between):
+            continue
+        away = _distances(between, ring[start], ring[stop])
+        worst = int(away.argmax())
+        if away[worst] > tolerance or len(kept) < 3:
+            middle = start + 1 + worst
+            kept.add(middle)
+            waiting += [(start, middle), (middle, stop)]
+    chosen: Floats = points[sorted(kept)]
+    return chosen
+
+
+def _distances(points: Floats, start: Floats, stop: Floats) -> Floats:
+    """(n,): from each point to the line between two others."""
+    way = stop - start
+    share = np.clip((points - start) @ way / max(float(way @ way), 1e-12), 0, 1)
+    away: Floats = np.linalg.norm(points - start - share[:, None] * way, axis=1)
+    return away
+
+
 def axes_in_order(points: Floats) -> Floats:
     """(4, 3) the ends of an ellipse's axes, the longer one first."""
     long, short = (float(np.linalg.norm(points[n + 1] - points[n])) for n in (0, 2))

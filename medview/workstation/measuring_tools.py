@@ -30,6 +30,7 @@ class Tool(StrEnum):
     TWO_LINES = "two-lines"
     ELLIPSE = "ellipse"
     RECTANGLE = "rectangle"
+    POLYGON = "polygon"
     POINT = "point"
 
     @property
@@ -38,9 +39,9 @@ class Tool(StrEnum):
         return MeasurementKind.ANGLE if self is Tool.TWO_LINES else MeasurementKind(self.value)
 
     @property
-    def places(self) -> int:
-        """How many places have to be shown with the mouse."""
-        return {Tool.ANGLE: 3, Tool.TWO_LINES: 4, Tool.POINT: 1}.get(self, 2)
+    def places(self) -> int | None:
+        """How many places have to be shown with the mouse; None for as many as one likes."""
+        return {Tool.ANGLE: 3, Tool.TWO_LINES: 4, Tool.POINT: 1, Tool.POLYGON: None}.get(self, 2)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QTreeWidgetItem
 from pytestqt.qtbot import QtBot
 
-from medview.core.case import Case, Patient, Remark, Series, Severity, Study
+from medview.core.case import Case, Patient, Remark, Series, SeriesKind, Severity, Study
 from medview.core.segmentation import Segment, Segmentation
 from medview.core.text import Text
 from medview.core.volume import Modality
@@ -118,6 +118,27 @@ def test_pending_and_refused_series_look_so_and_do_not_open(
     assert panel.health.isVisible()
 
 
+def test_documents_stand_below_images_and_say_what_they_are(
+    desk: Bench, panel: CasePanel, small_series_folder: Path
+) -> None:
+    case, _ = desk.open(small_series_folder)
+    what = Text.of("This is {thing}: choose it to read it.", thing=Text("a selection of key images"))
+    remark = Remark(Severity.NOTE, "document", what)
+    document = Series("1.2.0", case.study, Modality.OTHER, "", 1, "", (), 1, None, (remark,), kind=SeriesKind.DOCUMENT)
+    case.put_series(document)
+    desk.qtbot.wait(1)
+
+    shown = row(rows(panel)["A selection of key images"])
+    assert shown.facts == "document"
+    assert shown.symbol
+    parent = rows(panel)["A selection of key images"].parent()
+    assert parent is not None
+    assert parent.indexOfChild(rows(panel)["A selection of key images"]) == 1
+    menu = panel.menu_of(rows(panel)["A selection of key images"])
+    assert menu is not None
+    assert menu.actions()[0].isEnabled()
+
+
 def test_the_words_of_the_health_mark_open_on_hover_and_on_click(
     desk: Bench, panel: CasePanel, small_series_folder: Path
 ) -> None:
@@ -197,14 +218,14 @@ def test_useless_files_are_counted_and_listed_with_the_reason(
     (folder / "broken.dcm").write_bytes(b"\0" * 128 + b"DICM" + b"not a data set" * 20)
     desk.open(folder)
     desk.until(lambda: panel.rejects.isVisible())
-    assert not panel.rejects_list.isVisible()
+    assert not panel.rejects.list.isVisible()
 
     QTest.mouseClick(panel.rejects.button, Qt.MouseButton.LeftButton)
 
-    assert panel.rejects_list.isVisible()
+    assert panel.rejects.list.isVisible()
     (reject,) = desk.station.workspace.rejects
-    assert panel.rejects_list.count() == 1
-    item = panel.rejects_list.item(0)
+    assert panel.rejects.list.count() == 1
+    item = panel.rejects.list.item(0)
     assert item.text().splitlines() == ["broken.dcm", str(reject.reason)]
 
 

@@ -87,10 +87,10 @@ def test_volumes_follow_what_is_painted(desk: Bench, panel: CorrectionPanel) -> 
     (row,) = panel.segments.rows.values()
     ml = int(np.count_nonzero(segmentation.labels)) * 10 * 6 * 6 / 1000
     assert ml > 0
-    desk.until(lambda: row.volume.text() == f"{ml:.1f} ml")
+    desk.until(lambda: row.number.text() == f"{ml:.1f} ml")
     assert panel.state_line.text().startswith("1 edit")
     click(desk, panel.undo_button)
-    desk.until(lambda: row.volume.text() == "0.0 ml")
+    desk.until(lambda: row.number.text() == "0.0 ml")
 
 
 def test_segments_are_added_named_and_removed(desk: Bench, panel: CorrectionPanel) -> None:
@@ -128,8 +128,8 @@ def test_a_click_works_on_a_segment_and_its_buttons_hide_and_lock_it(desk: Bench
     QTest.mouseClick(row, Qt.MouseButton.LeftButton, pos=row.name.geometry().center())
     desk.qtbot.wait(5)
     assert correction.active_label == one
-    assert row.is_active
-    assert not panel.segments.rows[two].is_active
+    assert row.is_chosen
+    assert not panel.segments.rows[two].is_chosen
 
     segmentation = desk.station.workspace.active_segmentation
     assert segmentation is not None

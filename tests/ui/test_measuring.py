@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK
-from PySide6.QtCore import QPoint, Qt
-from PySide6.QtGui import QGuiApplication
+from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
+from PySide6.QtGui import QGuiApplication, QMouseEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
@@ -24,6 +24,7 @@ from medview.ui.gl_widget import GLWidget
 from medview.ui.measurement_list import MeasurementList
 from medview.ui.measurement_row import MeasurementRow
 from medview.ui.reading_room import ReadingRoom
+from medview.views.measurement_layer import TURN_PX
 from medview.views.slice_view import SliceView
 from medview.workstation.measuring import Measuring
 from medview.workstation.measuring_tools import Tool
@@ -122,6 +123,99 @@ def test_a_length_is_drawn_between_two_points(ruler: Ruler) -> None:
     (row,) = ruler.rows
     assert row.number.text() == f"{one.values[0].number:.1f} mm"
     assert row.name.text().startswith("Length")
+
+
+def polygon_of(ruler: Ruler) -> Measurement:
+    (one,) = ruler.made
+    assert one.kind is MeasurementKind.POLYGON
+    return one
+
+
+@pytest.mark.parametrize("ending", ["first corner", "double click"])
+def test_a_polygon_is_clicked_corner_by_corner(ending: str, ruler: Ruler) -> None:
+    """Its numbers against a mask that SimpleITK takes the statistics of."""
+    ruler.screen.key(Qt.Key.Key_R, SHIFT)
+    corners = [(15.3, 15.3), (15.3, 45.7), (40.7, 45.7)]
+    for corner in corners:
+        ruler.click(*corner)
+    if ending == "first corner":
+        ruler.click(*corners[0])
+    else:
+        QTest.mouseDClick(ruler.view, LEFT, Qt.KeyboardModifier.NoModifier, ruler.place(*corners[-1]))
+        ruler.screen.app.processEvents()
+    one = polygon_of(ruler)
+    assert len(one.points) == 3
+    down, across = ruler.volume.geometry.spacing_mm[1:]
+    values = {value.quantity: value.number for value in one.values}
+    assert values[Quantity.AREA] == pytest.approx(25.4 * down * 30.4 * across / 2, rel=0.05)
+    at = ruler.volume.geometry.to_index(one.points)
+    j, i = np.mgrid[: ruler.volume.voxels.shape[1], : ruler.volume.voxels.shape[2]]
+    slope = (at[2, 1] - at[0, 1]) / (at[2, 2] - at[0, 2])
+    mask = (j >= at[0, 1]) & (i <= at[1, 2]) & (j <= at[0, 1] + slope * (i - at[0, 2]))
+    statistics = SimpleITK.LabelStatisticsImageFilter()
+    statistics.Execute(
+        SimpleITK.GetImageFromArray(ruler.volume.voxels[ruler.slice()].astype(np.float64)),
+        SimpleITK.GetImageFromArray(mask.astype(np.uint8)),
+    )
+    assert values[Quantity.MEAN] == pytest.approx(statistics.GetMean(1), rel=0.02, abs=2)
+    assert values[Quantity.MAXIMUM] == pytest.approx(statistics.GetMaximum(1), abs=1e-6)
+
+
+def test_a_polygon_is_traced_with_the_button_held(ruler: Ruler) -> None:
+    ruler.screen.key(Qt.Key.Key_R, SHIFT)
+    angles = np.linspace(0, 2 * np.pi, 60)
+    places = [ruler.place(30 + 12 * np.sin(angle), 30 + 12 * np.cos(angle)) for angle in angles]
+    QTest.mousePress(ruler.view, LEFT, Qt.KeyboardModifier.NoModifier, places[0])
+    for place in places[1:]:
+        event = QMouseEvent(
+            QEvent.Type.MouseMove,
+            QPointF(place),
+            ruler.view.mapToGlobal(QPointF(place)),
+            Qt.MouseButton.NoButton,
+            LEFT,
+            Qt.KeyboardModifier.NoModifier,
+        )
+        QApplication.sendEvent(ruler.view, event)
+    QTest.mouseRelease(ruler.view, LEFT, Qt.KeyboardModifier.NoModifier, places[-1])
+    ruler.screen.app.processEvents()
+    one = polygon_of(ruler)
+    assert 8 <= len(one.points) < 60
+    down, across = ruler.volume.geometry.spacing_mm[1:]
+    area = next(value.number for value in one.values if value.quantity is Quantity.AREA)
+    assert area == pytest.approx(np.pi * 12 * down * 12 * across, rel=0.06)
+    ruler.screen.key(Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert ruler.made == ()
+
+
+def test_an_ellipse_is_turned_by_the_handle_outside_of_it(ruler: Ruler) -> None:
+    ruler.screen.key(Qt.Key.Key_O)
+    ruler.drag((25.0, 15.0), (35.0, 45.0))
+    ruler.screen.key(Qt.Key.Key_Escape)
+    (before,) = ruler.made
+    center = before.points.mean(axis=0)
+    middle, end = (np.array(ruler.slices.pixel_of(tuple(point))) for point in (center, before.points[1]))
+    ratio = ruler.view.devicePixelRatioF()
+    handle = end + (end - middle) / np.linalg.norm(end - middle) * TURN_PX * ruler.slices.scale
+    arm = handle - middle
+    quarter = middle + np.array([-arm[1], arm[0]])
+    widget_middle = ruler.view.rect().center()
+    height = ruler.view.device_size()[1]
+
+    def offset(pixel: np.ndarray) -> tuple[int, int]:
+        return (
+            round(pixel[0] / ratio) - widget_middle.x(),
+            round((height - 1 - pixel[1]) / ratio) - widget_middle.y(),
+        )
+
+    ruler.screen.drag(offset(handle), offset(quarter))
+    (after,) = ruler.made
+    np.testing.assert_allclose(after.points.mean(axis=0), center, atol=1e-6)
+    long_before, long_after = before.points[1] - before.points[0], after.points[1] - after.points[0]
+    assert float(np.linalg.norm(long_after)) == pytest.approx(float(np.linalg.norm(long_before)))
+    cosine = abs(long_before @ long_after) / float(long_before @ long_before)
+    assert cosine < 0.03  # a quarter of a turn, to a pixel
+    areas = [one.values[0].number for one in (before, after)]
+    assert areas[0] == pytest.approx(areas[1])
 
 
 def test_clicks_do_what_a_drag_does_and_escape_ends_it(ruler: Ruler) -> None:

@@ -18,7 +18,16 @@ from medview.core.volume import Volume
 from medview.views import fonts
 from medview.views.measured_text import detail_text, lines_of, number_text, short_text
 from medview.views.measurement_layer import LINE_COLOR, STRONG_COLOR, Shown
-from medview.views.measurement_shapes import axes_in_order, boxed, crossings, distance_to, outline, reshaped
+from medview.views.measurement_shapes import (
+    axes_in_order,
+    boxed,
+    crossings,
+    distance_to,
+    outline,
+    reshaped,
+    simplified,
+    turned,
+)
 from medview.views.slice_view import SliceView
 from tests.support.screens import PLAIN, Picture, Screen, point, screen
 from tests.support.volumes import oblique, volume
@@ -292,3 +301,30 @@ def test_a_sign_that_a_font_lacks_is_written_otherwise(monkeypatch: pytest.Monke
     have["plain.ttf"] = {0x5747}
     assert fonts.spelled("均 12.3") == fonts.Spelling("均 12.3", Path("plain.ttf"), is_whole=False)
     assert fonts.spelled("标 12.3") is None
+
+
+def test_a_traced_outline_keeps_its_shape_with_few_corners() -> None:
+    angles = np.linspace(0, 2 * np.pi, 400, endpoint=False)
+    circle = np.stack([np.zeros(400), 20 * np.cos(angles), 20 * np.sin(angles)], axis=1)
+    kept = simplified(circle, 0.1)
+    assert 20 < len(kept) < 80
+    # every old corner lies no farther from the new outline than was allowed
+    assert max(distance_to([np.vstack([kept, kept[:1]])[:, 1:]], (y, z)) for _, y, z in circle) <= 0.1 + 1e-9
+    square = np.array([[0, x, y] for x, y in ((0, 0), (1, 0), (2, 0), (2, 1), (2, 2), (1, 2), (0, 2), (0, 1))], float)
+    assert {tuple(point[1:]) for point in simplified(square, 0.01)} == {(0, 0), (2, 0), (2, 2), (0, 2)}
+    line = np.array([[0, x, 0] for x in range(5)], float)
+    assert len(simplified(line, 10.0)) == 3
+
+
+def test_turning_keeps_the_middle_and_the_lengths() -> None:
+    right, up = np.array([0.0, 0.6, 0.8]), np.array([1.0, 0.0, 0.0])
+    points = boxed(
+        MeasurementKind.RECTANGLE, np.array([1.0, 2.0, 3.0]), np.array([5.0, 2.0, 3.0]) + 7 * right, right, up
+    )
+    center = points.mean(axis=0)
+    after = turned(points, center + right, center + up, right, up)
+    np.testing.assert_allclose(after.mean(axis=0), center)
+    np.testing.assert_allclose(
+        np.linalg.norm(np.diff(after, axis=0), axis=1), np.linalg.norm(np.diff(points, axis=0), axis=1)
+    )
+    np.testing.assert_allclose(after[1] - after[0], 7 * up, atol=1e-12)  # what ran to the right runs up

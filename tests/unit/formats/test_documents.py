@@ -16,7 +16,7 @@ from pydicom.uid import UID, ExplicitVRLittleEndian
 from medview.core.case import SeriesKind
 from medview.core.errors import UnreadableFileError
 from medview.core.progress import NoProgress
-from medview.formats import dicom_files, dicom_series, documents
+from medview.formats import clinical_documents, dicom_files, dicom_series, documents
 
 REPORTS = [
     "sr-tid1500-dcmqi/sr.dcm",
@@ -78,6 +78,45 @@ def test_a_pdf_comes_out_whole(tmp_path: Path) -> None:
     dataset.EncapsulatedDocumentLength = len(content)
     document = documents.read(saved(dataset, tmp_path / "a.dcm"))
     assert (document.title, document.suffix, document.attachment) == ("Discharge letter", ".pdf", content)
+
+
+CDA = """<?xml version="1.0"?>
+<ClinicalDocument xmlns="urn:hl7-org:v3"><id root="1.2.3"/><title>Discharge letter</title>
+<component><structuredBody>
+<component><section><code code="1"/><title>Findings</title>
+<text>Nothing of <content>note</content> in the chest.<br/>No mass.
+<list><item>First</item><item>Second</item></list>
+<table><tr><th>Size</th><th>Unit</th></tr><tr><td>12</td><td>mm</td></tr></table></text>
+<component><section><title>Bones</title><text><paragraph>Intact.</paragraph></text></section></component>
+</section></component></structuredBody></component></ClinicalDocument>"""
+
+
+def test_a_clinical_document_is_read_in_paragraphs(tmp_path: Path) -> None:
+    dataset = Dataset()
+    dataset.SOPClassUID = "1.2.840.10008.5.1.4.1.1.104.2"
+    content = CDA.encode()
+    dataset.EncapsulatedDocument = content + b"\0" * (len(content) % 2)
+    document = documents.read(saved(dataset, tmp_path / "a.dcm"))
+    assert [(line.level, line.name, line.value) for line in document.lines] == [
+        (0, "Discharge letter", ""),
+        (0, "Findings", ""),
+        (1, "", "Nothing of note in the chest."),
+        (1, "", "No mass."),
+        (1, "", "First"),
+        (1, "", "Second"),
+        (1, "", "Size  Unit"),
+        (1, "", "12  mm"),
+        (1, "Bones", ""),
+        (2, "", "Intact."),
+    ]
+
+
+def test_a_clinical_document_with_entities_is_not_taken_apart() -> None:
+    entities = b'<!DOCTYPE a [<!ENTITY b "ha"><!ENTITY c "&b;&b;&b;">]>'
+    bomb = entities + b"<ClinicalDocument><title>&c;</title></ClinicalDocument>"
+    assert clinical_documents.lines_of(bomb) == ()
+    assert clinical_documents.lines_of(b"<ClinicalDocument><title>cut off") == ()
+    assert clinical_documents.lines_of(b"") == ()
 
 
 @pytest.mark.parametrize("depth", [3, 150, 3000])

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import io
+import tarfile
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +33,30 @@ def zipped(folder: Path, into: Path, prefix: str = "") -> Path:
         for path in sorted(folder.iterdir()):
             archive.write(path, f"{prefix}{path.name}")
     return into
+
+
+def test_a_packed_tar_opens_with_its_values_and_its_links_are_told(
+    small_series_folder: Path, small_phantom: Phantom, tmp_path: Path
+) -> None:
+    path = tmp_path / "patient.tgz"
+    with tarfile.open(path, "w:gz") as archive:
+        for one in sorted(small_series_folder.iterdir()):
+            archive.add(one, f"patient/{one.name}")
+        link = tarfile.TarInfo("patient/link.dcm")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        archive.addfile(link)
+        outside = tarfile.TarInfo("../outside.dcm")
+        archive.addfile(outside, io.BytesIO())
+    found = found_in(path)
+    ((_, source),) = found.sources
+    assert isinstance(source, DicomSeries)
+    volume = dicom_volume.read(source, NoProgress())
+    np.testing.assert_array_equal(volume.voxels, small_phantom.volume.voxels)
+    assert reasons(found) == {
+        "link.dcm": "It is a link or a device: it was left out.",
+        "outside.dcm": "Its name leads out of the archive: it was left out.",
+    }
+    assert not any(tmp_path.rglob("outside.dcm"))
 
 
 def test_a_zipped_series_opens_with_its_values(
@@ -104,7 +130,7 @@ def test_names_that_lead_out_of_the_archive_are_left_out(small_series_folder: Pa
 def test_a_bomb_is_stopped_and_what_came_before_it_opens(
     small_series_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(archives, "_ALWAYS_ALLOWED", 32 << 20)
+    monkeypatch.setattr(archives, "LIMITS", replace(archives.LIMITS, always_bytes=32 << 20))
     head = (small_series_folder / "00001.dcm").read_bytes()
     with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("a.dcm", head)
