@@ -47,6 +47,7 @@ class PluginCard(QFrame):
         self._record = record
         self._fit = Fit(True)
         self._hindrance = ""
+        self._has_box = False
         self._is_new = False
         self._job: Job[SegmentationResult] | None = None
         self._result: SegmentationResult | None = None
@@ -165,6 +166,9 @@ class PluginCard(QFrame):
         """
         self.box.show_size(size_mm)
         self.box.setVisible(possible)
+        if self._has_box != (size_mm is not None):
+            self._has_box = size_mm is not None
+            self._write()
         self.options.setVisible((self._fit.ok or size_mm is not None) and (possible or not self.choices.is_empty))
 
     def show_job(self, job: Job[SegmentationResult] | None) -> None:
@@ -202,7 +206,7 @@ class PluginCard(QFrame):
         self._summary.setText(self._own(manifest.summary) if manifest is not None else "")
         self._summary.setVisible(manifest is not None and (self._fit.ok or self._fit.needs_box))
         # of what is too large about the image, the way out says enough
-        reasons = self._fit.reasons[-1:] if self._fit.needs_box else self._fit.reasons
+        reasons = self._fit.reasons[-1:] if self._fit.needs_box and not self._has_box else self._fit.reasons
         if record.state is PluginState.FAILED and record.reason:
             reasons = (*reasons, record.reason)
         self.reason.setText("\n".join(render(reason) for reason in reasons))

@@ -14,9 +14,12 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK
+import torch
+from monai.networks.nets import UNet
 
 from medview.phantom.chest import Phantom
 from tests.end_to_end.conftest import Ended, Run
+from tests.support.bundles import bundle_config, bundle_plugin
 from tests.support.named_files import named, names_in
 
 
@@ -160,6 +163,41 @@ def test_a_plugin_writes_its_answer(
     for segment in report["segments"]:
         assert segment["voxels"] == np.count_nonzero(labels == segment["label"])
     assert pydicom.dcmread(out / "seg.dcm").SegmentSequence
+
+
+def test_wishes_for_a_run(medview: Run, small_series_folder: Path, small_phantom: Phantom, tmp_path: Path) -> None:
+    config = bundle_config()
+    config["preprocessing"]["transforms"][3]["pixdim"] = [8.0, 8.0, 8.0]
+    folder = bundle_plugin(tmp_path / "here" / "tiny", config, id="tiny", lines=("mirror-axes = [0]",))
+    torch.manual_seed(1)
+    made = UNet(spatial_dims=3, in_channels=1, out_channels=3, channels=[4, 8], strides=[2], num_res_units=0)
+    torch.save(made.state_dict(), folder / "models" / "model.pt")
+    geometry = small_phantom.volume.geometry
+    one, other = geometry.to_patient((12.0, 20.0, 22.0)), geometry.to_patient((24.0, 50.0, 48.0))
+    corners = [f"{value:.3f}" for value in (*one, *other)]
+    arguments = ["plugin", "run", "./tiny", small_series_folder, "--device", "cpu", "--exact", "--mirroring", "--json"]
+    arguments += ["--box", *corners, "--uncertainty", "unsure.nii.gz", "--probability", "Two", "two.dcm"]
+    report = _json(medview(*arguments, "--out", "first"))
+    here = tmp_path / "here"
+    assert report["options"]["box"] == {"start_kji": [12, 20, 22], "stop_kji": [25, 51, 49]}
+    assert report["options"]["mirroring"] is True
+    assert report["maps"] == {"uncertainty": "unsure.nii.gz", "probability": "two.dcm"}
+    labels = np.asarray(nibabel.nifti1.Nifti1Image.from_filename(here / "first" / "labels.nii.gz").dataobj)
+    unsure = np.asarray(nibabel.nifti1.Nifti1Image.from_filename(here / "unsure.nii.gz").dataobj).transpose(2, 1, 0)
+    inside = np.zeros(unsure.shape, dtype=np.bool_)
+    inside[12:25, 20:51, 22:49] = True
+    assert len(np.unique(labels)) > 1
+    assert not labels.transpose(2, 1, 0)[~inside].any()
+    assert not unsure[~inside].any()
+    assert 0 < unsure[inside].mean() < 1
+    assert pydicom.dcmread(here / "two.dcm").SOPClassUID == "1.2.840.10008.5.1.4.1.1.30"  # Parametric Map Storage
+
+    again = medview(*[one for one in arguments if one != "--json"], "--out", "second")
+    assert again.returncode == 0, again.stderr
+    assert "note: from an earlier run, " in again.stdout
+    plain = ("plugin", "run", "./tiny", small_series_folder, "--out", "third")
+    refused = _refusal(medview(*plain, "--probability", "Three", "x.nii.gz"))
+    assert "does not find Three. It finds: 1 (One), 2 (Two)" in refused
 
 
 def test_the_four_views_become_a_picture(medview: Run, small_series_folder: Path, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
 from medview.core.case import Patient, Study
-from medview.core.volume import Volume
+from medview.core.volume import Modality, Volume
 from medview.inference.options import RunOptions
 from medview.ui import quantities
 from medview.ui.analysis_panel import AnalysisPanel
@@ -135,6 +135,56 @@ def test_an_earlier_answer_is_said_to_be_one_and_can_be_had_anew(desk: Bench, pa
     assert analysis.last is not None
     assert analysis.last.result.earlier is None
     np.testing.assert_array_equal(second.result.labels, first.result.labels)
+
+
+def test_a_box_is_set_around_the_crosshair_and_what_lies_outside_is_left_alone(
+    desk: Bench, panel: AnalysisPanel, image: Volume
+) -> None:
+    analysis = desk.station.analysis
+    point = image.geometry.to_patient((4.0, 9.0, 8.0))
+    desk.station.viewing.update(cursor=(float(point[0]), float(point[1]), float(point[2])))
+    click(card(panel).options.button)
+    desk.until(card(panel).box.set_button.isVisible)
+    assert card(panel).box.words.text() == "Looks at the whole image"
+    click(card(panel).box.set_button)
+    desk.until(card(panel).box.remove_button.isVisible)
+    box = analysis.search.box
+    assert box is not None
+    assert [(a + b - 1) / 2 for a, b in zip(box.start, box.stop, strict=True)] == [4, 9, 8]
+    x, y, z = (n * step for n, step in zip(reversed(box.shape), (2, 2, 3), strict=True))
+    assert card(panel).box.words.text() == f"Looks inside the box only: {x} × {y} × {z} mm"
+    click(card(panel).run_button)
+    desk.until(lambda: analysis.last is not None)
+    assert analysis.last is not None
+    outside = analysis.last.result.labels.copy()
+    outside[box.slices] = 0
+    assert not outside.any()
+    assert analysis.last.result.options.box == box
+    click(card(panel).box.remove_button)
+    desk.until(card(panel).box.set_button.isVisible)
+    assert analysis.search.box is None
+
+
+def test_a_plugin_for_crops_asks_for_a_box(desk: Bench, panel: AnalysisPanel) -> None:
+    case = desk.station.workspace.active_case
+    assert case is not None
+    large = volume(np.zeros((80, 90, 100), np.int16), modality=Modality.MR, unit="")
+    case.add_volume(large)
+    desk.station.workspace.activate(case, large)
+    desk.until(lambda: (one := panel.card("mr_hippocampus")) is not None and one.box_button.isVisible())
+    shown = panel.card("mr_hippocampus")
+    assert shown is not None
+    assert shown.reason.text() == "Set a box around what it looks for, of at most 48 × 64 × 52 mm."
+    assert not shown.run_button.isVisible()
+    x, y, z = large.geometry.center_mm
+    desk.station.viewing.update(cursor=(x, y, z))
+    click(shown.box_button)
+    desk.until(shown.run_button.isVisible)
+    assert not shown.box_button.isVisible()
+    assert desk.station.analysis.search.size_mm == (43.0, 57.0, 45.0)
+    desk.station.analysis.search.move_side(2, upper=True, to=90)
+    desk.until(shown.box_button.isVisible)
+    assert "at most 48 mm from left to right; the image has" in shown.reason.text()
 
 
 def test_moments_in_words() -> None:

@@ -10,14 +10,16 @@ import numpy as np
 import pytest
 
 from medview.core.errors import MedViewError
-from medview.core.geometry import Point
+from medview.core.geometry import Box, Point
 from medview.core.planes import Plane
+from medview.views.box_hand import BoxHand, BoxInViews
 from medview.views.interaction import GESTURES, Button, Gesture, Pointer, SliceInteraction
 from medview.views.linking import LinkedViews
 from medview.views.measure_hand import MeasureHand, MeasurementsInViews
 from medview.views.slice_view import SliceView
 from medview.workstation.measuring import Measuring
 from medview.workstation.measuring_tools import Tool
+from medview.workstation.search_box import SearchBox
 from medview.workstation.stroke import BrushOptions, BrushTool
 from medview.workstation.view_state import Mode, ViewName
 from tests.support import editing_run
@@ -41,6 +43,7 @@ class Desk:
     hand: SliceInteraction
     errors: list[MedViewError]
     measuring: Measuring
+    search: SearchBox
 
     def pixel(self, j: float, i: float, k: float = SLICE) -> tuple[float, float]:
         return self.view.pixel_of(self.station.at(k, j, i))
@@ -76,11 +79,16 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
         measuring = Measuring(one.workspace, one.viewing, one.jobs, tmp_path / "measurements", lambda: "reader")
         measured = MeasurementsInViews(measuring)
         measured.attach(view)
+        search = SearchBox(one.workspace)
+        boxed = BoxInViews(search, one.workspace)
+        boxed.attach(view)
         hand = SliceInteraction(
-            view, one.workspace, one.viewing, one.correction, errors.append, measure=MeasureHand(view, measuring)
-        )
+            view, one.workspace, one.viewing, one.correction, errors.append,
+            measure=MeasureHand(view, measuring), box=BoxHand(view, search),
+        )  # fmt: skip
         window.frame()
-        yield Desk(one, window, view, links, hand, errors, measuring)
+        yield Desk(one, window, view, links, hand, errors, measuring, search)
+        boxed.close()
         measured.close()
         links.close()
         measuring.close()
@@ -251,6 +259,21 @@ def moves_a_measurement(desk: Desk) -> None:
     assert np.allclose(desk.measuring.shown[0].points, longer.points + shift, atol=1e-6)
 
 
+def changes_the_box(desk: Desk) -> None:
+    desk.search.place(desk.station.at(SLICE, 35, 45), (21.0, 15.0, 20.0))
+    assert desk.search.box == Box((16, 28, 35), (25, 43, 56))
+    window = desk.station.viewing.state.window
+    desk.drag(desk.pixel(31, 55.5), desk.pixel(31, 60.5), Button.LEFT)
+    assert desk.search.box == Box((16, 28, 35), (25, 43, 61))
+    desk.drag(desk.pixel(27.5, 34.5), desk.pixel(29.5, 37.5), Button.LEFT)
+    assert desk.search.box == Box((16, 30, 38), (25, 43, 61))
+    desk.drag(desk.pixel(36, 49), desk.pixel(30, 44), Button.LEFT)
+    assert desk.search.box == Box((16, 24, 33), (25, 37, 56))
+    assert desk.station.viewing.state.window == window
+    desk.drag(desk.pixel(27, 37), desk.pixel(27, 52), Button.LEFT)  # inside, away from sides and middle
+    assert desk.station.viewing.state.window != window
+
+
 def maximises(desk: Desk) -> None:
     desk.hand.double_click(Pointer(100, 100, Button.LEFT))
     assert desk.station.viewing.state.maximised is ViewName.AXIAL
@@ -265,6 +288,7 @@ PROOFS: dict[tuple[Mode | None, str], Callable[[Desk], None]] = {
     (Mode.VIEW, "Right drag"): zooms,
     (Mode.VIEW, "Left drag, or clicks, with a measuring tool"): measures,
     (Mode.VIEW, "Left drag on a measurement"): moves_a_measurement,
+    (Mode.VIEW, "Left drag on a side, a corner or the middle of the box"): changes_the_box,
     (Mode.VIEW, "Double click"): maximises,
     (Mode.EDIT, "Left drag"): paints,
     (Mode.EDIT, "Right drag"): erases,

@@ -9,6 +9,7 @@ import monai.bundle
 import nibabel as nib
 import numpy as np
 import pytest
+import SimpleITK
 import torch
 from monai.metrics import compute_dice
 from monai.networks.utils import one_hot
@@ -22,7 +23,8 @@ from medview.core.folders import shipped_plugins_folder
 from medview.core.progress import NoProgress
 from medview.core.volume import Modality
 from medview.formats import dicom_files, dicom_series, dicom_volume, image_files
-from medview.inference import runner
+from medview.inference import boxing, runner
+from medview.inference.options import RunOptions
 from medview.learning import bundle, evaluate, recipe, training_data
 from medview.learning.training_data import CasePair
 from medview.phantom import hippocampus
@@ -155,10 +157,33 @@ def test_a_whole_head_and_ct_are_refused_in_plain_words(plugin: PluginRecord, re
     head = _dicom(real_data / "mr-brain-t1-studyforrest" / "dicom")
     with pytest.raises(PluginUnavailableError, match="at most 48 mm from left to right; the image has 192 mm"):
         runner.run(plugin, head, NoProgress())
+    whole = fit_volume(plugin.manifest, head)
+    assert (whole.ok, whole.needs_box) == (False, True)
+    assert "Set a box around what it looks for, of at most 48 × 64 × 52 mm" in str(whole.reasons[-1])
     crop = hippocampus.make()
     assert fit_volume(plugin.manifest, crop).ok
     computed = volume(crop.voxels, modality=Modality.CT, unit="HU")
     assert not fit_volume(plugin.manifest, computed).ok
+    assert not fit_volume(plugin.manifest, computed).needs_box
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_in_a_whole_head_a_box_around_one_hippocampus_is_enough(
+    plugin: PluginRecord, real_data: Path, side: str
+) -> None:
+    head = _dicom(real_data / "mr-brain-t1-studyforrest" / "dicom")
+    x = (12.0, 46.0) if side == "left" else (-40.0, -6.0)  # the middle of this head lies near 3 mm
+    box = boxing.voxels_between(head.geometry, (x[0], -38.0, -36.0), (x[1], 12.0, -4.0))
+    assert plugin.manifest is not None
+    assert fit_volume(plugin.manifest, head, box=box).ok
+    labels = runner.run(plugin, head, NoProgress(), device="cpu", options=RunOptions(box=box)).labels
+    assert labels.shape == head.geometry.shape
+    millilitres = np.count_nonzero(labels) * head.geometry.voxel_mm3 / 1000
+    assert 2.0 < millilitres < 5.5  # of an adult
+    parts = SimpleITK.ConnectedComponent(SimpleITK.GetImageFromArray((labels[box.slices] > 0).astype(np.uint8)))
+    assert np.bincount(SimpleITK.GetArrayFromImage(parts).ravel())[1:].max() > 0.95 * np.count_nonzero(labels)
+    anterior, posterior = (head.geometry.to_patient(np.argwhere(labels == value).mean(axis=0))[1] for value in (1, 2))
+    assert posterior - anterior > 10  # mm; y grows to the back
 
 
 def test_every_labelled_crop_is_of_a_size_that_the_plugin_takes(plugin: PluginRecord, labelled: Path) -> None:
