@@ -24,6 +24,7 @@ folds = [0]                          # or ["all"]; when not given: all numbered 
 checkpoint = "checkpoint_final.pth"  # in each fold; when not given: checkpoint_final, .safetensors before .pth
 step-size = 0.5                      # how far windows lie apart at most, in windows
 mirroring = false                    # also show every window mirrored: up to eight times the time
+postprocessing = true                # keep the largest parts, where nnU-Net's own postprocessing file says so
 orientation = "RAS"                  # where the axes (i, j, k) of the training images pointed; when not given: as read
 # or, in place of path, several folders, of which a later one covers what earlier ones found
 [[engine.paths]]
@@ -210,6 +211,7 @@ class NnunetEngine(_Table):
         step_size: By how much of a window the next one lies further at most.
         mirroring: Whether windows are also shown mirrored, along the axes that the checkpoint names.
         orientation: Where the axes (i, j, k) of the training images pointed, as "RAS".
+        postprocessing: Whether the largest parts are kept where nnU-Net found that best and left a note of it.
     """
 
     kind: Literal["nnunet"]
@@ -219,6 +221,7 @@ class NnunetEngine(_Table):
     checkpoint: Inside = ""
     step_size: Annotated[float, Field(gt=0, le=1)] = 0.5
     mirroring: bool = False
+    postprocessing: bool = True
     orientation: Annotated[str, Field(pattern=_ORIENTATION)] = ""
 
     @model_validator(mode="after")
