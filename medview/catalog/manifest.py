@@ -28,6 +28,7 @@ folds = [0]                          # or ["all"]; when not given: all numbered 
 checkpoint = "checkpoint_final.pth"  # in each fold; when not given: checkpoint_final, .safetensors before .pth
 step-size = 0.5                      # how far windows lie apart at most, in windows
 mirroring = false                    # also show every window mirrored: up to eight times the time
+postprocessing = true                # keep the largest parts, where nnU-Net's own postprocessing file says so
 orientation = "RAS"                  # where the axes (i, j, k) of the training images pointed; when not given: as read
 # or, in place of path, several folders, of which a later one covers what earlier ones found
 [[engine.paths]]
@@ -239,6 +240,7 @@ class NnunetEngine(_Table):
         ensemble: Whether all of them are used when nobody says anything, or the first alone.
         mirroring: Whether windows are also shown mirrored then, along the axes that the checkpoint names.
         orientation: Where the axes (i, j, k) of the training images pointed, as "RAS".
+        postprocessing: Whether the largest parts are kept where nnU-Net found that best and left a note of it.
     """
 
     kind: Literal["nnunet"]
@@ -249,6 +251,7 @@ class NnunetEngine(_Table):
     step_size: Annotated[float, Field(gt=0, le=1)] = 0.5
     ensemble: bool = True
     mirroring: bool = False
+    postprocessing: bool = True
     orientation: Annotated[str, Field(pattern=_ORIENTATION)] = ""
 
     @model_validator(mode="after")

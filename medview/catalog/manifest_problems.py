@@ -76,6 +76,7 @@ _EXAMPLES = {
     "engine.folds": 'folds = [0, 1] / folds = ["all"]',
     "engine.checkpoint": 'checkpoint = "checkpoint_final.pth"',
     "engine.step-size": "step-size = 0.5",
+    "engine.postprocessing": "postprocessing = false",
     "engine.mirroring": "mirroring = false",
     "engine.spacing-mm": "spacing-mm = [1.5, 1.5, 2.0]",
     "engine.clip": "clip = [-57, 164]",

@@ -10,7 +10,15 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
 
-from medview.catalog import bundle_config, bundle_files, manifest_problems, nnunet_folder, onnx_file, weights
+from medview.catalog import (
+    bundle_config,
+    bundle_files,
+    manifest_problems,
+    nnunet_folder,
+    nnunet_postprocessing,
+    onnx_file,
+    weights,
+)
 from medview.catalog import manifest as manifests
 from medview.catalog.manifest import BundleEngine, NetworkEngine, NnunetEngine, PluginManifest, PythonEngine
 from medview.catalog.trust import TrustBook, Verdict
@@ -259,6 +267,8 @@ def _check_nnunet(folder: Path, manifest: PluginManifest, engine: NnunetEngine) 
     for part in engine.parts:
         model = nnunet_folder.read(folder / part.path)
         model.checkpoints(engine.folds, engine.checkpoint)
+        if engine.postprocessing:
+            nnunet_postprocessing.read(model.path)
         if model.configuration_name is not None:
             previous = model.configuration(model.configuration_name).previous_stage
             if previous is not None:

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from monai.data import MetaTensor
 from monai.inferers import Inferer
-from monai.transforms import Compose, ResampleToMatch
+from monai.transforms import Compose
 from numpy.typing import NDArray
 from torch import nn
 
@@ -32,6 +32,7 @@ from medview.inference import (
     bundle_findings,
     bundle_pictures,
     bundle_prompts,
+    same_grid,
     sliding,
     tensors,
     trusted_bundle,
@@ -266,16 +267,7 @@ def item(first: Volume, *others: Volume, loader: bundle_config.LoaderSettings) -
     tensor = tensors.to_tensor(first)
     if not others and not loader.adds_channel:
         return {loader.key: tensor}
-    channels = [tensor.as_tensor()]
-    for one in others:
-        found = tensors.to_tensor(one)
-        if one.geometry != first.geometry:
-            moving = MetaTensor(found.as_tensor()[None], affine=found.affine)
-            target = MetaTensor(tensor.as_tensor()[None], affine=tensor.affine)
-            moved = ResampleToMatch(mode="bilinear", padding_mode="zeros")(moving, target)
-            channels.append(torch.as_tensor(moved).as_subclass(torch.Tensor)[0])
-            continue
-        channels.append(found.as_tensor())
+    channels = [tensor.as_tensor(), *(tensors.to_tensor(same_grid.onto(first, one)).as_tensor() for one in others)]
     if loader.others:
         meta = {**tensor.meta, "original_channel_dim": 0} if loader.adds_channel else tensor.meta
         shaped = [one[None] if loader.adds_channel else one for one in channels]

@@ -14,8 +14,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import nn
 
 from medview.catalog import nnunet_folder
+from medview.catalog import nnunet_postprocessing as nnunet_steps
 from medview.catalog.manifest import NnunetEngine
 from medview.catalog.nnunet_folder import Configuration, Dataset, ModelFolder
 from medview.core.errors import PluginUnavailableError
@@ -24,12 +26,13 @@ from medview.core.progress import PartOf, Progress
 from medview.core.segmentation import Labels
 from medview.core.text import Text
 from medview.core.volume import Volume
-from medview.inference import nnunet_checkpoint, nnunet_networks, sliding
+from medview.inference import nnunet_checkpoint, nnunet_networks, same_grid, sliding
 from medview.inference.ensemble import Ensemble
 from medview.inference.front import Front
 from medview.inference.labelling import Activation, Decision, Labelling
 from medview.inference.maps import SideMap
 from medview.inference.nnunet_checkpoint import Checkpoint
+from medview.inference.nnunet_postprocessing import keep_largest
 from medview.inference.nnunet_preparation import prepare
 from medview.inference.options import RunOptions
 from medview.inference.plan import planned
@@ -68,6 +71,11 @@ class _Model:
     def dataset(self) -> Dataset:
         return self.folder.dataset
 
+    @property
+    def stage_labels(self) -> tuple[int, ...]:
+        """The labels that it gets of an earlier stage, each as a channel."""
+        return self.dataset.foreground if self.configuration.previous_stage is not None else ()
+
 
 def run(folder: Path, engine: NnunetEngine, case: Case, context: Context) -> NDArray[Any]:
     """Segment the case's images, one for each channel of the model.
@@ -82,8 +90,9 @@ def run(folder: Path, engine: NnunetEngine, case: Case, context: Context) -> NDA
         PluginFailedError: A network failed.
         Cancelled: The user cancelled.
     """
-    volumes = list(case.values())
-    merged = np.zeros(volumes[0].geometry.shape, dtype=np.uint16)
+    first, *others = case.values()
+    volumes = [first, *(same_grid.onto(first, one) for one in others)]
+    merged = np.zeros(first.geometry.shape, dtype=np.uint16)
     parts = engine.parts
     for number, part in enumerate(parts):
         progress = context.part(number / len(parts), (number + 1) / len(parts))
@@ -98,8 +107,33 @@ def run(folder: Path, engine: NnunetEngine, case: Case, context: Context) -> NDA
             inner[labels > 0] = labels[labels > 0]
             context.preview(box, inner.copy())
 
-        _segment(folder / part.path, engine, volumes, context, progress, Watch(show, channel_of), ())
+        steps = nnunet_steps.read(folder / part.path) if engine.postprocessing else ()
+        before = merged.copy() if steps else merged
+        found = _segment(folder / part.path, engine, volumes, context, progress, Watch(show, channel_of), ())
+        if steps:
+            context.note(Text("Only the largest connected parts are kept, as nnU-Net found best for this model."))
+            found = keep_largest(found, steps)
+            found = found if part.labels is None else _mapped(found, part.labels)
+            merged[:] = np.where(found > 0, found, before)
     return merged
+
+
+def fits(folder: Path, engine: NnunetEngine) -> None:
+    """Build every network, and load its weights.
+
+    Raises:
+        PluginUnavailableError: One cannot be built, a weight does not fit, or something else is not known here.
+    """
+    waiting = [folder / part.path for part in engine.parts]
+    for path in waiting:
+        model = _load(path, engine, RunOptions())
+        _networks(model)
+        if engine.postprocessing:
+            nnunet_steps.read(path)
+        if model.configuration.previous_stage is not None:
+            before = model.folder.stage_before(model.configuration.previous_stage)
+            if before not in [one.resolve() for one in waiting]:
+                waiting.append(before)
 
 
 def _segment(
@@ -222,10 +256,10 @@ def _load(path: Path, engine: NnunetEngine, options: RunOptions) -> _Model:
     return _Model(folder, folder.configuration(name), checkpoints)
 
 
-def _ensemble(model: _Model, engine: NnunetEngine, context: Context) -> Ensemble:
+def _networks(model: _Model) -> list[nn.Module]:
+    """The model's networks with their weights, one for each fold."""
     configuration, dataset = model.configuration, model.dataset
-    stage = dataset.foreground if configuration.previous_stage is not None else ()
-    inputs = len(dataset.channel_names) + len(stage)
+    inputs = len(dataset.channel_names) + len(model.stage_labels)
     networks = []
     for checkpoint in model.checkpoints:
         network = nnunet_networks.build(
@@ -239,6 +273,12 @@ def _ensemble(model: _Model, engine: NnunetEngine, context: Context) -> Ensemble
                 Text("MedView runs models of nnU-Net's own trainers. Install the plugin again, or tell its author."),
             ) from error
         networks.append(network.eval())
+    return networks
+
+
+def _ensemble(model: _Model, engine: NnunetEngine, context: Context) -> Ensemble:
+    configuration, dataset = model.configuration, model.dataset
+    networks = _networks(model)
     wanted = engine.mirroring if context.options.mirroring is None else context.options.mirroring
     mirrored = model.checkpoints[0].mirrored_axes if wanted else ()
     if wanted and not mirrored:
@@ -247,7 +287,7 @@ def _ensemble(model: _Model, engine: NnunetEngine, context: Context) -> Ensemble
         mirrored = tuple(axis + 1 for axis in mirrored)
     return Ensemble(
         networks, context.device, slice_axis=0 if configuration.is_flat else None, layered=dataset.has_regions,
-        mirrored=mirrored, stage_labels=stage,
+        mirrored=mirrored, stage_labels=model.stage_labels,
     )  # fmt: skip
 
 

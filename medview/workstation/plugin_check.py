@@ -11,7 +11,7 @@ from typing import Any
 
 from medview.catalog import bundle_files, bundle_manifest, packing, plugins
 from medview.catalog import manifest as manifests
-from medview.catalog.manifest import BundleEngine, PluginManifest, PythonEngine
+from medview.catalog.manifest import BundleEngine, NnunetEngine, PluginManifest, PythonEngine
 from medview.core.errors import MedViewError
 from medview.core.progress import PartOf, Progress
 from medview.core.text import Text
@@ -65,6 +65,8 @@ def check(folder: Path, progress: Progress, *, run: bool = False, device: str = 
         found += _of_module(folder, manifest.engine)
     elif isinstance(manifest.engine, BundleEngine):
         found += _of_bundle(folder / manifest.engine.path, manifest, manifest.engine, data_alone=program is None)
+    elif isinstance(manifest.engine, NnunetEngine):
+        found += _of_nnunet(folder, manifest.engine)
     progress.report(0.2)
     if run and not any(one.grade is Grade.ERROR for one in found):
         record = plugin_trials.vouched(folder)
@@ -129,6 +131,18 @@ def _imports(tree: ast.Module) -> Iterator[tuple[int, str]]:
             yield from ((node.lineno, one.name) for one in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
             yield node.lineno, node.module
+
+
+def _of_nnunet(folder: Path, engine: NnunetEngine) -> Iterator[Finding]:
+    # torch takes a second to load; nobody waits for it who checks a manifest.
+    from medview.inference import nnunet
+
+    try:
+        nnunet.fits(folder, engine)
+    except MedViewError as error:
+        yield _error(error)
+    else:
+        yield _good(Text("Every weight fits the network."))
 
 
 def _of_bundle(bundle: Path, manifest: PluginManifest, engine: BundleEngine, *, data_alone: bool) -> Iterator[Finding]:
