@@ -54,11 +54,11 @@ class AxisMap:
         found: NDArray[np.bool_] = (where >= -_OUTSIDE) & (where <= self.length - 1 + _OUTSIDE)
         return found
 
-    def cells(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    def cells(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """For linear interpolation: the lower neighbour of each source voxel, and its distance from it, 0..1."""
         where = np.clip(self.places(), 0.0, self.length - 1.0)
         lower = np.clip(np.floor(where).astype(np.int64), 0, max(0, self.length - 2))
-        return lower, (where - lower).astype(np.float32)
+        return lower, where - lower
 
     def nearest(self) -> NDArray[np.int64]:
         """The nearest model voxel of each source voxel."""

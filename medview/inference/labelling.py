@@ -8,6 +8,7 @@ mean of them does. In the other cells all classes compete, for the winner may be
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import product
@@ -22,8 +23,12 @@ from medview.core.text import Text
 from medview.inference.front import Front
 from medview.inference.grid_map import AxisMap, GridMap, index
 
-_MOST_AT_ONCE = 1 << 20
-"""Voxels that are interpolated in one go."""
+_MOST_VALUES = 1 << 21
+"""Values that are interpolated in one go: few enough that their memory is used again, and stays near the processor."""
+_CLOSE = 2e-6
+"""By what share of the largest value another one may have changed places with it by rounding."""
+_MOST_IN_CACHE = 1 << 17
+"""Voxels of the model's grid that are decided in one go."""
 _MOST_LAYERS = 31
 
 
@@ -123,26 +128,32 @@ class Labelling:
         kind = torch.uint8 if self._labels.dtype == np.uint8 else torch.int32
         a, b = section[0].stop - section[0].start, section[1].stop - section[1].start
         found = torch.zeros((stop - start, a, b), dtype=kind, device=front.values.device)
+        at_once = max(1, _MOST_IN_CACHE // (a * b))
         place = 0
         for run, _ in front.runs(start, stop):
-            for slot in range(run.start, run.stop):
-                values, weights = front.values[:, slot, *section], front.weights[slot, *section]
-                self._decide_slice(values, weights, found[place])
-                place += 1
+            for slot in range(run.start, run.stop, at_once):
+                slots = slice(slot, min(slot + at_once, run.stop))
+                values, weights = front.values[:, slots, *section], front.weights[slots, *section]
+                count = slots.stop - slots.start
+                self._decide_slices(values, weights, found[place : place + count])
+                place += count
         return found
 
-    def _decide_slice(self, values: torch.Tensor, weights: torch.Tensor, into: torch.Tensor) -> None:
-        best = values[0].clone()
+    def _decide_slices(self, values: torch.Tensor, weights: torch.Tensor, into: torch.Tensor) -> None:
+        """(channel, slice, a, b) sums and (slice, a, b) weights -> (slice, a, b) labels, or bits."""
+        first, *others = values.unbind()
+        best = first.clone()
         threshold = self._decision.threshold
         if threshold is None:
-            for channel in range(1, self.channels):
-                into.masked_fill_(values[channel] > best, channel)
-                torch.maximum(best, values[channel], out=best)
+            larger = torch.empty(best.shape, dtype=torch.bool, device=best.device)
+            for channel, one in enumerate(others, 1):
+                into.masked_fill_(torch.gt(one, best, out=larger), channel)
+                torch.maximum(best, one, out=best)
         else:
             limit = weights * _before_activation(threshold, self._decision.activation)
-            for channel in range(self.channels):
-                into |= ((values[channel] >= limit) & (weights > 0)).to(into.dtype) << channel
-                torch.maximum(best, values[channel], out=best)
+            for channel, one in enumerate((first, *others)):
+                into |= ((one >= limit) & (weights > 0)).to(into.dtype) << channel
+                torch.maximum(best, one, out=best)
         # a sum is not finite when any part of it is not; only then it is worth looking at each
         if not math.isfinite(float(best.sum())) and not bool(torch.isfinite(best).all()):
             raise PluginFailedError(
@@ -179,28 +190,48 @@ class Labelling:
     ) -> None:
         """Decide again, by all channels, the voxels that lie in cells whose corners disagree."""
         table, corners, place_of_cell = self._table(front, mixed, lines, first)
-        where = _spread(mixed, lines).view(-1).nonzero()[:, 0]
-        flat, flat_places = decided.view(-1), place_of_cell.view(-1)
-        height, width = decided.shape[1:]
-        for chunk in torch.split(where, _MOST_AT_ONCE):
-            row = chunk // width
-            at = (row // height, row % height, chunk % width)
-            shares = torch.ones((len(chunk), 1), device=chunk.device)
-            for line, one in zip(lines, at, strict=True):
-                if line.distance is not None:
-                    distance = line.distance[one]
-                    pair = torch.stack((1 - distance, distance), 1)
-                    shares = (shares[:, :, None] * pair[:, None, :]).flatten(1)
-            slice_, a, b = (line.lower[one] for line, one in zip(lines, at, strict=True))
-            nodes = corners[flat_places[(slice_ * mixed.shape[1] + a) * mixed.shape[2] + b].long()]
-            values = torch.nn.functional.embedding_bag(nodes, table, per_sample_weights=shares, mode="sum")
-            flat[chunk] = self._winners(values).to(flat.dtype)
+        slice_line, *across = lines
+        plane_shares = _products(across[0].shares, across[1].shares)
+        plane_cells = (across[0].lower[:, None] * mixed.shape[2] + across[1].lower).flatten()
+        flat, size = decided.view(-1), len(plane_cells)
+        at_once = _MOST_VALUES // (table.shape[1] + 2 * corners.shape[1])
+        for chunk in torch.split(_places(_spread(mixed, lines)), at_once):
+            slices = chunk // size
+            inner = chunk - slices * size
+            cells = slice_line.lower.index_select(0, slices) * (mixed.shape[1] * mixed.shape[2])
+            cells = place_of_cell.index_select(0, cells.add_(plane_cells.index_select(0, inner)))
+            shares = (slice_line.shares.index_select(0, slices), plane_shares.index_select(0, inner))
+            flat[chunk] = self._winners(table, corners.index_select(0, cells), *shares).to(flat.dtype)
 
-    def _winners(self, values: torch.Tensor) -> torch.Tensor:
-        """(voxel, column) values of the table -> (voxel,) labels, or bits."""
+    def _winners(
+        self, table: torch.Tensor, nodes: torch.Tensor, along: torch.Tensor, across: torch.Tensor
+    ) -> torch.Tensor:
+        """Labels, or bits, of voxels.
+
+        Args:
+            table: (node, column) values.
+            nodes: (voxel, corner), which nodes lie around each.
+            along: (voxel, 1 or 2) float64, what the corners count along the front's axis.
+            across: (voxel, 1, 2 or 4) float64, along the two others.
+        """
         threshold = self._decision.threshold
+        shares = _outer(along.float(), across.float())
+        if table.shape[1] == 1:
+            values = table.view(-1).index_select(0, nodes.view(-1)).view(nodes.shape).mul_(shares).sum(1, keepdim=True)
+        else:
+            values = torch.nn.functional.embedding_bag(nodes, table, per_sample_weights=shares, mode="sum")
         if threshold is None:
-            return values[:, 0] > 0 if self.channels == 2 else values.argmax(1)
+            if table.shape[1] == 1:
+                return values[:, 0] > 0
+            best, winners = values.max(1)
+            second = values.scatter_(1, winners[:, None], -torch.inf).amax(1)
+            close = _places(best - second <= _CLOSE * best.abs())
+            if len(close):
+                # each of the sums is rounded to a float32 at its end, and not on its way there
+                shares = _outer(along[close], across[close])
+                exact = (table[nodes[close].long()].double() * shares[:, :, None]).sum(1)
+                winners[close] = exact.float().argmax(1)
+            return winners
         bits = torch.zeros(len(values), dtype=torch.int32, device=values.device)
         for channel in range(self.channels):
             bits |= (values[:, channel] >= threshold).to(torch.int32) << channel
@@ -213,31 +244,32 @@ class Labelling:
 
         Returns:
             The activated values of all their corners, (node, channel), of two channels their difference; which nodes
-            are the corners of each cell, (cell, corner) int32; and where each cell stands there, (slice, a, b) int32.
+            are the corners of each cell, (cell, corner) int32; and where each cell stands there, (slice * a * b) int32.
         """
         ends = list(product(*(line.ends for line in lines)))
-        cells = mixed.nonzero(as_tuple=True)
-        place_of_cell = torch.zeros(mixed.shape, dtype=torch.int32, device=mixed.device)
-        place_of_cell[cells] = torch.arange(len(cells[0]), dtype=torch.int32, device=mixed.device)
         grown = [size + len(line.ends) - 1 for size, line in zip(mixed.shape, lines, strict=True)]
         wanted = torch.zeros(grown, dtype=torch.bool, device=mixed.device)
         for end in ends:
             part = wanted[tuple(slice(one, one + size) for one, size in zip(end, mixed.shape, strict=True))]
             part |= mixed
-        slices, a, b = wanted.nonzero(as_tuple=True)
-        place_of_node = torch.zeros(wanted.numel(), dtype=torch.int32, device=mixed.device)
-        place_of_node[wanted.view(-1)] = torch.arange(len(slices), dtype=torch.int32, device=mixed.device)
-        base = (cells[0] * grown[1] + cells[1]) * grown[2] + cells[2]
+        nodes, cells = _places(wanted), _places(mixed)
+        place_of_cell = _numbered(cells, mixed.numel())
+        place_of_node = _numbered(nodes, wanted.numel())
+        slices, a, b = _unravelled(cells, mixed.shape)
+        base = (slices * grown[1] + a) * grown[2] + b
         steps = [(end[0] * grown[1] + end[1]) * grown[2] + end[2] for end in ends]
-        corners = torch.stack([place_of_node[base + step] for step in steps], 1)
-        section = self._section(front)
+        corners = torch.stack([place_of_node.index_select(0, base + step) for step in steps], 1)
+        slices, a, b = _unravelled(nodes, grown)
         slots = (slices + (first + self._before[front.axis])) % front.slots
-        a, b = a + section[0].start, b + section[1].start
-        table = front.values[:, slots, a, b] / front.weights[slots, a, b].clamp(min=torch.finfo(torch.float32).tiny)
+        section = self._section(front)
+        _, _, height, width = front.values.shape
+        at = (slots * height + (a + section[0].start)) * width + (b + section[1].start)
+        weights = front.weights.view(-1).index_select(0, at).clamp_(min=torch.finfo(torch.float32).tiny)
+        table = front.values.view(self.channels, -1).gather(1, at.expand(self.channels, -1)).div_(weights)
         if self._decision.activation is Activation.SOFTMAX:
             table = table.softmax(0)
         elif self._decision.activation is Activation.SIGMOID:
-            table = table.sigmoid()
+            table = table.sigmoid_()
         if self._decision.threshold is None and self.channels == 2:
             # of two channels, by how much the second is larger says everything
             table = table[1:] - table[:1]
@@ -256,7 +288,7 @@ class _Lines:
 
     Attributes:
         lower: Their lower neighbours; or the voxel that they lie on.
-        distance: How far they are from it, 0..1; None where all lie on voxels, or are carried over from the nearest.
+        distance: How far they are from it, 0..1, float64; None where all lie on voxels, or are carried over from the nearest.
         outside: Which of them the model's grid does not reach.
     """
 
@@ -276,6 +308,13 @@ class _Lines:
     def ends(self) -> tuple[int, ...]:
         """The neighbours that count, from the lower one on."""
         return (0,) if self.distance is None else (0, 1)
+
+    @property
+    def shares(self) -> torch.Tensor:
+        """(voxel, neighbour) float64: how much each neighbour counts."""
+        if self.distance is None:
+            return torch.ones((len(self.lower), 1), dtype=torch.float64, device=self.lower.device)
+        return torch.stack((1 - self.distance, self.distance), 1)
 
     def ready(self, first: int, low: int, high: int) -> tuple[int, int] | None:
         """Which source slices can be decided with the model's slices [first, high), and could not before `low`."""
@@ -304,6 +343,37 @@ def _spread(cells: torch.Tensor, lines: list[_Lines]) -> torch.Tensor:
         else:
             cells = cells.index_select(place, lower)
     return cells
+
+
+def _places(mask: torch.Tensor) -> torch.Tensor:
+    """(place,) int64: where a mask is set, counted along all its axes together."""
+    if mask.device.type == "cpu":
+        return torch.from_numpy(np.flatnonzero(mask.numpy()))
+    return mask.reshape(-1).nonzero()[:, 0]
+
+
+def _numbered(places: torch.Tensor, length: int) -> torch.Tensor:
+    """(length,) int32: at each of the places its number, elsewhere 0."""
+    found = torch.zeros(length, dtype=torch.int32, device=places.device)
+    found[places] = torch.arange(len(places), dtype=torch.int32, device=places.device)
+    return found
+
+
+def _unravelled(places: torch.Tensor, shape: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """The three indices of places that are counted along all axes together."""
+    row = places // shape[2]
+    slices = row // shape[1]
+    return slices, row - slices * shape[1], places - row * shape[2]
+
+
+def _outer(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+    """(voxel, m) and (voxel, n) -> (voxel, m * n): the products of each with each."""
+    return (first[:, :, None] * second[:, None, :]).flatten(1)
+
+
+def _products(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+    """(a, m) and (b, n) -> (a * b, m * n): the products of each with each."""
+    return (first[:, None, :, None] * second[None, :, None, :]).reshape(len(first) * len(second), -1)
 
 
 def _neighbours(nodes: torch.Tensor, axis: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -61,7 +61,7 @@ def _along(values: torch.Tensor, dimension: int, axis: AxisMap) -> torch.Tensor:
         return _taken(values, dimension, axis.nearest())
     shape = [1, 1, 1, 1]
     shape[dimension] = len(distance)
-    share = torch.from_numpy(distance).reshape(shape).to(values.device)
+    share = torch.from_numpy(distance.astype(np.float32)).reshape(shape).to(values.device)
     first = _taken(values, dimension, lower)
     return first.lerp_(_taken(values, dimension, lower + 1), share)
 
