@@ -37,6 +37,7 @@ from medview.editing.regions import (
     opened,
     path_length,
 )
+from medview.inference.familiarity import Familiarity
 from medview.inference.plugin import Case, Context
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "Cancelled",
     "Case",
     "Context",
+    "Familiarity",
     "Geometry",
     "Index",
     "Labels",

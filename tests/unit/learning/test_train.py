@@ -10,7 +10,7 @@ from medview.catalog import plugins
 from medview.core.errors import Cancelled, InputError
 from medview.core.progress import NoProgress
 from medview.core.text import Text
-from medview.learning import bundle, evaluate, recipe, train
+from medview.learning import bundle, evaluate, recipe, train, training_loop
 from tests.support import training_set
 
 
@@ -111,7 +111,7 @@ def test_a_training_that_breaks_down_says_so(data: Path, folder: Path, tmp_path:
 
 def test_the_learning_rate_rises_and_falls() -> None:
     how = training_set.recipe(iterations=100, warm_up=10, learning_rate=0.1)
-    rates = np.array([train.learning_rate(how, step) for step in range(101)])
+    rates = np.array([training_loop.learning_rate(how, step) for step in range(101)])
     assert rates[9] == rates[10] == pytest.approx(0.1)
     assert (np.diff(rates[:10]) > 0).all()
     assert (np.diff(rates[10:]) < 0).all()
