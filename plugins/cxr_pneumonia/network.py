@@ -76,6 +76,12 @@ def make() -> Network:
     return Network()
 
 
+def _both_ways(model: Network, pictures: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    answers, features = model.answers_and_features(pictures)
+    mirrored, seen = model.answers_and_features(pictures.flip(-1))
+    return (answers + mirrored) / 2, (features + seen) / 2
+
+
 def _standardised(pictures: torch.Tensor) -> torch.Tensor:
     mean = pictures.mean((1, 2, 3), keepdim=True)
     deviation = pictures.std((1, 2, 3), keepdim=True)
@@ -90,14 +96,14 @@ def look(model: Network, pictures: NDArray[np.uint8]) -> tuple[NDArray[Any], NDA
         pictures: (n, y, x).
 
     Returns:
-        The answer before the softmax, (n, class); its features, (n, feature); and the pictures themselves, each brought
-        to mean 0 and deviation 1, (n, pixel).
+        The answer before the softmax, (n, class), and its features, (n, feature), both the mean over a picture and its
+        mirror image; and the pictures themselves, each brought to mean 0 and deviation 1, (n, pixel).
     """
     device = next(model.parameters()).device
     tensor = torch.from_numpy(np.ascontiguousarray(pictures))[:, None].to(device).float() / 255
     model.eval()
     with torch.inference_mode():
-        parts = [model.answers_and_features(part) for part in torch.split(tensor, _AT_ONCE)]
+        parts = [_both_ways(model, part) for part in torch.split(tensor, _AT_ONCE)]
         answers, features = (torch.cat(list(values)).float().cpu().numpy() for values in zip(*parts, strict=True))
         plain = _standardised(tensor).flatten(1).cpu().numpy()
     return answers, features, plain
