@@ -72,9 +72,6 @@ class Cropping(Protocol):
     def channels(self, suv: torch.Tensor) -> torch.Tensor:
         """What the network is given."""
 
-    def inside_box(self) -> torch.Tensor:
-        """Which cells of the network's grid lie in the box."""
-
 
 class BoxedTraining(Training[BoxedRecipe]):
     """The training of a network that answers (n, 1, x, y, z) to crops: lesion where above 0.
@@ -94,7 +91,6 @@ class BoxedTraining(Training[BoxedRecipe]):
         self._crops = crops
         self._cases = tuple(cases)
         self._images = [torch.from_numpy(np.stack([case.voxels, case.mask])) for case in cases]
-        self._inside = crops.inside_box().to(device)
 
     def _batch(self) -> tuple[torch.Tensor, torch.Tensor]:
         how = self._how
@@ -121,8 +117,8 @@ class BoxedTraining(Training[BoxedRecipe]):
         return self._crops.channels(varied_uptake(both[0], how.variation, generator)), both[1:]
 
     def _supervise(self, output: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
-        """Dice and cross-entropy, inside the boxes."""
-        logits, truth = output[:, 0][:, self._inside], wanted[:, 0][:, self._inside]
+        """Dice, and cross-entropy."""
+        logits, truth = output.flatten(1), wanted.flatten(1)
         found = logits.sigmoid()
         overlap = 2 * (found * truth).sum(1) / (found.sum(1) + truth.sum(1)).clamp(min=1e-3)
         return (1 - overlap).mean() + nn.functional.binary_cross_entropy_with_logits(logits, truth)

@@ -46,9 +46,10 @@ def read(path: Path, part: Split) -> LabelledPictures:
         InputError: When the file is not such a set, or its pictures and labels do not belong together.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # opened here: what numpy opens, it leaves open when the file is damaged
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             pictures, labels = file[f"{_PARTS[part]}_images"], file[f"{_PARTS[part]}_labels"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise _not_a_set(path) from error
     if not _belong_together(pictures, labels):
         raise _not_a_set(path)

@@ -62,9 +62,13 @@ def accuracy(probabilities: Floats, truth: Truth, threshold: float) -> float:
 
 
 def at_threshold(probabilities: Floats, truth: Truth, threshold: float) -> OperatingPoint:
-    """What a threshold does."""
+    """What a threshold does; a share of no cases is not a number."""
     found = probabilities >= threshold
-    return OperatingPoint(threshold, float(np.mean(found[truth])), float(np.mean(~found[~truth])))
+    return OperatingPoint(threshold, _share(found[truth]), _share(~found[~truth]))
+
+
+def _share(hits: Truth) -> float:
+    return float(np.mean(hits)) if hits.size else float("nan")
 
 
 def best_threshold(probabilities: Floats, truth: Truth) -> OperatingPoint:

@@ -1,4 +1,4 @@
-"""What the network sees: the inside of a box and some of its surroundings, on a grid that is as large for every box.
+"""What the network sees: the inside of a box, on a grid that is as large for every box.
 
 The grid lies along the patient's axes (x to the left, y to the back, z to the head, mm), whatever the order and
 direction in which the voxels are stored. A box always has as many samples across: lesions of 3 cm and of 30 cm look
@@ -16,9 +16,7 @@ from torch.nn import functional
 
 SIDE = 24
 """Samples across, along each axis."""
-MARGIN = 0.125
-"""How far the surroundings reach on every side, in sides of the box."""
-CHANNELS = 3
+CHANNELS = 2
 
 _FINER = 2
 _HIGH_SHARE = 0.99
@@ -42,11 +40,6 @@ class PatientBox:
     def size_mm(self) -> Floats:
         """Its lengths along x, y, z."""
         return self.high - self.low
-
-    def widened(self) -> PatientBox:
-        """The box with its surroundings."""
-        margin = self.size_mm * MARGIN
-        return PatientBox(self.low - margin, self.high + margin)
 
 
 def grid_of(box: PatientBox, side: int) -> Floats:
@@ -72,19 +65,12 @@ def sampled(values: torch.Tensor, index: Floats) -> torch.Tensor:
 
 def fine_grid(box: PatientBox) -> Floats:
     """The points at which an image is sampled for a box; `coarsened` makes the network's grid of them."""
-    return grid_of(box.widened(), SIDE * _FINER)
+    return grid_of(box, SIDE * _FINER)
 
 
 def coarsened(values: torch.Tensor) -> torch.Tensor:
     """The mean of each cell of the network's grid: (channel, x, y, z), SIDE along each."""
     return functional.avg_pool3d(values, _FINER)
-
-
-def inside_box() -> torch.Tensor:
-    """(x, y, z) bool: which cells of the network's grid lie in the box and not in its surroundings."""
-    places = (torch.arange(SIDE) + 0.5) / SIDE * (1 + 2 * MARGIN) - MARGIN
-    hit = (places > 0) & (places < 1)
-    return hit[:, None, None] & hit[None, :, None] & hit[None, None, :]
 
 
 def channels(suv: torch.Tensor) -> torch.Tensor:
@@ -94,9 +80,8 @@ def channels(suv: torch.Tensor) -> torch.Tensor:
         suv: (x, y, z) float32, SUV, on the network's grid.
 
     Returns:
-        (3, x, y, z): uptake in shares of the highest in the box, its logarithm, and where the box is.
+        (2, x, y, z): uptake in shares of the highest in the box, and its square root. What the values mean plays no part.
     """
-    box = inside_box()
     suv = suv.clamp(min=0)
-    highest = torch.quantile(suv[box], _HIGH_SHARE).clamp(min=1e-3)
-    return torch.stack([suv / highest, torch.log1p(suv) / 2, box.float() * 2 - 1])
+    highest = torch.quantile(suv.flatten(), _HIGH_SHARE).clamp(min=1e-6)
+    return torch.stack([suv / highest, (suv / highest).sqrt()])

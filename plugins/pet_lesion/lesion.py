@@ -19,22 +19,40 @@ WEIGHTS = Path("models") / "model.pt"
 
 _SMALLEST_MM = 6.0
 _LARGEST_MM = 400.0
+_LEAST_FILLED = 0.6
 
 
 def run(case: Case, context: Context) -> Labels:
-    """Label the lesion of `case["pet"]` 1, inside the box that the reader has drawn.
+    """Label the lesion of `case["pet"]` 1: the image is the box that the reader has drawn, and all of it is searched.
 
     Raises:
-        PluginUnavailableError: There is no box, or none that can hold a lesion.
+        PluginUnavailableError: It is none that can hold a lesion.
     """
     volume = case["pet"]
-    box = _box_of(context)
-    context.progress(0.1, "Looking at the box")
+    if volume.unit != "SUVbw":
+        context.note("The image does not say that its values are SUV; check that it is attenuation-corrected FDG-PET.")
+    context.progress(0.1, "Looking for the lesion")
     model = load(context.folder, context.device)
-    mask = segment(volume.voxels, volume.geometry.affine, box, model)
+    mask = segment(volume.voxels, volume.geometry.affine, faces_of(volume.geometry), model)
     if not mask.any():
-        context.note("Nothing in the box looks like a lesion; draw it around one.")
+        context.note("Nothing in the box looks like a lesion.")
+    elif _filled(mask) < _LEAST_FILLED:
+        context.note("The lesion fills little of the box; draw the box close around it, and run again.")
     return mask.astype(np.uint8)
+
+
+def faces_of(geometry: Geometry) -> tuple[Floats, Floats]:
+    """Two opposite corners of the smallest box along the patient's axes around all voxels, x, y, z, mm."""
+    ends = np.array([[-0.5, size - 0.5] for size in geometry.shape])
+    corners = np.array([[k, j, i] for k in ends[0] for j in ends[1] for i in ends[2]])
+    points = geometry.to_patient(corners)
+    return points.min(axis=0), points.max(axis=0)
+
+
+def _filled(mask: Mask) -> float:
+    """How much of the image a mask takes along the axis where it takes least."""
+    shares = [found / size for found, size in zip(Box.around(mask).shape, Box.whole(mask.shape).stop, strict=True)]
+    return min(shares)
 
 
 def load(folder: Path, device: str = "cpu") -> nn.Module:
@@ -67,7 +85,7 @@ def segment(suv: NDArray[Any], affine: Floats, box: tuple[Floats, Floats], model
     """
     drawn = _checked_box(box)
     geometry = Geometry((suv.shape[0], suv.shape[1], suv.shape[2]), affine)
-    around = _voxels_around(drawn.widened(), geometry)
+    around = _voxels_around(drawn, geometry)
     part = geometry.cropped(around)
     values = np.ascontiguousarray(suv[around.slices], dtype=np.float32)
     inside = _voxels_inside(drawn, part)
@@ -75,8 +93,7 @@ def segment(suv: NDArray[Any], affine: Floats, box: tuple[Floats, Floats], model
     where = part.to_index(crop.fine_grid(drawn))
     seen = crop.coarsened(crop.sampled(torch.from_numpy(values)[None], where))[0]
     logits = _answer(crop.channels(seen), model)
-    wide = drawn.widened()
-    places = (_centres(part) - wide.low) / wide.size_mm * crop.SIDE - 0.5
+    places = (_centres(part) - drawn.low) / drawn.size_mm * crop.SIDE - 0.5
     found = crop.sampled(logits[None], places)[0].numpy() > 0
     mask: Mask = np.zeros(suv.shape, dtype=np.bool_)
     mask[around.slices] = found & inside
@@ -92,10 +109,6 @@ def _answer(channels: torch.Tensor, model: nn.Module) -> torch.Tensor:
         answers = model(batch)[:, 0].float().cpu()
     back = [answer.flip([axis - 1 for axis in axes]) for answer, axes in zip(answers, mirrors, strict=True)]
     return torch.stack(back).mean(0)
-
-
-def _box_of(context: Context) -> tuple[Floats, Floats]:
-    raise PluginUnavailableError("This model needs a box around the lesion.", "Draw a box, then run it again.")
 
 
 def _checked_box(box: tuple[Floats, Floats]) -> PatientBox:

@@ -9,14 +9,14 @@ from . import crop
 
 
 def make() -> nn.Module:
-    """A network with the weights that it begins with: (n, 3, x, y, z) -> (n, 1, x, y, z), lesion where above 0."""
+    """A network with the weights that it begins with: (n, channel, x, y, z) to (n, 1, x, y, z), lesion above 0."""
     return UNet(
         spatial_dims=3,
         in_channels=crop.CHANNELS,
         out_channels=1,
-        channels=(16, 32, 64, 96),
+        channels=(8, 16, 32, 64),
         strides=(2, 2, 2),
         num_res_units=1,
         norm=("INSTANCE", {"affine": True}),
-        dropout=0.1,
+        dropout=0.2,
     )
