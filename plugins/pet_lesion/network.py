@@ -18,5 +18,5 @@ def make() -> nn.Module:
         strides=(2, 2, 2),
         num_res_units=1,
         norm=("INSTANCE", {"affine": True}),
-        dropout=0.2,
+        dropout=0.35,
     )
