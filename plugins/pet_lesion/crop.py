@@ -80,7 +80,7 @@ def channels(suv: torch.Tensor) -> torch.Tensor:
         suv: (x, y, z) float32, SUV, on the network's grid.
 
     Returns:
-        (2, x, y, z): uptake in shares of the highest in the box, and its square root. What the values mean plays no part.
+        (2, x, y, z): uptake in shares of the highest in the box, and its square root; the unit plays no part.
     """
     suv = suv.clamp(min=0)
     highest = torch.quantile(suv.flatten(), _HIGH_SHARE).clamp(min=1e-6)

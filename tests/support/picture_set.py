@@ -43,7 +43,7 @@ def write_set(path: Path, counts: tuple[int, int, int] = (45, 40, 40)) -> Path:
             row, column = random.integers(2, 6) + (0 if label else 13), random.integers(3, 17)
             picture[row : row + 7, column : column + 7] += 90
         arrays[f"{part}_images"], arrays[f"{part}_labels"] = np.clip(pictures, 0, 255).astype(np.uint8), labels[:, None]
-    np.savez(path, **arrays)
+    np.savez(path, allow_pickle=False, **arrays)
     return path
 
 

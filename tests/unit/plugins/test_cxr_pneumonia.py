@@ -61,7 +61,8 @@ def _scene(rows: int, columns: int, top: float) -> NDArray[np.float64]:
     """Smooth shapes, 0..top."""
     down, across = np.mgrid[0:rows, 0:columns] / min(rows, columns)
     waves = np.sin(9 * down) * np.cos(7 * across) + np.sin(23 * across + 5 * down) / 3
-    return (waves - waves.min()) / (waves.max() - waves.min()) * top
+    shares: NDArray[np.float64] = (waves - waves.min()) / (waves.max() - waves.min())
+    return shares * top
 
 
 def _by_pillow(shares: NDArray[np.float64]) -> NDArray[np.uint8]:

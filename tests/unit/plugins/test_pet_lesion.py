@@ -150,7 +150,8 @@ def test_uptake_that_is_none_is_refused(lesion: Any, model: nn.Module) -> None:
 def test_the_program_runs_it_on_the_image_inside_the_box(plugin: PluginRecord, lesion: Any, model: nn.Module) -> None:
     image, truth = _lesion((3.0, 3.0, 3.0))
     index = image.geometry.to_index(np.stack(_BOX))
-    box = Box(*(tuple(round(n) for n in corner) for corner in index))  # type: ignore[arg-type]
+    first, last = ((round(k), round(j), round(i)) for k, j, i in index.tolist())
+    box = Box(first, last)
     part = replace(
         image,
         geometry=image.geometry.cropped(box),
