@@ -37,6 +37,7 @@ from medview.editing.regions import (
     opened,
     path_length,
 )
+from medview.inference.familiarity import Familiarity
 from medview.inference.found import BoxFound, ClassFound, Findings, PointFound
 from medview.inference.plugin import Case, Context
 
@@ -47,6 +48,7 @@ __all__ = [
     "Case",
     "ClassFound",
     "Context",
+    "Familiarity",
     "Findings",
     "Geometry",
     "Index",

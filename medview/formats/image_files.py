@@ -36,6 +36,8 @@ _CT_AIR = -500
 _HU_LIMITS = (-4096, 32767)
 _CT_WORDS = re.compile(r"(?:^|[^a-z])(ct|cect|ncct|hu)(?:[^a-z]|$)")
 _MR_WORDS = re.compile(r"(?:^|[^a-z])(mr|mri|t1w?|t2w?|t1c|t1ce|t1gd|flair|dwi|adc|swi|pdw?)(?:[^a-z]|$)")
+_PT_WORDS = re.compile(r"(?:^|[^a-z])(pet|suv|suvbw|fdg)(?:[^a-z]|$)")
+_SUV_WORDS = re.compile(r"(?:^|[^a-z])(suv|suvbw)(?:[^a-z]|$)")
 _GUESSED = Text("The file does not say what made it; by its name and its values it was taken for {modality}.")
 
 
@@ -101,7 +103,7 @@ def read_volume(path: Path, progress: Progress) -> Volume:
         raise UnsupportedSeriesError(series.remarks[0].text)
     values = _compact(_values(path, PartOf(progress, 0.0, 0.9)))
     modality = series.modality if series.modality is not Modality.OTHER else _modality_by_values(values)
-    unit = "HU" if modality is Modality.CT else ""
+    unit = _unit(modality, path.name)
     return Volume(VolumeId(uuid.uuid4().hex), series.geometry, values, modality, unit, series.uid, series.description)
 
 
@@ -305,11 +307,16 @@ def _compact(values: NDArray[Any]) -> NDArray[Any]:
 
 
 def _modality_by_name(name: str) -> Modality | None:
-    lower = name.lower()
-    is_ct, is_mr = _CT_WORDS.search(lower) is not None, _MR_WORDS.search(lower) is not None
-    if is_ct == is_mr:
-        return None
-    return Modality.CT if is_ct else Modality.MR
+    words = ((Modality.CT, _CT_WORDS), (Modality.MR, _MR_WORDS), (Modality.PT, _PT_WORDS))
+    found = [modality for modality, pattern in words if pattern.search(name.lower())]
+    return found[0] if len(found) == 1 else None
+
+
+def _unit(modality: Modality, name: str) -> str:
+    """Of CT by its nature; of PET only where the file's name says that its values are uptake values."""
+    if modality is Modality.PT:
+        return "SUVbw" if _SUV_WORDS.search(name.lower()) else ""
+    return "HU" if modality is Modality.CT else ""
 
 
 def _modality_by_values(values: NDArray[Any]) -> Modality:

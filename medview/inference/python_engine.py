@@ -34,7 +34,7 @@ def run(folder: Path, engine: PythonEngine, case: Case, context: Context) -> Any
         Exception: Whatever the plugin raises.
     """
     entry_file(folder, engine)
-    with _package(folder) as package:
+    with package_of(folder) as package:
         try:
             module = importlib.import_module(f"{package}.{engine.module}")
         except (Cancelled, MedViewError, MemoryError):
@@ -60,7 +60,8 @@ def reason_of(error: BaseException) -> str:
 
 
 @contextmanager
-def _package(folder: Path) -> Iterator[str]:
+def package_of(folder: Path) -> Iterator[str]:
+    """Meanwhile the plugin's folder is a package that can be imported from; gives the package's name."""
     name = "_medview_plugin_" + hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
     package = types.ModuleType(name)
     package.__path__ = [str(folder)]

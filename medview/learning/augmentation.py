@@ -11,7 +11,8 @@ import math
 import torch
 from torch.nn import functional
 
-from medview.learning.recipe import AugmentationRecipe, Range, Recipe
+from medview.learning.optimisation import Range
+from medview.learning.recipe import AugmentationRecipe, Recipe
 from medview.learning.training_data import TrainingCase
 
 

@@ -1,39 +1,16 @@
-"""The training recipe of a bundle: a file of plain values beside its configuration, and nothing that runs."""
+"""The training recipe of a segmentation bundle: a file of plain values beside its configuration."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
-from medview.core.errors import InputError
-from medview.core.text import Text
-
-Chance = Annotated[float, Field(ge=0.0, le=1.0)]
-Range = tuple[float, float]
-Size = Annotated[int, Field(ge=1)]
+from medview.learning.optimisation import Chance, HeldOut, Optimisation, Range, Record, Size, read_as
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class HeldOut(_Record):
-    """Which patients are kept out of training.
-
-    Attributes:
-        salt: Text that goes into the hash of every patient; another salt is another split.
-        held_out_share: The share of patients that are kept out, 0..1.
-        images_per_patient: How many images with consecutive numbers belong to one patient.
-    """
-
-    salt: str
-    held_out_share: Chance = 0.2
-    images_per_patient: int = Field(default=1, ge=1)
-
-
-class AugmentationRecipe(_Record):
+class AugmentationRecipe(Record):
     """How patches are varied. Chances are per patch; an absent line is a variation that is not used."""
 
     mirror_axes: tuple[int, ...] = ()
@@ -60,38 +37,18 @@ class AugmentationRecipe(_Record):
     inverted_gamma_chance: Chance = 0.0
 
 
-class Recipe(_Record):
+class Recipe(Optimisation):
     """How a segmentation network is trained.
 
     Attributes:
-        seed: Start of every random choice; the same seed gives the same weights on the same machine.
         patch_size: Size of a training patch along (x, y, z), voxels of the bundle's grid.
-        batch_size: Patches per step.
-        iterations: Steps of the optimiser in all.
-        warm_up: Steps over which the learning rate rises to its full value, before it falls along a cosine.
-        learning_rate: The highest learning rate of AdamW.
-        last_learning_rate_share: How much of it is left at the end. A high rate to the end, with a long running mean of
-            the weights, keeps a network that has seen few cases from learning them by heart (Izmailov et al., Averaging
-            Weights Leads to Wider Optima, UAI 2018).
-        weight_decay: The weight decay of AdamW.
-        gradient_limit: The norm that gradients are clipped to.
-        ema_decay: How much of the running mean of the weights stays at each step; the mean is what is kept.
         foreground_share: The share of patches centred on a labelled voxel; the others lie anywhere in the image.
         loss: A loss of MONAI by its `_target_` and arguments, as in a bundle's configuration.
         split: Which patients are kept out.
         augmentation: How patches are varied.
     """
 
-    seed: int
     patch_size: tuple[Size, Size, Size]
-    batch_size: int = Field(ge=1)
-    iterations: int = Field(ge=1)
-    warm_up: int = Field(default=0, ge=0)
-    learning_rate: float = Field(gt=0.0)
-    last_learning_rate_share: Chance = 0.0
-    weight_decay: float = Field(default=0.0, ge=0.0)
-    gradient_limit: float = Field(default=1.0, gt=0.0)
-    ema_decay: float = Field(default=0.999, ge=0.0, lt=1.0)
     foreground_share: Chance = 0.0
     loss: dict[str, Any]
     split: HeldOut
@@ -104,21 +61,4 @@ def read(path: Path) -> Recipe:
     Raises:
         InputError: When the file is absent or says something that a recipe cannot say.
     """
-    try:
-        return Recipe.model_validate_json(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(
-            Text.of("The training recipe {path} cannot be read.", path=str(path)),
-            "Choose a bundle with the file configs/recipe.json.",
-        ) from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise InputError(
-            Text.of(
-                "The training recipe {path} is wrong at {place}: {reason}.",
-                path=str(path),
-                place=".".join(str(part) for part in first["loc"]) or "its start",
-                reason=first["msg"],
-            ),
-            "Correct the file and try again.",
-        ) from error
+    return read_as(Recipe, path)

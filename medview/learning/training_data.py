@@ -23,7 +23,7 @@ from medview.formats import image_files
 from medview.inference import tensors
 from medview.learning import splits
 from medview.learning.bundle import TrainableBundle
-from medview.learning.recipe import HeldOut
+from medview.learning.optimisation import HeldOut
 
 IMAGES, MASKS = "imagesTr", "labelsTr"
 

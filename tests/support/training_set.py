@@ -10,7 +10,8 @@ import numpy as np
 
 from medview.core.volume import Modality
 from medview.formats import image_files
-from medview.learning.recipe import AugmentationRecipe, HeldOut, Recipe
+from medview.learning.optimisation import HeldOut
+from medview.learning.recipe import AugmentationRecipe, Recipe
 from tests.support.bundles import bundle_config, bundle_plugin
 from tests.support.volumes import volume
 

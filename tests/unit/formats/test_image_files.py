@@ -208,6 +208,10 @@ def test_values_that_are_no_number_become_the_lowest(tmp_path: Path) -> None:
         ("liver_CT_3.nii", 0, Modality.CT),
         ("sub-01_T1w.nii", 0, Modality.MR),
         ("spectrum.nii", 0, Modality.MR),
+        ("PET_image.nii", 0, Modality.PT),
+        ("lesion_suv.nii", 0, Modality.PT),
+        ("petra.nii", 0, Modality.MR),
+        ("PET_CT.nii", -1024, Modality.CT),
     ],
 )
 def test_the_modality_is_guessed_and_it_is_said(name: str, lowest: int, modality: Modality, tmp_path: Path) -> None:
@@ -216,7 +220,7 @@ def test_the_modality_is_guessed_and_it_is_said(name: str, lowest: int, modality
     path = save_nifti(tmp_path / name, array, np.eye(4))
     volume = read(path)
     assert volume.modality is modality
-    assert volume.unit == ("HU" if modality is Modality.CT else "")
+    assert volume.unit == ("HU" if modality is Modality.CT else "SUVbw" if "suv" in name else "")
     series = image_files.with_guess(image_files.describe(path), volume)
     assert series.modality is modality
     assert modality.value in str(series.remarks[-1].text)

@@ -9,23 +9,9 @@ import torch
 from medview.catalog import plugins
 from medview.core.errors import Cancelled, InputError
 from medview.core.progress import NoProgress
-from medview.core.text import Text
-from medview.learning import bundle, evaluate, recipe, train
+from medview.learning import bundle, evaluate, recipe, train, training_loop
 from tests.support import training_set
-
-
-class _StopAfter(NoProgress):
-    """Cancels a training once it has reported so many steps."""
-
-    def __init__(self, steps: int) -> None:
-        self._left = steps
-
-    def report(self, fraction: float | None, message: Text | str = "") -> None:
-        self._left -= str(message).startswith("Step")
-
-    def raise_if_cancelled(self) -> None:
-        if self._left <= 0:
-            raise Cancelled
+from tests.support.progresses import StopAfter
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +51,7 @@ def test_an_interrupted_training_ends_with_the_weights_of_an_unbroken_one(
     whole = train.train(folder, data, tmp_path / "whole", NoProgress(), how=how)
     for _ in range(2):
         with pytest.raises(Cancelled):
-            train.train(folder, data, tmp_path / "broken", _StopAfter(2), how=how)
+            train.train(folder, data, tmp_path / "broken", StopAfter(2), how=how)
     assert torch.load(tmp_path / "broken" / "state.pt", weights_only=True)["step"] == 4
     broken = train.train(folder, data, tmp_path / "broken", NoProgress(), how=how)
     first, second = _state(whole), _state(broken)
@@ -111,7 +97,7 @@ def test_a_training_that_breaks_down_says_so(data: Path, folder: Path, tmp_path:
 
 def test_the_learning_rate_rises_and_falls() -> None:
     how = training_set.recipe(iterations=100, warm_up=10, learning_rate=0.1)
-    rates = np.array([train.learning_rate(how, step) for step in range(101)])
+    rates = np.array([training_loop.learning_rate(how, step) for step in range(101)])
     assert rates[9] == rates[10] == pytest.approx(0.1)
     assert (np.diff(rates[:10]) > 0).all()
     assert (np.diff(rates[10:]) < 0).all()

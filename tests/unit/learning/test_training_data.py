@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from medview.core.errors import InputError
 from medview.learning import bundle, training_data
-from medview.learning.recipe import HeldOut
+from medview.learning.optimisation import HeldOut
 from medview.learning.training_data import CasePair
 from tests.support import training_set
 
