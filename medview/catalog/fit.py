@@ -72,7 +72,8 @@ def fit_input(
         if reasons != too_large:
             return Fit(False, reasons)
         return Fit(False, (*reasons, _box_of(wanted)), needs_box=True)
-    doubt = (volume.caution,) if volume.caution is not None else ()
+    # What makes lengths doubtful says nothing about a picture that is looked at as a whole.
+    doubt = (volume.caution,) if volume.caution is not None and volume.is_spatial else ()
     return Fit(True, doubt + _body_part(wanted, body_part) + _contrast(wanted, contrast))
 
 

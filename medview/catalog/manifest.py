@@ -99,6 +99,7 @@ from pydantic_core import PydanticCustomError
 
 from medview.catalog.manifest_problems import FILE_NAME, explain, syntax_error
 from medview.core.errors import ManifestError
+from medview.core.finding import OperatingPoint
 from medview.core.planes import Plane
 from medview.core.segmentation import Code, Color, Segment
 from medview.core.text import Text
@@ -111,6 +112,7 @@ _ANATOMY = ("SCT", "123037004", "Anatomical Structure")
 
 NonEmpty = Annotated[str, Field(min_length=1, max_length=2000)]
 Millimetres = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
 Voxels = Annotated[int, Field(ge=1, le=4096)]
 Extent = tuple[Millimetres, Millimetres, Millimetres]
 """Left-right, front-back, foot-head."""
@@ -352,11 +354,29 @@ class Class(_Table):
 
     Attributes:
         value: Its place among the network's values, from 0.
+        threshold: From which probability on the model calls it there.
+        sensitivity: With that threshold, where it was measured.
+        specificity: Likewise.
     """
 
     value: Annotated[int, Field(ge=0, le=65535)]
     name: NonEmpty
     code: Triple | None = None
+    threshold: Share | None = None
+    sensitivity: Share | None = None
+    specificity: Share | None = None
+
+    @property
+    def concept(self) -> Code | None:
+        """What the class is; None when the plugin does not say."""
+        return _code(self.code)
+
+    @property
+    def operating_point(self) -> OperatingPoint | None:
+        """The threshold and how good it is; None when the plugin names none."""
+        if self.threshold is None:
+            return None
+        return OperatingPoint(self.threshold, self.sensitivity, self.specificity)
 
 
 class Score(_Table):

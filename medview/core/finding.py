@@ -1,10 +1,11 @@
-"""What was found in an image as a whole: a class, how probable it is, who says so, and what the reader makes of it."""
+"""What was found in an image: a class, a box or a point, how probable it is, who says so, and what the reader says."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
 
+from medview.core.geometry import Point
 from medview.core.segmentation import Code, ModelRef
 
 
@@ -17,6 +18,21 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class OperatingPoint:
+    """From which probability on a model calls a finding there, and how good that is.
+
+    Attributes:
+        threshold: 0..1.
+        sensitivity: With it, on the cases that it was measured on; None when nobody has said.
+        specificity: Likewise.
+    """
+
+    threshold: float
+    sensitivity: float | None = None
+    specificity: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """One finding.
 
@@ -26,6 +42,9 @@ class Finding:
         probability: 0..1, as the algorithm gives it; None when it gives none.
         algorithm: Which model found it; None when the reader did.
         verdict: What the reader said of it.
+        place: Where it is: x, y, z, LPS, mm; None: in the image as a whole.
+        size_mm: Of the box around it, across, deep and high in the patient; None without a box.
+        operating_point: Of the model that found it; None when nobody has said.
 
     Raises:
         ValueError: The probability is outside 0..1.
@@ -36,7 +55,17 @@ class Finding:
     probability: float | None = None
     algorithm: ModelRef | None = None
     verdict: Verdict = Verdict.OPEN
+    place: Point | None = None
+    size_mm: Point | None = None
+    operating_point: OperatingPoint | None = None
 
     def __post_init__(self) -> None:
         if self.probability is not None and not 0 <= self.probability <= 1:
             raise ValueError(f"A probability of {self.probability} is none.")
+
+    @property
+    def is_positive(self) -> bool | None:
+        """Whether the model calls it there; None when it does not say from where on."""
+        if self.probability is None or self.operating_point is None:
+            return None
+        return self.probability >= self.operating_point.threshold

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QEvent, Qt, QTimer, Signal
@@ -17,7 +18,8 @@ from medview.core.errors import MedViewError
 from medview.core.text import Text
 from medview.core.volume import Volume
 from medview.inference.plugin import SegmentationResult
-from medview.ui.banner import Banner
+from medview.ui.banner import Banner, Kind, Message
+from medview.ui.findings_list import FindingsList
 from medview.ui.folding import Folding
 from medview.ui.plugin_card import PluginCard
 from medview.ui.theme import STEP_PX, set_role
@@ -58,6 +60,9 @@ class AnalysisPanel(QWidget):
         self._rest = _column()
         rest.setLayout(self._rest)
         self.others = Folding(rest)
+        self.findings = FindingsList(station)
+        self.findings.failed.connect(self.banner.show_error)
+        self.findings.written.connect(self._findings_written)
 
         inside = QWidget()
         content = _column()
@@ -66,6 +71,7 @@ class AnalysisPanel(QWidget):
         for widget in (self.banner, self._heading, self._hint):
             content.addWidget(widget)
         content.addLayout(self._fitting)
+        content.addWidget(self.findings)
         content.addWidget(self.others)
         content.addStretch(1)
         area = QScrollArea()
@@ -92,6 +98,7 @@ class AnalysisPanel(QWidget):
 
     def close_down(self) -> None:
         """Stop listening."""
+        self.findings.close_down()
         for connection in self._connections:
             connection.close()
         self._soon.stop()
@@ -161,6 +168,11 @@ class AnalysisPanel(QWidget):
             if card.is_running:
                 card.show_job(self._job)
         self._soon.start()
+
+    def _findings_written(self, path: Path) -> None:
+        self.banner.show_message(
+            Message(Kind.DONE, Text.of("{name} was written, and read back as meant.", name=path.name))
+        )
 
     def _cancel(self) -> None:
         if self._job is not None:

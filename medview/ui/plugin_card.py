@@ -252,7 +252,13 @@ class PluginCard(QFrame):
         if manifest is None:
             return state
         modality = " / ".join(manifest.input[0].modality)
-        parts = (modality, self.tr("Segmentation"), manifest.license.short, state)
+        tasks = {
+            "segment": self.tr("Segmentation"),
+            "classify": self.tr("Classification"),
+            "detect": self.tr("Detection"),
+            "landmark": self.tr("Landmarks"),
+        }
+        parts = (modality, tasks[manifest.task], manifest.license.short, state)
         return " · ".join(parts)
 
     def _model_card(self, manifest: PluginManifest) -> str:
@@ -262,13 +268,14 @@ class PluginCard(QFrame):
             "cleared": self.tr("cleared for clinical use"),
         }
         license_ = manifest.license
+        names = [*(one.name for one in manifest.label), *(one.name for one in manifest.class_)]
         use = manifest.intended_use
         lines = (
             (self.tr("Intended use"), f"{self._own(use.text)} ({levels[use.level]})"),
             (self.tr("Not for"), "; ".join(self._own(one) for one in use.not_for)),
             (self.tr("Trained on"), self._own(manifest.trained_on)),
             (self.tr("Measured"), self._scores(manifest)),
-            (self.tr("Finds"), ", ".join(self._own(label.name) for label in manifest.label)),
+            (self.tr("Finds"), ", ".join(map(self._own, names))),
             (self.tr("Licence of the code"), license_.code),
             (self.tr("Licence of the weights"), license_.weights),
             (self.tr("Licence of the data"), license_.data),
@@ -278,14 +285,14 @@ class PluginCard(QFrame):
         quiet = current_theme().quiet
         summary = "" if self._fit.ok else f"<p style='margin:0 0 4px 0'>{escape(self._own(manifest.summary))}</p>"
         return summary + "".join(
-            f"<p style='margin:0 0 4px 0'><span style='color:{quiet}'>{escape(name)}</span><br>{escape(value)}</p>"
+            f"<p style='margin:0 0 4px 0'><span style='color:{quiet}'>{escape(name)}</span><br>{_lines(value)}</p>"
             for name, value in lines
             if value
         )
 
     def _scores(self, manifest: PluginManifest) -> str:
         lines = [f"{self._own(one.name)} {one.value:g} ({self._own(one.data)})" for one in manifest.score]
-        return "; ".join(lines) or self.tr("Its authors do not say how good it is.")
+        return "\n".join(lines) or self.tr("Its authors do not say how good it is.")
 
     def _write_job(self) -> None:
         job = self._job
@@ -329,6 +336,10 @@ class PluginCard(QFrame):
     def _own(self, words: str) -> str:
         """A sentence of the plugin in the language of the window."""
         return render(Text(words))
+
+
+def _lines(text: str) -> str:
+    return escape(text).replace("\n", "<br>")
 
 
 def _words(role: str) -> QLabel:

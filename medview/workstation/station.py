@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from medview.catalog.trust import TrustBook
+from medview.core.errors import InputError, MedViewError
 from medview.core.folders import shipped_plugins_folder
 from medview.core.segmentation import Segmentation
 from medview.core.text import Text
 from medview.inference.earlier_runs import EarlierRuns
 from medview.learning.examples import Saved
+from medview.workstation import findings_export
 from medview.workstation.analysis import Analysis
 from medview.workstation.archives import Archives
 from medview.workstation.attaching import Attaching
 from medview.workstation.correction import Correction
 from medview.workstation.deidentifying import Deidentified, check_target, deidentify
+from medview.workstation.findings_desk import FindingsDesk
 from medview.workstation.importing import Importing
 from medview.workstation.jobs import Job, JobQueue, Lane
 from medview.workstation.main_queue import MainQueue
 from medview.workstation.measuring import Measuring
 from medview.workstation.plugin_inputs import PluginInputs
 from medview.workstation.plugin_shelf import PluginShelf
-from medview.workstation.saving import SaveFormat, Saving, Surfaces, Verdict
+from medview.workstation.saving import SaveFormat, Saving, Surfaces, Verdict, sources_of
 from medview.workstation.settings import Settings, SettingsStore
 from medview.workstation.shaping import Shaping
 from medview.workstation.taking_back import TakingBack
@@ -80,6 +83,14 @@ class Workstation:
             home / "measurements",
             lambda: self.settings.current.reader_name,
         )
+        self.findings = FindingsDesk(
+            self.workspace,
+            self.viewing,
+            self.jobs,
+            self.analysis,
+            home / "findings",
+            lambda: self.settings.current.reader_name,
+        )
         self.taking_back = TakingBack(self.viewing, self.measuring, self.correction)
         self.attaching = Attaching(self.workspace, self.viewing, self.jobs, self.importing, self.correction)
         self.saving = Saving(self.workspace, self.jobs, self.importing, lambda: self.settings.current.reader_name)
@@ -133,6 +144,32 @@ class Workstation:
         measured = self.measuring.of_volume(case.volume_under(segmentation.id)) if case is not None else ()
         return self.saving.save(segmentation, formats, folder, name, surfaces, measured)
 
+    def save_findings(
+        self, path: Path, then: Callable[[str], None], failed: Callable[[MedViewError], None]
+    ) -> Job[str]:
+        """Save the findings of the active series as a structured report (.dcm), a table (.csv) or JSON.
+
+        Args:
+            path: The file.
+            then: Gets what was compared, on the main thread.
+            failed: Gets the error, on the main thread.
+
+        Raises:
+            InputError: No series is open.
+        """
+        volume = self.workspace.active_volume
+        if volume is None:
+            raise InputError("No series is open.", "Open a series first.")
+        entries, sources = self.findings.shown, sources_of(self.importing, volume)
+        reader = self.settings.current.reader_name
+        return self.jobs.submit(
+            Text("Saving findings"),
+            lambda progress: findings_export.write(path, entries, volume, sources, reader, progress),
+            lane=Lane.DISK,
+            then=then,
+            failed=failed,
+        )
+
     def deidentify(self, paths: Sequence[Path], target: Path, options: Options) -> Job[Deidentified]:
         """Copy files and folders without names into a new folder; patients bear the pseudonyms of the examples.
 
@@ -152,3 +189,4 @@ class Workstation:
         self.jobs.close(timeout_s)
         self.correction.close()
         self.measuring.close()
+        self.findings.close()

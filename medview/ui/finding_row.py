@@ -1,0 +1,159 @@
+"""One finding: what, how probable, who says so, and the reader's word on it."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from PySide6.QtCore import QEvent, Qt, Signal
+from PySide6.QtGui import QMouseEvent
+from PySide6.QtWidgets import QGridLayout, QLabel, QMenu, QProgressBar, QToolButton, QWidget
+
+from medview.core.finding import Verdict
+from medview.core.text import Text
+from medview.ui.theme import STEP_PX, icon, set_role
+from medview.ui.translation import render
+from medview.workstation.finding_record import Entry
+
+REASONS = (Text("Nothing there"), Text("Artefact"), Text("Normal variant"), Text("Poor image"))
+_PERCENT = 100
+
+
+class FindingRow(QWidget):
+    """Shows a finding, and asks for what the reader says. Main thread only."""
+
+    confirmed = Signal()
+    rejected = Signal(str)
+    """Why."""
+    corrected = Signal(str)
+    """What it is instead."""
+    reopened = Signal()
+    clicked = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.name = _words("")
+        self.share = QLabel()
+        self.bar = QProgressBar()
+        self.bar.setRange(0, _PERCENT)
+        self.bar.setTextVisible(False)
+        self.bar.setFixedHeight(4)
+        self.details = _words("quiet")
+        self.confirm_button, self.reject_button, self.reopen_button = QToolButton(), QToolButton(), QToolButton()
+        for button in (self.confirm_button, self.reject_button, self.reopen_button):
+            set_role(button, "flat")
+        self.menu = QMenu(self.reject_button)
+        self.reject_button.setMenu(self.menu)
+        self.reject_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self.confirm_button.clicked.connect(self.confirmed)
+        self.reopen_button.clicked.connect(self.reopened)
+        layout = QGridLayout(self)
+        layout.setContentsMargins(0, STEP_PX, 0, STEP_PX)
+        layout.setHorizontalSpacing(STEP_PX)
+        layout.setVerticalSpacing(2)
+        layout.setColumnStretch(0, 1)
+        layout.addWidget(self.name, 0, 0)
+        layout.addWidget(self.share, 0, 1)
+        layout.addWidget(self.confirm_button, 0, 2)
+        layout.addWidget(self.reject_button, 0, 3)
+        layout.addWidget(self.reopen_button, 0, 4)
+        layout.addWidget(self.bar, 1, 0, 1, 5)
+        layout.addWidget(self.details, 2, 0, 1, 5)
+        self._entry: Entry | None = None
+        self._alternatives: tuple[str, ...] = ()
+
+    def show_entry(self, entry: Entry, alternatives: tuple[str, ...]) -> None:
+        """Show a finding as it stands.
+
+        Args:
+            entry: The finding.
+            alternatives: What else it may be, by the model's own names.
+        """
+        self._entry, self._alternatives = entry, alternatives
+        self._write()
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Follow language and theme."""
+        super().changeEvent(event)
+        if event.type() in (QEvent.Type.LanguageChange, QEvent.Type.PaletteChange):
+            self._write()
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        """A click shows where it is."""
+        super().mouseReleaseEvent(event)
+        if event.button() == Qt.MouseButton.LeftButton and self.rect().contains(event.position().toPoint()):
+            self.clicked.emit()
+
+    def _write(self) -> None:
+        entry = self._entry
+        if entry is None:
+            return
+        finding = entry.finding
+        self.name.setText(render(Text(finding.name)))
+        set_role(self.name, "title" if finding.is_positive or finding.verdict is Verdict.CONFIRMED else "")
+        known = finding.probability is not None
+        self.share.setVisible(known)
+        self.bar.setVisible(known)
+        if finding.probability is not None:
+            self.share.setText(f"{_PERCENT * finding.probability:.0f} %")
+            self.bar.setValue(round(_PERCENT * finding.probability))
+        self.details.setText("\n".join(self._details(entry)))
+        is_open = finding.verdict is Verdict.OPEN
+        self.confirm_button.setVisible(is_open)
+        self.reject_button.setVisible(is_open)
+        self.reopen_button.setVisible(not is_open)
+        self.confirm_button.setIcon(icon("check"))
+        self.confirm_button.setToolTip(self.tr("Accept"))
+        self.reject_button.setIcon(icon("close"))
+        self.reject_button.setToolTip(self.tr("Reject, or say what it is instead"))
+        self.reopen_button.setIcon(icon("undo"))
+        self.reopen_button.setToolTip(self.tr("Take the decision back; the record keeps that it was made"))
+        self._fill_menu()
+
+    def _fill_menu(self) -> None:
+        self.menu.clear()
+        for reason in REASONS:
+            self.menu.addAction(render(reason), partial(self.rejected.emit, str(reason)))
+        if self._alternatives:
+            self.menu.addSeparator()
+        for name in self._alternatives:
+            shown = Text.of("It is: {name}", name=Text(name))
+            self.menu.addAction(render(shown), partial(self.corrected.emit, name))
+
+    def _details(self, entry: Entry) -> list[str]:
+        finding, lines = entry.finding, []
+        point = finding.operating_point
+        if point is not None:
+            percent = f"{_PERCENT * point.threshold:.0f}"
+            above = Text.of("above the threshold of {percent} %", percent=percent)
+            below = Text.of("below the threshold of {percent} %", percent=percent)
+            lines.append(render(above if finding.is_positive else below))
+            if point.sensitivity is not None and point.specificity is not None:
+                measured = Text.of(
+                    "there it had a sensitivity of {sensitivity} and a specificity of {specificity}",
+                    sensitivity=f"{point.sensitivity:.2f}",
+                    specificity=f"{point.specificity:.2f}",
+                )
+                lines.append(render(measured))
+        lines += [render(Text(note)) for note in entry.notes]
+        by = Text.of("{who}, {when}", who=Text(entry.source or "-"), when=_day(entry))
+        lines.append(render(by))
+        if finding.verdict is Verdict.CONFIRMED:
+            lines.append(render(Text.of("accepted by {reader}", reader=entry.reader or "-")))
+        elif finding.verdict is Verdict.REJECTED:
+            lines.append(
+                render(Text.of("rejected by {reader}: {reason}", reader=entry.reader or "-", reason=Text(entry.reason)))
+            )
+        return lines
+
+
+def _day(entry: Entry) -> str:
+    return entry.found_at.astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def _words(role: str) -> QLabel:
+    label = QLabel()
+    label.setWordWrap(True)
+    label.setTextFormat(Qt.TextFormat.PlainText)
+    if role:
+        set_role(label, role)
+    return label

@@ -1,0 +1,138 @@
+"""The findings of the series that is shown: what models say of it, and the reader's word on each."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+from PySide6.QtCore import QEvent, QTimer, Signal
+from PySide6.QtWidgets import QFileDialog, QFrame, QHBoxLayout, QLabel, QLineEdit, QPushButton, QVBoxLayout, QWidget
+
+from medview.core.errors import MedViewError, StorageError
+from medview.ui.finding_row import FindingRow
+from medview.ui.theme import STEP_PX, set_role
+from medview.workstation.finding_record import FindingId
+from medview.workstation.station import Workstation
+
+
+class FindingsList(QWidget):
+    """Lists the findings; a line to add one of one's own stands below them. Main thread only.
+
+    Args:
+        station: Whose findings.
+    """
+
+    failed = Signal(object)
+    """A `MedViewError`: what could not be kept or written."""
+    written = Signal(Path)
+    """A file that was written and read back."""
+
+    def __init__(self, station: Workstation, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._station = station
+        self.rows: dict[FindingId, FindingRow] = {}
+        self._heading = QLabel()
+        set_role(self._heading, "heading")
+        self._caution = QLabel()
+        self._caution.setWordWrap(True)
+        set_role(self._caution, "quiet")
+        self._lines = QVBoxLayout()
+        self._lines.setSpacing(0)
+        self.new_name = QLineEdit()
+        self.new_name.returnPressed.connect(self._add)
+        self.save_button = QPushButton()
+        self.save_button.clicked.connect(self._ask_where)
+        line = QFrame()
+        set_role(line, "line")
+        foot = QHBoxLayout()
+        foot.setSpacing(2 * STEP_PX)
+        foot.addWidget(self.new_name, 1)
+        foot.addWidget(self.save_button)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(STEP_PX)
+        layout.addWidget(line)
+        layout.addWidget(self._heading)
+        layout.addWidget(self._caution)
+        layout.addLayout(self._lines)
+        layout.addLayout(foot)
+        self._soon = QTimer(self)
+        self._soon.setSingleShot(True)
+        self._soon.setInterval(0)
+        self._soon.timeout.connect(self._sync)
+        self._connections = [
+            station.findings.changed.connect(self._changed),
+            station.findings.record.failed.connect(self._failed),
+        ]
+        self._write_texts()
+        self._sync()
+
+    def close_down(self) -> None:
+        """Stop listening."""
+        for connection in self._connections:
+            connection.close()
+        self._soon.stop()
+
+    def save(self, path: Path) -> None:
+        """Write the findings to a file; its ending says as what."""
+        try:
+            self._station.save_findings(path, lambda _: self.written.emit(path), self.failed.emit)
+        except MedViewError as error:
+            self.failed.emit(error)
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Follow the language."""
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.LanguageChange:
+            self._write_texts()
+
+    def _changed(self, _: None) -> None:
+        self._soon.start()
+
+    def _failed(self, error: StorageError) -> None:
+        self.failed.emit(error)
+
+    def _add(self) -> None:
+        self._station.findings.add(self.new_name.text())
+        self.new_name.clear()
+
+    def _ask_where(self) -> None:
+        path, _ = QFileDialog.getSaveFileName(
+            self, self.tr("Save findings"), "findings.dcm", self.tr("Report or table (*.dcm *.csv *.json)")
+        )
+        if path:
+            self.save(Path(path))
+
+    def _sync(self) -> None:
+        desk = self._station.findings
+        entries = desk.shown
+        here = {entry.id for entry in entries}
+        for id in [one for one in self.rows if one not in here]:
+            row = self.rows.pop(id)
+            row.hide()
+            row.deleteLater()
+        for place, entry in enumerate(entries):
+            row = self.rows.get(entry.id) or self._row(entry.id)
+            if self._lines.indexOf(row) != place:
+                self._lines.insertWidget(place, row)
+            row.show_entry(entry, desk.alternatives(entry.id))
+            row.show()
+        self.setVisible(self._station.workspace.active_volume is not None)
+        self.save_button.setEnabled(bool(entries))
+        self._caution.setVisible(any(entry.finding.algorithm is not None for entry in entries))
+
+    def _row(self, id: FindingId) -> FindingRow:
+        desk = self._station.findings
+        row = self.rows[id] = FindingRow()
+        row.confirmed.connect(partial(desk.confirm, id))
+        row.rejected.connect(partial(desk.reject, id))
+        row.corrected.connect(partial(desk.correct, id))
+        row.reopened.connect(partial(desk.reopen, id))
+        row.clicked.connect(partial(desk.go_to, id))
+        return row
+
+    def _write_texts(self) -> None:
+        self._heading.setText(self.tr("Findings"))
+        self._caution.setText(self.tr("What a model says counts only once you accept it."))
+        self.new_name.setPlaceholderText(self.tr("Add a finding of your own"))
+        self.save_button.setText(self.tr("Save ..."))

@@ -1,0 +1,101 @@
+"""Findings in the panel, by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QAbstractButton
+from pytestqt.qtbot import QtBot
+
+from medview.core.finding import Verdict
+from medview.ui.analysis_panel import AnalysisPanel
+from medview.ui.finding_row import FindingRow
+from tests.support.bench import Bench, bench, speaking_chinese
+from tests.support.finding_plugin import write_finding_plugin
+
+
+@pytest.fixture
+def desk(qtbot: QtBot, medview_home: Path, small_series_folder: Path) -> Iterator[Bench]:
+    with bench(qtbot, medview_home) as made:
+        made.open(small_series_folder)
+        yield made
+
+
+@pytest.fixture
+def panel(desk: Bench, tmp_path: Path) -> Iterator[AnalysisPanel]:
+    made = AnalysisPanel(desk.station)
+    desk.show(made, 300, 900)
+    plugin = desk.station.shelf.lend(write_finding_plugin(tmp_path / "verdicts")).id
+    desk.finish(desk.station.analysis.run(plugin))
+    desk.until(lambda: len(made.findings.rows) == 4)
+    yield made
+    made.close_down()
+
+
+def rows(panel: AnalysisPanel) -> list[FindingRow]:
+    return list(panel.findings.rows.values())
+
+
+def click(desk: Bench, button: QAbstractButton) -> None:
+    assert button.isVisible()
+    QTest.mouseClick(button, Qt.MouseButton.LeftButton)
+    desk.qtbot.wait(5)
+
+
+def test_a_finding_is_accepted_and_taken_back(desk: Bench, panel: AnalysisPanel) -> None:
+    row = rows(panel)[0]
+    assert row.name.text() == "Nodule"
+    assert row.share.text() == "75 %"
+    assert "above the threshold of 60 %" in row.details.text()
+    assert "sensitivity of 0.90" in row.details.text()
+    assert "Unlike what it knows." in row.details.text()
+    click(desk, row.confirm_button)
+    assert "accepted by" in row.details.text()
+    assert not row.confirm_button.isVisible()
+    click(desk, row.reopen_button)
+    assert "accepted by" not in row.details.text()
+    assert desk.station.findings.shown[0].finding.verdict is Verdict.OPEN
+
+
+def test_it_is_rejected_with_a_reason_or_corrected(desk: Bench, panel: AnalysisPanel) -> None:
+    row = rows(panel)[0]
+    words = [action.text() for action in row.menu.actions() if action.text()]
+    assert words == ["Nothing there", "Artefact", "Normal variant", "Poor image", "It is: Normal"]
+    row.menu.actions()[1].trigger()
+    desk.until(lambda: "Artefact" in row.details.text())
+    second = rows(panel)[1]
+    second.menu.actions()[-1].trigger()
+    desk.until(lambda: len(panel.findings.rows) == 5)
+    assert rows(panel)[-1].name.text() == "Nodule"
+    assert "accepted by" in rows(panel)[-1].details.text()
+
+
+def test_a_click_goes_there(desk: Bench, panel: AnalysisPanel) -> None:
+    boxed = desk.station.findings.shown[2]
+    QTest.mouseClick(panel.findings.rows[boxed.id], Qt.MouseButton.LeftButton)
+    assert desk.station.viewing.state.cursor == pytest.approx(boxed.finding.place)
+
+
+def test_a_finding_of_ones_own_and_a_file(desk: Bench, panel: AnalysisPanel, tmp_path: Path) -> None:
+    QTest.keyClicks(panel.findings.new_name, "Old fracture")
+    QTest.keyClick(panel.findings.new_name, Qt.Key.Key_Return)
+    desk.until(lambda: len(panel.findings.rows) == 5)
+    assert panel.findings.new_name.text() == ""
+    panel.findings.save(tmp_path / "findings.csv")
+    desk.until(lambda: panel.banner.message is not None)
+    assert "findings.csv was written" in str(panel.banner.message.what)  # type: ignore[union-attr]
+    assert "Old fracture" in (tmp_path / "findings.csv").read_text(encoding="utf-8")
+    panel.findings.save(tmp_path / "no" / "folder" / "findings.csv")
+    desk.until(lambda: panel.banner.message is not None and "was written" not in str(panel.banner.message.what))
+
+
+def test_it_speaks_chinese_and_stays_inside(desk: Bench, panel: AnalysisPanel) -> None:
+    with speaking_chinese():
+        desk.until(lambda: "高于阈值 60 %" in rows(panel)[0].details.text())
+        for row in rows(panel):
+            right = row.reject_button.mapTo(panel, row.reject_button.rect().topRight()).x()
+            assert right < panel.width()
