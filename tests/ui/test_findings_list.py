@@ -89,7 +89,8 @@ def test_a_finding_of_ones_own_and_a_file(desk: Bench, panel: AnalysisPanel, tmp
     desk.until(lambda: panel.banner.message is not None)
     assert "findings.csv was written" in str(panel.banner.message.what)  # type: ignore[union-attr]
     assert "Old fracture" in (tmp_path / "findings.csv").read_text(encoding="utf-8")
-    panel.findings.save(tmp_path / "no" / "folder" / "findings.csv")
+    (tmp_path / "file").write_bytes(b"")
+    panel.findings.save(tmp_path / "file" / "findings.csv")
     desk.until(lambda: panel.banner.message is not None and "was written" not in str(panel.banner.message.what))
 
 
