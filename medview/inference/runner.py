@@ -69,7 +69,7 @@ def run(
     context = Context(
         record.folder, progress, lambda: devices.choose(device), volume.geometry.shape, exact=exact, preview=preview
     )
-    context.progress(0.0, Text.of("Starting {name}", name=manifest.name))
+    context.progress(0.0, Text.of("Starting {name}", name=Text(manifest.name)))
     sha256 = _pinned(record, progress)
     answer = _guarded(lambda: _engine(record, manifest, case, context), manifest)
     context.check()
@@ -99,13 +99,13 @@ def case_of(manifest: PluginManifest, first: Volume, others: Mapping[str, Volume
         volume = first if number == 0 else others.get(wanted.name)
         if volume is None:
             raise PluginUnavailableError(
-                Text.of("{name} also needs a series for “{input}”.", name=manifest.name, input=wanted.name),
+                Text.of("{name} also needs a series for “{input}”.", name=Text(manifest.name), input=Text(wanted.name)),
                 Text("Choose a series of the study for each of its inputs."),
             )
         fit = fit_input(wanted, volume)
         if not fit.ok:
             raise PluginUnavailableError(
-                Text.of("{name} does not suit this series. {reason}", name=manifest.name, reason=fit.reasons[0]),
+                Text.of("{name} does not suit this series. {reason}", name=Text(manifest.name), reason=fit.reasons[0]),
                 Text("Choose another series or another plugin."),
             )
         case[wanted.name] = volume
@@ -121,7 +121,7 @@ def _pinned(record: PluginRecord, progress: Progress) -> str:
     found = files_sha256(record.folder, progress)
     if record.pinned_sha256 and record.pinned_sha256 != found:
         raise PluginNotTrustedError(
-            Text.of("The files of {name} have changed since you trusted it.", name=record.name),
+            Text.of("The files of {name} have changed since you trusted it.", name=Text(record.name)),
             Text("Look at them, and trust the plugin again if the change is meant."),
         )
     return found
@@ -135,11 +135,13 @@ def ready_manifest(record: PluginRecord) -> PluginManifest:
     """
     if record.state is PluginState.NEEDS_TRUST:
         raise PluginNotTrustedError(
-            Text.of("{name} cannot run before you trust it. {reason}", name=record.name, reason=record.reason),
+            Text.of("{name} cannot run before you trust it. {reason}", name=Text(record.name), reason=record.reason),
             Text.of("If you know who made it: medview plugin trust {id}", id=record.id),
         )
     if record.manifest is None or record.state is not PluginState.READY:
-        raise PluginUnavailableError(Text.of("{name} cannot run. {reason}", name=record.name, reason=record.reason))
+        raise PluginUnavailableError(
+            Text.of("{name} cannot run. {reason}", name=Text(record.name), reason=record.reason)
+        )
     return record.manifest
 
 
@@ -249,20 +251,20 @@ def _guarded(work: Callable[[], Any], manifest: PluginManifest) -> Any:
             raise _memory(manifest) from error
         _log.exception("%s failed", manifest.id)
         raise PluginFailedError(
-            Text.of("{name} failed: {reason}.", name=manifest.name, reason=python_engine.reason_of(error)),
+            Text.of("{name} failed: {reason}.", name=Text(manifest.name), reason=python_engine.reason_of(error)),
             Text("Nothing was changed. The log has the details for the plugin's author."),
         ) from error
 
 
 def _memory(manifest: PluginManifest) -> OutOfMemoryError:
     return OutOfMemoryError(
-        Text.of("There is not enough memory to run {name} on this series.", name=manifest.name),
+        Text.of("There is not enough memory to run {name} on this series.", name=Text(manifest.name)),
         Text("Close other programs and cases, or run it on the processor."),
     )
 
 
 def _bad_answer(manifest: PluginManifest, problem: Text) -> PluginFailedError:
     return PluginFailedError(
-        Text.of("{name} gave an answer that cannot be used: {problem}.", name=manifest.name, problem=problem),
+        Text.of("{name} gave an answer that cannot be used: {problem}.", name=Text(manifest.name), problem=problem),
         Text("Nothing was changed. Tell the plugin's author."),
     )

@@ -124,7 +124,7 @@ class Analysis:
         fit = self._fit(record, volume)
         if not fit.ok:
             raise PluginUnavailableError(
-                Text.of("{name} cannot run on this series. {reason}", name=record.name, reason=fit.reasons[0]),
+                Text.of("{name} cannot run on this series. {reason}", name=Text(record.name), reason=fit.reasons[0]),
                 Text("Choose another series or another plugin."),
             )
         if self.running is not None:
@@ -146,7 +146,7 @@ class Analysis:
         self._failures.pop(plugin_id, None)
         self._running_id = plugin_id
         self._job = self._jobs.submit(
-            Text.of("{name} is running", name=record.name),
+            Text.of("{name} is running", name=Text(record.name)),
             lambda progress: runner.run(record, volume, progress, device=device, preview=seen, others=others),
             lane=Lane.GPU,
             then=done,
