@@ -8,6 +8,19 @@ from medview.core.text import Text
 
 
 @dataclass(frozen=True, slots=True)
+class ImageRef:
+    """An image that a document names.
+
+    Attributes:
+        uid: Of the instance.
+        frame: Its number in the instance, from 1; None for the instance as a whole.
+    """
+
+    uid: str
+    frame: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Line:
     """One line of a document.
 
@@ -15,11 +28,13 @@ class Line:
         level: How deep it lies in the document's tree; 0 for what stands at its top.
         name: What it is about, as "Volume"; empty for plain text.
         value: What is said, as "12.3 ml"; empty for a heading.
+        images: The images that it is about.
     """
 
     level: int
     name: str
     value: str = ""
+    images: tuple[ImageRef, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

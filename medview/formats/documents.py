@@ -12,7 +12,7 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
-from medview.core.document import Document, Line
+from medview.core.document import Document, ImageRef, Line
 from medview.core.errors import UnreadableFileError
 from medview.core.text import Text
 from medview.formats import clinical_documents
@@ -101,7 +101,7 @@ def _report(dataset: Dataset) -> Iterator[Line]:
     waiting = [(0, item) for item in reversed(list(dataset.get("ContentSequence") or []))]
     while waiting:
         level, item = waiting.pop()
-        yield Line(level, _meaning(item.get("ConceptNameCodeSequence")), _value(item))
+        yield Line(level, _meaning(item.get("ConceptNameCodeSequence")), _value(item), tuple(_images(item)))
         waiting.extend((level + 1, one) for one in reversed(list(item.get("ContentSequence") or [])))
 
 
@@ -136,6 +136,16 @@ def _value(item: Dataset) -> str:
 def _by_reference(item: Dataset, kind: str) -> str:
     where = item.get("ReferencedContentItemIdentifier")
     return f"\u2192 {where}" if where is not None else kind.lower()
+
+
+def _images(item: Dataset) -> Iterator[ImageRef]:
+    """The images that an item refers to."""
+    for one in item.get("ReferencedSOPSequence") or [] if str(item.get("ValueType", "")) == "IMAGE" else []:
+        uid = str(one.get("ReferencedSOPInstanceUID", "") or "")
+        numbers = _listed(one.get("ReferencedFrameNumber"))
+        yield from (ImageRef(uid, int(number)) for number in numbers)
+        if not numbers:
+            yield ImageRef(uid)
 
 
 def _number(item: Dataset) -> str:

@@ -86,7 +86,7 @@ def run(
         record.folder, progress, lambda: devices.choose(device), box.shape, exact=exact,
         preview=_at(box, preview), options=options,
     )  # fmt: skip
-    context.progress(0.0, Text.of("Starting {name}", name=manifest.name))
+    context.progress(0.0, Text.of("Starting {name}", name=Text(manifest.name)))
     sha256 = _pinned(record, progress)
     key = ""
     keeps = earlier if manifest.task == "segment" else None
@@ -174,13 +174,13 @@ def case_of(
         volume = first if number == 0 else others.get(wanted.name)
         if volume is None:
             raise PluginUnavailableError(
-                Text.of("{name} also needs a series for “{input}”.", name=manifest.name, input=wanted.name),
+                Text.of("{name} also needs a series for “{input}”.", name=Text(manifest.name), input=Text(wanted.name)),
                 Text("Choose a series of the study for each of its inputs."),
             )
         fit = fit_input(wanted, volume, box=box if number == 0 else None)
         if not fit.ok:
             raise PluginUnavailableError(
-                Text.of("{name} does not suit this series. {reason}", name=manifest.name, reason=fit.reasons[0]),
+                Text.of("{name} does not suit this series. {reason}", name=Text(manifest.name), reason=fit.reasons[0]),
                 fit.reasons[-1] if fit.needs_box else Text("Choose another series or another plugin."),
             )
         case[wanted.name] = volume
@@ -196,7 +196,7 @@ def _pinned(record: PluginRecord, progress: Progress) -> str:
     found = files_sha256(record.folder, progress)
     if record.pinned_sha256 and record.pinned_sha256 != found:
         raise PluginNotTrustedError(
-            Text.of("The files of {name} have changed since you trusted it.", name=record.name),
+            Text.of("The files of {name} have changed since you trusted it.", name=Text(record.name)),
             Text("Look at them, and trust the plugin again if the change is meant."),
         )
     return found
@@ -210,11 +210,13 @@ def ready_manifest(record: PluginRecord) -> PluginManifest:
     """
     if record.state is PluginState.NEEDS_TRUST:
         raise PluginNotTrustedError(
-            Text.of("{name} cannot run before you trust it. {reason}", name=record.name, reason=record.reason),
+            Text.of("{name} cannot run before you trust it. {reason}", name=Text(record.name), reason=record.reason),
             Text.of("If you know who made it: medview plugin trust {id}", id=record.id),
         )
     if record.manifest is None or record.state is not PluginState.READY:
-        raise PluginUnavailableError(Text.of("{name} cannot run. {reason}", name=record.name, reason=record.reason))
+        raise PluginUnavailableError(
+            Text.of("{name} cannot run. {reason}", name=Text(record.name), reason=record.reason)
+        )
     return record.manifest
 
 
@@ -352,20 +354,20 @@ def _guarded(work: Callable[[], Any], manifest: PluginManifest) -> Any:
             raise _memory(manifest) from error
         _log.exception("%s failed", manifest.id)
         raise PluginFailedError(
-            Text.of("{name} failed: {reason}.", name=manifest.name, reason=python_engine.reason_of(error)),
+            Text.of("{name} failed: {reason}.", name=Text(manifest.name), reason=python_engine.reason_of(error)),
             Text("Nothing was changed. The log has the details for the plugin's author."),
         ) from error
 
 
 def _memory(manifest: PluginManifest) -> OutOfMemoryError:
     return OutOfMemoryError(
-        Text.of("There is not enough memory to run {name} on this series.", name=manifest.name),
+        Text.of("There is not enough memory to run {name} on this series.", name=Text(manifest.name)),
         Text("Close other programs and cases, or run it on the processor."),
     )
 
 
 def _bad_answer(manifest: PluginManifest, problem: Text) -> PluginFailedError:
     return PluginFailedError(
-        Text.of("{name} gave an answer that cannot be used: {problem}.", name=manifest.name, problem=problem),
+        Text.of("{name} gave an answer that cannot be used: {problem}.", name=Text(manifest.name), problem=problem),
         Text("Nothing was changed. Tell the plugin's author."),
     )

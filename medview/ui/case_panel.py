@@ -194,7 +194,10 @@ class CasePanel(QWidget):
                 self.open_series(key.id)
 
     def _show_document(self, document: Document) -> None:
-        view = DocumentView(document, self.window())
+        images = {image for line in document.lines for image in line.images}
+        places = self._station.named_images.places_of(images) if images else {}
+        view = DocumentView(document, self.window(), places=places)
+        view.image_asked.connect(self._station.named_images.show)
         view.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         view.show()
 

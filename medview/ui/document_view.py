@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import html
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QBuffer, QByteArray, QUrl
+from PySide6.QtCore import QBuffer, QByteArray, QUrl, Signal
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QLabel, QPushButton, QTextBrowser, QVBoxLayout, QWidget
 
-from medview.core.document import Document
+from medview.core.document import Document, ImageRef
+from medview.core.text import Text
 from medview.ui.theme import STEP_PX, current_theme, set_role
 from medview.ui.translation import render
+from medview.workstation.named_images import ImagePlace
 
 if TYPE_CHECKING:
     from PySide6.QtPdfWidgets import QPdfView
@@ -29,11 +33,23 @@ class DocumentView(QDialog):
     Args:
         document: What to show.
         parent: The window that it belongs to.
+        places: Of the images that it names, those that can be shown.
     """
 
-    def __init__(self, document: Document, parent: QWidget | None = None) -> None:
+    image_asked = Signal(object)
+    """The `ImagePlace` of an image that was clicked."""
+
+    def __init__(
+        self,
+        document: Document,
+        parent: QWidget | None = None,
+        *,
+        places: Mapping[ImageRef, ImagePlace] = MappingProxyType({}),
+    ) -> None:
         super().__init__(parent)
         self._document = document
+        self._links = {f"image:{number}": place for number, place in enumerate(places.values())}
+        names = {image: f"image:{number}" for number, image in enumerate(places)}
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self.setWindowTitle(document.title or render(document.kind))
         self.resize(_WIDTH_PX, _HEIGHT_PX)
@@ -42,7 +58,8 @@ class DocumentView(QDialog):
         set_role(title, "title")
         self.text = QTextBrowser()
         self.text.setOpenLinks(False)
-        self.text.setHtml(as_html(document))
+        self.text.setHtml(as_html(document, {image: (link, self._links[link].name) for image, link in names.items()}))
+        self.text.anchorClicked.connect(lambda url: self.image_asked.emit(self._links[url.toString()]))
         self.pages = self._pages() if document.suffix == ".pdf" else None
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
         buttons.rejected.connect(self.close)
@@ -90,8 +107,13 @@ class DocumentView(QDialog):
         QDesktopServices.openUrl(QUrl.fromLocalFile(str(path)))
 
 
-def as_html(document: Document) -> str:
-    """The document as rich text."""
+def as_html(document: Document, links: Mapping[ImageRef, tuple[str, Text]] = MappingProxyType({})) -> str:
+    """The document as rich text.
+
+    Args:
+        document: What it says.
+        links: The images that can be shown: what their link is, and what they are called.
+    """
     theme = current_theme()
     parts = ["<table cellspacing='0' cellpadding='2'>"]
     for name, value in document.about:
@@ -100,6 +122,11 @@ def as_html(document: Document) -> str:
     parts.append("</table><hr/>" if document.lines else "</table>")
     for line in document.lines:
         heading, value = _escaped(line.name), _escaped(line.value)
+        known = [links[image] for image in line.images if image in links]
+        if known and len(known) == len(line.images):
+            value = ", ".join(
+                f"<a href='{link}' style='color:{theme.accent}'>{_escaped(render(name))}</a>" for link, name in known
+            )
         if heading and value:
             words = f"<span style='color:{theme.quiet}'>{heading}:</span> {value}"
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -24,6 +25,8 @@ _VERTICAL = MappingProxyType({"bottom": 0, "center": 1, "top": 2})
 _BOX_OPACITY, _FRAME_SHARE = 0.78, 0.55
 _NARROW_SHARE, _WIDE_SHARE = 0.51, 1.0
 """Mean width of a character, as a share of the font's size; wide ones are those of East Asian scripts."""
+_FACTS = re.compile(r"(\s{2,}|^)((?:\S|\s(?!\s))+)")
+"""A gap, and what stands behind it up to the next one."""
 
 
 class ScreenLines:
@@ -154,6 +157,22 @@ def elided(text: str, longest: float) -> str:
         if used > longest and number < len(text) - 1:
             return text[: max(number - 1, 0)].rstrip() + "..."
     return text
+
+
+def broken(text: str, longest: float) -> list[str]:
+    """A line of facts with wide gaps between them, as the lines that it takes so that no fact is cut.
+
+    Args:
+        text: Facts, two spaces or more apart.
+        longest: The width that there is, in sizes of the font.
+    """
+    lines: list[str] = []
+    for gap, fact in _FACTS.findall(text):
+        if lines and text_width(lines[-1] + gap + fact) <= longest:
+            lines[-1] += gap + fact
+        else:
+            lines.append(fact)
+    return lines or [text]
 
 
 def text_width(text: str) -> float:

@@ -13,7 +13,7 @@ from medview.core.planes import Plane, slice_plane
 from medview.core.segmentation import Color
 from medview.views.annotations import Corners, edge_letters, scale_bar
 from medview.views.picking import SliceCamera
-from medview.views.screen_actors import Pixel, ScreenLines, ScreenText, circle, rectangle
+from medview.views.screen_actors import Pixel, ScreenLines, ScreenText, broken, circle, rectangle
 
 PLANE_COLORS = MappingProxyType(
     {Plane.AXIAL: (255, 92, 80), Plane.SAGITTAL: (245, 205, 70), Plane.CORONAL: (95, 207, 128)}
@@ -113,8 +113,9 @@ class SliceDecoration:
         # below, the scale bar stands between the two blocks
         widths = (width / 2, width / 2, _WIDTH_BESIDE_BAR * width, _WIDTH_BESIDE_BAR * width)
         for actor, block, place, room in zip(self._corners, blocks, places, widths, strict=True):
-            lines = [line.render(translate) for line in block[:most]]
-            actor.draw(lines, place, size, room - 2.5 * margin)
+            longest = room - 2.5 * margin
+            lines = [part for line in block for part in broken(line.render(translate), longest / size)]
+            actor.draw(lines[:most], place, size, longest)
 
     def draw_letters(self, camera: SliceCamera | None, scale: float) -> None:
         """The patient's directions at the edges; None for a picture that has none."""

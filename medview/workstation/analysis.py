@@ -163,7 +163,7 @@ class Analysis:
         fit = self._fit(record, volume)
         if not fit.ok:
             raise PluginUnavailableError(
-                Text.of("{name} cannot run on this series. {reason}", name=record.name, reason=fit.reasons[0]),
+                Text.of("{name} cannot run on this series. {reason}", name=Text(record.name), reason=fit.reasons[0]),
                 fit.reasons[-1] if fit.needs_box else Text("Choose another series or another plugin."),
             )
         if self.running is not None:
@@ -199,7 +199,7 @@ class Analysis:
         self._failures.pop(plugin_id, None)
         self._running_id = plugin_id
         self._job = self._jobs.submit(
-            Text.of("{name} is running", name=record.name),
+            Text.of("{name} is running", name=Text(record.name)),
             work,
             lane=Lane.GPU,
             then=done,

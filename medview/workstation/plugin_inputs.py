@@ -76,7 +76,7 @@ class PluginInputs:
         for wanted in manifest.input:
             if wanted.name not in found:
                 raise PluginUnavailableError(
-                    Text.of("{name} needs a series for “{input}”.", name=manifest.name, input=wanted.name),
+                    Text.of("{name} needs a series for “{input}”.", name=Text(manifest.name), input=Text(wanted.name)),
                     Text("Open it, and choose it on the plugin's card."),
                 )
         frames = {one.geometry.frame_of_reference_uid for one in found.values()} - {None}

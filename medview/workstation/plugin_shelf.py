@@ -91,14 +91,16 @@ class PluginShelf:
         """
         record = self.record(plugin_id)
         if record.state in (PluginState.BROKEN, PluginState.BLOCKED):
-            raise PluginUnavailableError(Text.of("{name} cannot run. {reason}", name=record.name, reason=record.reason))
+            raise PluginUnavailableError(
+                Text.of("{name} cannot run. {reason}", name=Text(record.name), reason=record.reason)
+            )
 
         def read(sha256: str) -> None:
             self._trust.trust(record.folder, record.id, sha256)
             self.refresh()
 
         return self._jobs.submit(
-            Text.of("Reading the files of {name}", name=record.name),
+            Text.of("Reading the files of {name}", name=Text(record.name)),
             lambda progress: files_sha256(record.folder, progress),
             lane=Lane.DISK,
             then=read,
@@ -187,7 +189,7 @@ class PluginShelf:
             compared(replace(record, state=PluginState.BLOCKED, reason=reason))
 
         self._jobs.submit(
-            Text.of("Reading the files of {name}", name=record.name),
+            Text.of("Reading the files of {name}", name=Text(record.name)),
             lambda _: plugins.inspect(record.folder, self._trust, read_files=True),
             lane=Lane.DISK,
             then=compared,

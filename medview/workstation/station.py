@@ -24,6 +24,7 @@ from medview.workstation.importing import Importing
 from medview.workstation.jobs import Job, JobQueue, Lane
 from medview.workstation.main_queue import MainQueue
 from medview.workstation.measuring import Measuring
+from medview.workstation.named_images import NamedImages
 from medview.workstation.plugin_inputs import PluginInputs
 from medview.workstation.plugin_shelf import PluginShelf
 from medview.workstation.saving import SaveFormat, Saving, Surfaces, Verdict, sources_of
@@ -92,6 +93,7 @@ class Workstation:
             lambda: self.settings.current.reader_name,
         )
         self.taking_back = TakingBack(self.viewing, self.measuring, self.correction)
+        self.named_images = NamedImages(self.workspace, self.viewing, self.jobs, self.importing)
         self.attaching = Attaching(self.workspace, self.viewing, self.jobs, self.importing, self.correction)
         self.saving = Saving(self.workspace, self.jobs, self.importing, lambda: self.settings.current.reader_name)
         self.archives = Archives(home, self.workspace, self.jobs, self.importing)

@@ -5,14 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QMarginsF, QSizeF
+from PySide6.QtCore import QMarginsF, QSizeF, QUrl
 from PySide6.QtGui import QPageLayout, QPageSize, QPainter, QPdfWriter
 from PySide6.QtPdf import QPdfDocument
 from pytestqt.qtbot import QtBot
 
-from medview.core.document import Document, Line
+from medview.core.case import Patient, Series, Study
+from medview.core.document import Document, ImageRef, Line
 from medview.core.text import Text
+from medview.core.volume import Modality
 from medview.ui.document_view import DocumentView
+from medview.workstation.named_images import ImagePlace
 
 pytestmark = pytest.mark.gui
 
@@ -66,4 +69,20 @@ def test_words_are_shown_by_level(qtbot: QtBot) -> None:
     words = view.text.toPlainText()
     assert [part in words for part in ("Patient", "Doe", "Findings", "Volume: 12.3 ml", "No <mass>.")] == [True] * 5
     assert not view.open_button.isVisible()
+    view.close()
+
+
+def test_a_click_on_an_image_asks_for_it(qtbot: QtBot) -> None:
+    one, other = ImageRef("1.2.3"), ImageRef("1.2.4", 7)
+    lines = (Line(0, "Source", "MR Image ...3", (one,)), Line(0, "Source", "MR Image ...4", (other,)))
+    study = Study("1", Patient("p", "Doe"), "", "", "")
+    place = ImagePlace(Series("9", study, Modality.MR, "Brain", 1, "", (), 1, None), 0, 3, 12)
+    view = DocumentView(Document(Text("a selection of key images"), "", (), lines), places={one: place})
+    asked: list[object] = []
+    view.image_asked.connect(asked.append)
+    view.show()
+    assert "Brain, image 12" in view.text.toPlainText()
+    assert "MR Image ...4" in view.text.toPlainText()  # which is not here
+    view.text.anchorClicked.emit(QUrl("image:0"))
+    assert asked == [place]
     view.close()

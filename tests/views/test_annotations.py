@@ -16,6 +16,7 @@ from medview.core.text import Text
 from medview.core.volume import Modality, Window
 from medview.views.annotations import SlicePlace, corner_text, position_text, scale_bar, value_text
 from medview.views.interaction import GESTURES
+from medview.views.screen_actors import broken, text_width
 from medview.workstation import presets
 from tests.support.screens import PLAIN, point, screen
 from tests.support.volumes import volume
@@ -139,3 +140,12 @@ def test_presets_and_gestures_are_in_chinese_too() -> None:
     assert [name for name in names if name not in known] == []
     chinese = Text.of("Zoom {percent} %", percent="150").render(lambda template: known[template])
     assert chinese == "缩放 150 %"
+
+
+def test_facts_move_to_the_next_line_before_one_is_cut() -> None:
+    line = "103.0 mm F   slice 0.7 mm   b 1000"
+    assert broken(line, 1000.0) == [line]
+    assert broken(line, text_width("103.0 mm F   slice 0.7 mm")) == ["103.0 mm F   slice 0.7 mm", "b 1000"]
+    assert broken(line, text_width("slice 0.7 mm")) == ["103.0 mm F", "slice 0.7 mm", "b 1000"]
+    assert broken("one long fact that has no gap", 1.0) == ["one long fact that has no gap"]
+    assert broken("", 1.0) == [""]

@@ -13,6 +13,7 @@ from medview.core.case import Case, Patient, Study
 from medview.core.errors import PluginUnavailableError
 from medview.core.progress import NoProgress
 from medview.core.segmentation import Segmentation
+from medview.core.text import Text
 from medview.core.volume import Volume
 from medview.inference.earlier_runs import EarlierRuns
 from medview.workstation import results
@@ -107,6 +108,16 @@ def station(tmp_path: Path) -> Iterator[_Station]:
 @pytest.fixture
 def image() -> Volume:
     return volume(np.arange(60, dtype=np.int16).reshape(3, 4, 5))
+
+
+def test_a_run_is_named_in_the_language_of_the_reader(station: _Station, image: Volume) -> None:
+    station.open(image)
+    job = station.analysis.run("bright")
+    name = next(record.name for record in station.analysis.plugins() if record.id == "bright")
+    words = {"{name} is running": "正在运行{name}", name: "明亮"}
+    assert isinstance(job.title, Text)
+    assert job.title.render(lambda text: words.get(text, text)) == "正在运行明亮"
+    station.wait()
 
 
 def test_a_result_is_shown_and_opened_for_correction(station: _Station, image: Volume) -> None:
