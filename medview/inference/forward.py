@@ -12,6 +12,7 @@ from torch import nn
 
 from medview.core.errors import PluginFailedError
 from medview.core.text import Text
+from medview.inference.lean import make_lean, shorten_weights
 
 _SAME_VOXELS = 0.9995
 _SAME_STRUCTURE = 0.995
@@ -50,7 +51,7 @@ class Forward:
     """A network, ready to be called.
 
     Args:
-        network: In evaluation mode, with its weights.
+        network: In evaluation mode, with its weights; it is changed, see `lean`.
         device: Where it computes.
         slice_axis: For a network of two dimensions, the axis of the window along which it takes single slices.
         layered: Whether every channel is a structure of its own, there where its value is above 0.
@@ -68,6 +69,7 @@ class Forward:
         self._retreated = False
         self.precision = Precision()
         self._network = network.to(self._device).eval()
+        make_lean(self._network)
         if slice_axis is None:
             nn.utils.convert_conv3d_weight_memory_format(self._network, torch.channels_last_3d)
         else:
@@ -121,6 +123,8 @@ class Forward:
                 short, fast = self._timed(window)
                 fast = min(fast, self._timed(window)[1]) if fast < _SHORT_CALL_S else fast
                 if fast < _FASTER * slow and agrees(values, short, layered=self._layered):
+                    if self._device.type == "cpu":
+                        shorten_weights(self._network, candidate.type)
                     return Trial(values.shape[1], fast)
                 self.precision, seconds = Precision(), slow
         return Trial(values.shape[1], seconds)
