@@ -20,7 +20,9 @@ _SAME_STRUCTURE = 0.995
 _SMALLEST_STRUCTURE = 64
 _FASTER = 0.9
 _SHORT_CALL_S = 0.3
-"""A call below this is made twice: the first one of its kind also sets things up."""
+"""A call below this may be made twice: the first one of its kind also sets things up."""
+_SET_UP = 1.5
+"""How much longer the first call of its kind may take, for the second one to be worth a look."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,10 +120,11 @@ class Forward:
                 seconds = self._choose_order(window)
             candidate = None if exact else self._shorter()
             if candidate is not None:
-                slow = min(seconds, self._timed(window)[1]) if seconds < _SHORT_CALL_S else seconds
+                slow = seconds
                 self.precision = candidate
                 short, fast = self._timed(window)
-                fast = min(fast, self._timed(window)[1]) if fast < _SHORT_CALL_S else fast
+                if _FASTER * slow <= fast < _SHORT_CALL_S:
+                    _, fast = self._timed(window)
                 if fast < _FASTER * slow and agrees(values, short, layered=self._layered):
                     if self._device.type == "cpu":
                         shorten_weights(self._network, candidate.type)
@@ -137,8 +140,9 @@ class Forward:
         """
         _, last = self._timed(window)
         chosen, self._memory = self._memory, torch.contiguous_format
-        self._timed(window)
         _, first = self._timed(window)
+        if _FASTER * last <= first < _SET_UP * last:
+            _, first = self._timed(window)
         if first < _FASTER * last:
             return first
         self._memory = chosen
