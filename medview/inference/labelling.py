@@ -288,7 +288,8 @@ class _Lines:
 
     Attributes:
         lower: Their lower neighbours; or the voxel that they lie on.
-        distance: How far they are from it, 0..1, float64; None where all lie on voxels, or take the nearest.
+        distance: How far they are from it, 0..1, float64; None where all lie on voxels, or are carried over from the
+            nearest.
         outside: Which of them the model's grid does not reach.
     """
 

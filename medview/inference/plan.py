@@ -19,6 +19,8 @@ from medview.inference.windows import Lattice, WindowRules, central_window
 _GIB = 2**30
 _MOST_BYTES_AT_ONCE = 256 * 2**20
 """Of the values of all windows in one call: those of many classes are large, and gain nothing from company."""
+_MOST_VOXELS_ON_PROCESSOR = 96**3
+"""Of the windows of one call there: larger ones are no faster together, and what a layer gives falls out of reach."""
 _SPARE_SHARE = 0.9
 """How much of the free memory a run may take."""
 _WORTH_A_TRIAL = 4
@@ -175,6 +177,9 @@ def planned(
     plan = Plan.of(lattice, trial.channels, shape, device, trial.seconds, network.calls, maps)
     progress.report(0.0, plan.text)
     plan.require_memory()
-    window_bytes = trial.channels * lattice.roi[0] * lattice.roi[1] * lattice.roi[2] * 4
-    batch = max(1, min(rules.batch, _MOST_BYTES_AT_ONCE // window_bytes))
+    voxels = lattice.roi[0] * lattice.roi[1] * lattice.roi[2]
+    batch = min(rules.batch, _MOST_BYTES_AT_ONCE // (trial.channels * voxels * 4))
+    if device == "cpu":
+        batch = min(batch, _MOST_VOXELS_ON_PROCESSOR // voxels)
+    batch = max(1, batch)
     return device if plan.sums_fit_the_card else "cpu", replace(rules, batch=batch)

@@ -60,10 +60,14 @@ class Row:
 
 @dataclass(frozen=True)
 class Options:
-    """What every benchmark understands: `--json`, and `--quick` for a smaller data set and fewer rounds."""
+    """What every benchmark understands: `--json`, and `--quick` for a smaller data set and fewer rounds.
+
+    Some can count one core's time in place of the clock's: `--one-core`, for a machine that is busy with other things.
+    """
 
     as_json: bool
     quick: bool
+    one_core: bool = False
 
     @property
     def rounds(self) -> int:
@@ -71,13 +75,15 @@ class Options:
         return 3 if self.quick else ROUNDS
 
 
-def options(description: str, arguments: Sequence[str] | None = None) -> Options:
-    """Read the command line of a benchmark."""
+def options(description: str, arguments: Sequence[str] | None = None, *, counts_cores: bool = False) -> Options:
+    """Read the command line of a benchmark; `counts_cores`: of one that knows `--one-core`."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--json", action="store_true", help="print JSON in place of the table")
     parser.add_argument("--quick", action="store_true", help="a smaller data set and fewer rounds")
+    if counts_cores:
+        parser.add_argument("--one-core", action="store_true", help="a core's time, not the clock's")
     parsed = parser.parse_args(arguments)
-    return Options(parsed.json, parsed.quick)
+    return Options(parsed.json, parsed.quick, counts_cores and parsed.one_core)
 
 
 def interleave(runs: Mapping[str, Callable[[], float | None]], rounds: int = ROUNDS) -> dict[str, list[float]]:

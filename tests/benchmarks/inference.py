@@ -3,7 +3,8 @@
 Both are given a volume in memory and the same configuration: orientation, spacing of 1.5 x 1.5 x 2 mm, windows of 96^3
 at half overlap, softmax, inversion, argmax. MONAI runs them as `monai.bundle run` would: transforms, sliding window
 inferer, transforms. Every measurement is a process of its own, in turn with the others. The stub is one convolution of
-1x1x1 that takes next to no time: what remains is everything but the network.
+1x1x1 that takes next to no time: what remains is everything but the network. The bare calls that a whole run is
+compared with are those of its own windows, timed while it runs.
 
 An nnU-Net folder runs beside `nnUNetPredictor.predict_single_npy_array`, both without mirroring, where the nnunetv2
 package is installed. Its network is a U-Net with random features whose last layer tells air from body.
@@ -12,10 +13,12 @@ package is installed. Its network is a U-Net with random features whose last lay
 from __future__ import annotations
 
 import json
+import os
 import resource
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -29,6 +32,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.benchmarks.bench import Row, in_fresh_process, options, report
 
+_ONE_CORE = "MEDVIEW_BENCHMARK_ONE_CORE"
+"""In the environment: processes keep to one core, and count its time."""
 _WORKER = "import sys; from tests.benchmarks.inference import work; work(*sys.argv[1:])"
 _STEPS = [
     {"_target_": "LoadImaged", "keys": "image"},
@@ -141,50 +146,64 @@ def work(who: str, folder: str, setting: str, out: str = "") -> None:
 
     from medview.inference import monai_bundle, nnunet, runner  # noqa: F401 - what is imported is not measured
 
-    torch.set_num_threads(2)
+    one_core = _ONE_CORE in os.environ
+    if one_core:
+        os.sched_setaffinity(0, {sorted(os.sched_getaffinity(0))[os.getpid() % len(os.sched_getaffinity(0))]})
+    clock = time.process_time if one_core else time.perf_counter
+    torch.set_num_threads(1 if one_core else 2)
     network, _, slices = json.loads(setting)
     volume = image(slices)
-    before = _resident()
-    started, worked = time.perf_counter(), time.process_time()
+    calls = _watched_calls(clock)
+    before, started = _resident(), clock()
     if who == "nnunet":
         labels = _by_nnunet(Path(folder), volume)
     elif who == "monai":
         labels = _by_monai(Path(folder), volume)
     else:
         labels = _ours(Path(folder), volume, exact=who == "ours-exact")
-    seconds = time.perf_counter() - started
+    seconds = clock() - started
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     if out:
         np.save(out, labels)
-    cpu = time.process_time() - worked
-    print(json.dumps({"s": seconds, "cpu": cpu, "bytes": peak - before, "network": network}))  # noqa: T201 - its answer
+    answer = {"s": seconds, "calls": sum(calls), "bytes": peak - before, "network": network}
+    print(json.dumps(answer))  # noqa: T201 - its answer
 
 
-def forwards(folder: str, setting: str, exact: str) -> None:
-    """Seconds of one bare call of the network for four windows, and how many calls the image needs."""
+def _watched_calls(clock: Callable[[], float]) -> list[float]:
+    """Seconds of every call of a network that MedView's engine makes from now on, but for those of its trial.
+
+    They are the run's own calls: of the same windows, as many at once, in the same numbers and order in memory.
+    """
     import torch
 
-    from medview.catalog import bundle_config
-    from medview.inference.bundle_parts import Parts
     from medview.inference.forward import Forward
-    from medview.inference.windows import Lattice, WindowRules
 
-    torch.set_num_threads(2)
-    _, _, slices = json.loads(setting)
-    made = Parts(bundle_config.read(Path(folder)), "cpu").build("network_def")
-    forward = Forward(made, "cpu")
-    windows = torch.rand((4, 1, 96, 96, 96))
-    if exact == "no":
-        forward.try_out(windows[:1], exact=False)
-    times = []
-    with torch.inference_mode():
-        for _ in range(4):
-            started = time.perf_counter()
-            forward(windows)
-            times.append(time.perf_counter() - started)
-    rules = WindowRules((96, 96, 96), (0.5, 0.5, 0.5))
-    count = Lattice.over((243, 243, round((slices - 1) * 1.47 / 2) + 1), rules).count
-    print(json.dumps({"s": median(times[1:]) / 4 * count}))  # noqa: T201 - its answer
+    spent: list[float] = []
+
+    class Watched(torch.nn.Module):
+        def __init__(self, network: torch.nn.Module) -> None:
+            super().__init__()
+            self.network = network
+
+        def forward(self, windows: torch.Tensor) -> Any:
+            started = clock()
+            values = self.network(windows)
+            spent.append(clock() - started)
+            return values
+
+    class WatchedForward(Forward):
+        def __init__(self, *arguments: Any, **further: Any) -> None:
+            super().__init__(*arguments, **further)
+            self._network = Watched(self._network)
+
+        def try_out(self, window: torch.Tensor, *, exact: bool) -> Any:
+            found = super().try_out(window, exact=exact)
+            spent.clear()
+            return found
+
+    for module in ("medview.inference.monai_bundle", "medview.inference.nnunet_ensemble"):
+        vars(import_module(module))["Forward"] = WatchedForward
+    return spent
 
 
 def _resident() -> int:
@@ -334,22 +353,25 @@ def _with_network(scratch: Path, network: str, classes: int, slices: int, rounds
     found = _measured(folder, setting, ("ours-exact", "ours", "monai"), rounds)
     title = f"{network}, {slices} slices"
     rows = []
-    for name, exact, limit in (("ours-exact", "yes", 0.45), ("ours", "no", 0.20)):
-        kind = "float32" if exact == "yes" else "shorter numbers"
+    for name, kind, limit in (("ours-exact", "float32", 0.45), ("ours", "shorter numbers", 0.20)):
+        seconds, calls = _seconds(found[name]), median(run["calls"] for run in found[name])
         rows.append(
-            Row(f"whole run, {title}, {kind}", _seconds(found[name]), _seconds(found["monai"]), "MONAI",
+            Row(f"whole run, {title}, {kind}", seconds, _seconds(found["monai"]), "MONAI",
                 limit if network == "unet" else None)
         )  # fmt: skip
-        code = "import sys; from tests.benchmarks.inference import forwards; forwards(*sys.argv[1:])"
-        bare = in_fresh_process(code, str(folder), setting.text, exact)["s"]
         most = 1.15 if network == "unet" else 1.05
-        rows.append(Row(f"beside bare calls, {title}, {kind}", _seconds(found[name]), bare, "bare calls", most))
+        rows.append(Row(f"beside its bare calls, {title}, {kind}", seconds, calls, "bare calls", most))
+        differ, voxels = _differing(folder, name, "monai")
+        if name == "ours-exact":
+            rows.append(Row(f"labels that differ, {title}, {kind}", differ, voxels, "all labels", 1e-5, ""))
     return rows
 
 
 def main() -> int:
     """Measure, print, and return the exit status."""
-    opts = options(__doc__ or "")
+    opts = options(__doc__ or "", counts_cores=True)
+    if opts.one_core:
+        os.environ[_ONE_CORE] = "1"
     quick = opts.quick
     rounds = opts.rounds
     with tempfile.TemporaryDirectory() as name:
