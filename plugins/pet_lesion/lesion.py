@@ -87,7 +87,7 @@ def segment(suv: NDArray[Any], affine: Floats, box: tuple[Floats, Floats], model
     geometry = Geometry((suv.shape[0], suv.shape[1], suv.shape[2]), affine)
     around = _voxels_around(drawn, geometry)
     part = geometry.cropped(around)
-    values = np.ascontiguousarray(suv[around.slices], dtype=np.float32)
+    values = np.array(suv[around.slices], dtype=np.float32, order="C")
     inside = _voxels_inside(drawn, part)
     _check_uptake(values, inside)
     where = part.to_index(crop.fine_grid(drawn))
