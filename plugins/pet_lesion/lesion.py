@@ -19,7 +19,6 @@ WEIGHTS = Path("models") / "model.pt"
 
 _SMALLEST_MM = 6.0
 _LARGEST_MM = 400.0
-_LEAST_FILLED = 0.6
 
 
 def run(case: Case, context: Context) -> Labels:
@@ -36,8 +35,6 @@ def run(case: Case, context: Context) -> Labels:
     mask = segment(volume.voxels, volume.geometry.affine, faces_of(volume.geometry), model)
     if not mask.any():
         context.note("Nothing in the box looks like a lesion.")
-    elif _filled(mask) < _LEAST_FILLED:
-        context.note("The lesion fills little of the box; draw the box close around it, and run again.")
     return mask.astype(np.uint8)
 
 
@@ -47,12 +44,6 @@ def faces_of(geometry: Geometry) -> tuple[Floats, Floats]:
     corners = np.array([[k, j, i] for k in ends[0] for j in ends[1] for i in ends[2]])
     points = geometry.to_patient(corners)
     return points.min(axis=0), points.max(axis=0)
-
-
-def _filled(mask: Mask) -> float:
-    """How much of the image a mask takes along the axis where it takes least."""
-    shares = [found / size for found, size in zip(Box.around(mask).shape, Box.whole(mask.shape).stop, strict=True)]
-    return min(shares)
 
 
 def load(folder: Path, device: str = "cpu") -> nn.Module:
