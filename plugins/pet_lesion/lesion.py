@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +33,24 @@ def run(case: Case, context: Context) -> Labels:
         context.note("The image does not say that its values are SUV; check that it is attenuation-corrected FDG-PET.")
     context.progress(0.1, "Looking for the lesion")
     model = load(context.folder, context.device)
-    mask = segment(volume.voxels, volume.geometry.affine, faces_of(volume.geometry), model)
+    upright = upright_affine(volume.geometry)
+    mask = segment(volume.voxels, upright, faces_of(Geometry(volume.geometry.shape, upright)), model)
     if not mask.any():
         context.note("Nothing in the box looks like a lesion.")
     return mask.astype(np.uint8)
+
+
+def upright_affine(geometry: Geometry) -> Floats:
+    """The (4, 4) affine of a grid after the turn, of at most some degrees, that brings its axes along the patient's.
+
+    A box of an image whose slices are tilted is tilted as they are, and is searched as it is.
+    """
+    orders = [list(order) for order in permutations(range(3))]
+    order = max(orders, key=lambda one: float(np.abs(np.diag(geometry.direction[:, one])).sum()))
+    axes = geometry.direction[:, order]
+    upright: Floats = geometry.affine.copy()
+    upright[:3] = (axes * np.sign(np.diag(axes))).T @ upright[:3]
+    return upright
 
 
 def faces_of(geometry: Geometry) -> tuple[Floats, Floats]:
