@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from medview.api import Case, ClassFound, Context, Familiarity, Findings, Volume
+from medview.api import Familiarity, Volume
 
 from . import network, radiograph
 from .network import CLASSES, Network
@@ -81,13 +81,3 @@ class Classifier:
             self._pictures.distance(plain) > self._picture_limit
         )
         return scaled.softmax(-1).numpy(), unlike
-
-
-def run(case: Case, context: Context) -> Findings:
-    """The probability of each class on `case["radiograph"]`; why to doubt it is noted."""
-    context.progress(0.1, "Looking at the radiograph")
-    outcome = Classifier(context.folder, context.device).classify(case["radiograph"])
-    for sentence in outcome.outside:
-        context.note(sentence)
-    found = enumerate(outcome.probabilities.items())
-    return Findings(classes=tuple(ClassFound(value, name, share) for value, (name, share) in found))

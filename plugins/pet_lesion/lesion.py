@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,6 @@ WEIGHTS = Path("models") / "model.pt"
 
 _SMALLEST_MM = 6.0
 _LARGEST_MM = 400.0
-_LEAST_FILLED = 0.6
 
 
 def run(case: Case, context: Context) -> Labels:
@@ -33,12 +33,24 @@ def run(case: Case, context: Context) -> Labels:
         context.note("The image does not say that its values are SUV; check that it is attenuation-corrected FDG-PET.")
     context.progress(0.1, "Looking for the lesion")
     model = load(context.folder, context.device)
-    mask = segment(volume.voxels, volume.geometry.affine, faces_of(volume.geometry), model)
+    upright = upright_affine(volume.geometry)
+    mask = segment(volume.voxels, upright, faces_of(Geometry(volume.geometry.shape, upright)), model)
     if not mask.any():
         context.note("Nothing in the box looks like a lesion.")
-    elif _filled(mask) < _LEAST_FILLED:
-        context.note("The lesion fills little of the box; draw the box close around it, and run again.")
     return mask.astype(np.uint8)
+
+
+def upright_affine(geometry: Geometry) -> Floats:
+    """The (4, 4) affine of a grid after the turn, of at most some degrees, that brings its axes along the patient's.
+
+    A box of an image whose slices are tilted is tilted as they are, and is searched as it is.
+    """
+    orders = [list(order) for order in permutations(range(3))]
+    order = max(orders, key=lambda one: float(np.abs(np.diag(geometry.direction[:, one])).sum()))
+    axes = geometry.direction[:, order]
+    upright: Floats = geometry.affine.copy()
+    upright[:3] = (axes * np.sign(np.diag(axes))).T @ upright[:3]
+    return upright
 
 
 def faces_of(geometry: Geometry) -> tuple[Floats, Floats]:
@@ -47,12 +59,6 @@ def faces_of(geometry: Geometry) -> tuple[Floats, Floats]:
     corners = np.array([[k, j, i] for k in ends[0] for j in ends[1] for i in ends[2]])
     points = geometry.to_patient(corners)
     return points.min(axis=0), points.max(axis=0)
-
-
-def _filled(mask: Mask) -> float:
-    """How much of the image a mask takes along the axis where it takes least."""
-    shares = [found / size for found, size in zip(Box.around(mask).shape, Box.whole(mask.shape).stop, strict=True)]
-    return min(shares)
 
 
 def load(folder: Path, device: str = "cpu") -> nn.Module:
@@ -87,7 +93,7 @@ def segment(suv: NDArray[Any], affine: Floats, box: tuple[Floats, Floats], model
     geometry = Geometry((suv.shape[0], suv.shape[1], suv.shape[2]), affine)
     around = _voxels_around(drawn, geometry)
     part = geometry.cropped(around)
-    values = np.ascontiguousarray(suv[around.slices], dtype=np.float32)
+    values = np.array(suv[around.slices], dtype=np.float32, order="C")
     inside = _voxels_inside(drawn, part)
     _check_uptake(values, inside)
     where = part.to_index(crop.fine_grid(drawn))

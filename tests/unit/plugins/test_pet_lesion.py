@@ -165,8 +165,19 @@ def test_the_program_runs_it_on_the_image_inside_the_box(plugin: PluginRecord, l
     assert _dice(whole[box.slices], result.labels == 1) > 0.97
     without = runner.run(plugin, replace(part, unit=""), NoProgress(), device="cpu")
     assert "SUV" in str(without.notes[0])
-    wide = runner.run(plugin, image, NoProgress(), device="cpu")
-    assert any("close around" in str(note) for note in wide.notes)
+
+
+def test_a_box_of_tilted_slices_is_searched_as_one_of_straight_ones(lesion: Any, model: nn.Module) -> None:
+    image, _ = _lesion((4.0, 3.0, 2.0))
+    for direction in (oblique(), *orientations()[::5]):
+        tilted = Geometry.from_parts(image.geometry.shape, image.geometry.spacing_mm, (5.0, 6.0, 7.0), direction)
+        upright = lesion.upright_affine(tilted)
+        turn = upright[:3, :3] @ np.linalg.inv(tilted.affine[:3, :3])
+        np.testing.assert_allclose(turn @ turn.T, np.eye(3), atol=1e-9)
+        assert np.count_nonzero(np.abs(upright[:3, :3]) > 1e-9) == 3
+        assert np.trace(turn) > 2.4  # by less than 46 degrees
+        low, high = lesion.faces_of(Geometry(tilted.shape, upright))
+        np.testing.assert_allclose(sorted(high - low), sorted(tilted.extent_mm))
 
 
 def test_whole_bodies_and_other_images_do_not_fit(plugin: PluginRecord) -> None:

@@ -1,0 +1,19 @@
+"""What the program is answered: both classes with their probabilities, and the doubts as notes."""
+
+from __future__ import annotations
+
+from medview.api import Case, ClassFound, Context, Findings
+
+from .classifier import Classifier
+from .network import CLASSES
+
+
+def run(case: Case, context: Context) -> Findings:
+    """The probability of each class on `case["radiograph"]`; why to doubt it is noted."""
+    context.progress(0.1, "Looking at the radiograph")
+    outcome = Classifier(context.folder, context.device).classify(case["radiograph"])
+    for sentence in outcome.outside:
+        context.note(sentence)
+    return Findings(
+        classes=tuple(ClassFound(CLASSES.index(name), name, share) for name, share in outcome.probabilities.items())
+    )
