@@ -71,6 +71,7 @@ class PluginShelf:
         record = plugins.inspect(folder)
         if record.state is PluginState.NEEDS_TRUST:
             record = replace(record, state=PluginState.READY, reason=Text(""), trusted=True)
+        record = replace(record, runs_apart=record.trusted)
         self._lent = (record, *self._lent)
         self.refresh()
         return record
