@@ -29,6 +29,7 @@ class PluginCard(QFrame):
     run_asked = Signal()
     cancel_asked = Signal()
     trust_asked = Signal()
+    remove_asked = Signal()
     input_chosen = Signal(str, object)
 
     def __init__(self, record: PluginRecord, parent: QWidget | None = None) -> None:
@@ -76,6 +77,10 @@ class PluginCard(QFrame):
         self._model = _words("")
         self._model.setTextFormat(Qt.TextFormat.RichText)
         self.model = Folding(self._model)
+        self.model.button.toggled.connect(self._write_removal)
+        self._is_removable = False
+        self.remove_button = QPushButton()
+        self.remove_button.clicked.connect(self.remove_asked)
 
         head = QHBoxLayout()
         head.setSpacing(2 * STEP_PX)
@@ -93,6 +98,7 @@ class PluginCard(QFrame):
         for widget in (self._summary, self.reason, self.trust_box, self.inputs, self._work, self.outcome, self.notes):
             layout.addWidget(widget)
         layout.addWidget(self.model)
+        layout.addWidget(self.remove_button, 0, Qt.AlignmentFlag.AlignLeft)
         set_role(self, "card")
         self._write()
 
@@ -116,6 +122,11 @@ class PluginCard(QFrame):
         if (record, fit, hindrance) != (self._record, self._fit, self._hindrance):
             self._record, self._fit, self._hindrance = record, fit, hindrance
             self._write()
+
+    def show_removable(self, removable: bool) -> None:
+        """Offer to remove the plugin, or not; the offer stands at the end of what is told about it."""
+        self._is_removable = removable
+        self._write_removal()
 
     def show_job(self, job: Job[SegmentationResult] | None) -> None:
         """Show how far a run is; None: there is none."""
@@ -164,8 +175,15 @@ class PluginCard(QFrame):
         if manifest is not None:
             self._model.setText(self._model_card(manifest))
         self.cancel_button.setText(self.tr("Cancel"))
+        self.remove_button.setText(self.tr("Remove ..."))
+        self.remove_button.setToolTip(self.tr("Takes this plugin off your computer, after a question"))
+        self._write_removal()
         self._write_job()
         self._write_result()
+
+    def _write_removal(self) -> None:
+        told = self._record.manifest is None or self.model.is_open
+        self.remove_button.setVisible(self._is_removable and told and self._job is None)
 
     def _explain_trust(self) -> None:
         self.trust_box.setVisible(not self.trust_box.isVisible())
@@ -188,7 +206,13 @@ class PluginCard(QFrame):
         if manifest is None:
             return state
         modality = " / ".join(manifest.input[0].modality)
-        parts = (modality, self.tr("Segmentation"), manifest.license.short, state)
+        tasks = {
+            "segment": self.tr("Segmentation"),
+            "classify": self.tr("Classification"),
+            "detect": self.tr("Detection"),
+            "landmark": self.tr("Landmarks"),
+        }
+        parts = (modality, tasks[manifest.task], manifest.license.short, state)
         return " · ".join(parts)
 
     def _model_card(self, manifest: PluginManifest) -> str:
@@ -204,7 +228,7 @@ class PluginCard(QFrame):
             (self.tr("Not for"), "; ".join(self._own(one) for one in use.not_for)),
             (self.tr("Trained on"), self._own(manifest.trained_on)),
             (self.tr("Measured"), self._scores(manifest)),
-            (self.tr("Finds"), ", ".join(self._own(label.name) for label in manifest.label)),
+            (self.tr("Finds"), ", ".join(self._own(name) for name in manifest.names)),
             (self.tr("Licence of the code"), license_.code),
             (self.tr("Licence of the weights"), license_.weights),
             (self.tr("Licence of the data"), license_.data),
@@ -226,6 +250,7 @@ class PluginCard(QFrame):
     def _write_job(self) -> None:
         job = self._job
         self._work.setVisible(job is not None)
+        self._write_removal()
         self.run_button.setVisible(self._fit.ok and job is None)
         if job is None:
             return

@@ -158,8 +158,17 @@ class PluginShelf:
             Text.of("Installing {name}", name=source.name), work, lane=Lane.DISK, then=installed, failed=failed
         )
 
-    def remove(self, plugin_id: str) -> Job[Path]:
-        """Take one of the user's own plugins away, in the background. The job's result is where it was."""
+    def can_remove(self, record: PluginRecord) -> bool:
+        """Whether a plugin lies in the user's own folder, from which it may be taken away."""
+        return record.folder.parent == self._own
+
+    def remove(self, plugin_id: str, *, failed: Callable[[MedViewError], None] | None = None) -> Job[Path]:
+        """Take one of the user's own plugins away, in the background. The job's result is where it was.
+
+        Args:
+            plugin_id: Its id.
+            failed: Told why it is still there.
+        """
 
         def removed(_: Path) -> None:
             self._trust.forget(plugin_id)
@@ -170,6 +179,7 @@ class PluginShelf:
             lambda _: installing.remove(plugin_id, self._own, self._shipped),
             lane=Lane.DISK,
             then=removed,
+            failed=failed,
         )
 
     def _compare(self, record: PluginRecord) -> None:
