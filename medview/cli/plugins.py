@@ -17,6 +17,8 @@ from medview.core.progress import NoProgress
 if TYPE_CHECKING:
     from medview.catalog.manifest import PluginManifest
     from medview.catalog.plugins import PluginRecord
+    from medview.core.text import Text
+    from medview.workstation.results import WrittenResult
     from medview.workstation.station import Workstation
 
 
@@ -69,6 +71,8 @@ def run(
         if _is_path(plugin):
             plugin = station.shelf.lend(Path(plugin)).id
         manifest = _runnable(plugin, station)
+        if not json:
+            _tell_card_once(station, manifest)
         chosen = _inputs(input or [], manifest)
         case, volume = open_series(station, path, chosen.get(manifest.input[0].name, series))
         for one in manifest.input[1:]:
@@ -78,6 +82,7 @@ def run(
         station.analysis.inputs.choose(manifest.id, chosen)
         station.analysis.device = device.value
         finish(station, station.analysis.run(plugin))
+        station.shelf.note_run(station.shelf.record(plugin))
         finished = station.analysis.last
         if finished is None or (manifest.task == "segment" and not finished.segmentations):
             raise console.CommandError(f"The plugin {plugin} gave no answer.")
@@ -90,14 +95,28 @@ def run(
     if json:
         console.print_json({**written.record, "folder": str(out.absolute())})
         return
+    _tell_result(written, finished.result.notes)
+
+
+def _tell_card_once(station: Workstation, manifest: PluginManifest) -> None:
+    """Before its first run: what the plugin is for, what not, and how good it is."""
+    from medview.workstation import model_cards
+
+    if station.shelf.is_new(station.shelf.record(manifest.id)):
+        console.say(f"{manifest.name} has not been run here before:")
+        for line in model_cards.sentences(manifest):
+            console.say(f"  {line}")
+
+
+def _tell_result(written: WrittenResult, notes: Sequence[Text]) -> None:
     if written.segments:
         console.table(
             [(str(one.label), one.name, str(one.voxels), f"{one.volume_ml:.1f}") for one in written.segments],
             ("Label", "Segment", "Voxels", "ml"),
         )
-    for note in finished.result.notes:
+    for note in notes:
         console.say(f"note: {note}")
-    console.say(f"{out}: {', '.join(written.files)}; read back, identical.")
+    console.say(f"{written.folder}: {', '.join(written.files)}; read back, identical.")
 
 
 def _is_path(plugin: str) -> bool:

@@ -15,7 +15,9 @@ from medview.core.errors import MedViewError, PluginUnavailableError
 from medview.core.events import Event
 from medview.core.files import write_bytes
 from medview.core.progress import Progress
+from medview.core.segmentation import ModelRef
 from medview.core.text import Text
+from medview.workstation import model_cards
 from medview.workstation.jobs import Job, JobQueue, Lane
 
 
@@ -119,6 +121,15 @@ class PluginShelf:
             known = self._known_runs()
             known.add(f"{record.id} {record.manifest.version}")
             write_bytes(self._ran_file, json.dumps(sorted(known), indent=1).encode())
+
+    def keep_card(self, record: PluginRecord, model: ModelRef) -> None:
+        """Keep what a plugin said of itself when it answered, under the name by which results know it.
+
+        Raises:
+            StorageError: It could not be kept.
+        """
+        if record.manifest is not None:
+            model_cards.keep(self._own.parent / "model-cards", model, record.manifest)
 
     def _known_runs(self) -> set[str]:
         if self._ran is None:
