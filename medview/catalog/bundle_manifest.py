@@ -73,30 +73,30 @@ def manifest_text(bundle: Path, id: str, path: str, terms: Terminology) -> str:
     lines = [
         "# Made by MedView from what the bundle says of itself; correct what is unknown.",
         "schema = 1",
-        f"id = {_toml(id)}",
-        f"version = {_toml(_version(said))}",
-        f"name = {_toml(name[:200])}",
-        f"task = {_toml(task)}",
-        f"summary = {_toml((_words(said, 'description') or _words(said, 'task') or name)[:1000])}",
-        f"license = {{ code = {_toml(license_of(bundle))}, weights = {_toml(UNKNOWN)}, data = {_toml(UNKNOWN)} }}",
-        f'intended-use = {{ level = "research", text = {_toml(use[:1000])} }}',
-        f"trained-on = {_toml((_words(said, 'data_source') or UNKNOWN)[:1000])}",
+        f"id = {toml(id)}",
+        f"version = {toml(_version(said))}",
+        f"name = {toml(name[:200])}",
+        f"task = {toml(task)}",
+        f"summary = {toml((_words(said, 'description') or _words(said, 'task') or name)[:1000])}",
+        f"license = {{ code = {toml(license_of(bundle))}, weights = {toml(UNKNOWN)}, data = {toml(UNKNOWN)} }}",
+        f'intended-use = {{ level = "research", text = {toml(use[:1000])} }}',
+        f"trained-on = {toml((_words(said, 'data_source') or UNKNOWN)[:1000])}",
         "",
         "[engine]",
         'kind = "bundle"',
-        f"path = {_toml(path)}",
-        f"weights = {_toml(weights)}",
+        f"path = {toml(path)}",
+        f"weights = {toml(weights)}",
     ]
     for one, modality in inputs:
-        lines += ["", "[[input]]", f"name = {_toml(one)}", f"modality = {_toml(modality)}"]
+        lines += ["", "[[input]]", f"name = {toml(one)}", f"modality = {toml(modality)}"]
         lines += [f"dims = {looks.dims}"] if looks.dims != 3 else []
         lines += ["color = true"] if looks.color else []
     for channel in channels:
-        lines += ["", "[[label]]", *_label(channel, terms, regions)]
+        lines += ["", "[[label]]", *label_lines(channel.value, channel.name, terms, overlap=regions)]
     for number, one in enumerate(classes_of(bundle, task) if task != "segment" else ()):
-        lines += ["", "[[class]]", f"value = {number}", f"name = {_toml(one)}"]
+        lines += ["", "[[class]]", f"value = {number}", f"name = {toml(one)}"]
     for metric, value in _scores(said):
-        lines += ["", "[[score]]", f"name = {_toml(metric)}", f"value = {value!r}"]
+        lines += ["", "[[score]]", f"name = {toml(metric)}", f"value = {value!r}"]
         lines.append('data = "As the bundle\'s authors state; on which patients is unknown."')
     return "\n".join(lines) + "\n"
 
@@ -206,25 +206,22 @@ def _scores(said: Mapping[str, Any]) -> list[tuple[str, float]]:
     ]
 
 
-def _label(channel: _Channel, terms: Terminology, regions: bool) -> list[str]:
-    term = terms.find(channel.name)
-    color = term.color if term is not None else terms.color(channel.value)
-    lines = [
-        f"value = {channel.value}",
-        f"name = {_toml(channel.name)}",
-        f"color = {_toml('#' + bytes(color).hex())}",
-    ]
+def label_lines(value: int, name: str, terms: Terminology, *, overlap: bool = False) -> list[str]:
+    """The entries of a `[[label]]`, with the code and the colour of a structure that has them."""
+    term = terms.find(name)
+    color = term.color if term is not None else terms.color(value)
+    lines = [f"value = {value}", f"name = {toml(name)}", f"color = {toml('#' + bytes(color).hex())}"]
     if term is not None:
         lines += [f"code = {_code(term.code)}", f"category = {_code(term.category)}"]
         if term.laterality is not None:
             lines.append(f"laterality = {_code(term.laterality)}")
-    if regions:
+    if overlap:
         lines.append("overlap = true")
     return lines
 
 
 def _code(code: Code) -> str:
-    return _toml([code.scheme, code.value, code.meaning])
+    return toml([code.scheme, code.value, code.meaning])
 
 
 def _version(said: Mapping[str, Any]) -> str:
@@ -237,6 +234,6 @@ def _words(said: Mapping[str, Any], key: str) -> str:
     return " ".join(value.split()) if isinstance(value, str) else ""
 
 
-def _toml(value: str | list[str]) -> str:
-    """TOML's basic strings are JSON's, but for one control character."""
+def toml(value: str | list[str]) -> str:
+    """Text, or a list of it, as TOML writes it: as JSON does, but for one control character."""
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -13,7 +13,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from medview.catalog import archives, bundle_files, bundle_manifest, manifest_problems, packing, terminology
+from medview.catalog import (
+    archives,
+    bundle_files,
+    bundle_manifest,
+    manifest_problems,
+    nnunet_manifest,
+    packing,
+    terminology,
+)
 from medview.catalog.plugins import PluginRecord, PluginState, discover, inspect
 from medview.core.errors import InputError, MedViewError, PluginUnavailableError
 from medview.core.files import flush, not_written, rename_folder, whole_folder
@@ -23,7 +31,7 @@ from medview.core.text import Text
 _KEPT = ".kept-"
 _BUNDLE = "bundle"
 _SUFFIXES = (".zip", ".mvp", ".tar", ".tgz", ".gz", ".xz", ".bz2")
-_MARKS = (manifest_problems.FILE_NAME, *(name.as_posix() for name in bundle_files.CONFIG_FILES))
+_MARKS = (manifest_problems.FILE_NAME, "plans.json", *(name.as_posix() for name in bundle_files.CONFIG_FILES))
 _DEEPEST_ROOT = 2
 """Below how many folders of an archive the plugin may lie: archives often hold one folder with everything."""
 
@@ -85,7 +93,7 @@ def install(
     shipped: Sequence[Path] = (),
     progress: Progress | None = None,
 ) -> Installed:
-    """Install a plugin, or a MONAI bundle without a manifest, from an archive or a folder.
+    """Install a plugin, or a MONAI bundle or nnU-Net model without a manifest, from an archive or a folder.
 
     Args:
         source: The archive or the folder; it stays as it is.
@@ -217,13 +225,17 @@ def _root(inside: Path, source: Path) -> Path:
         if depth < _DEEPEST_ROOT:
             waiting += [(one, depth + 1) for one in sorted(folder.iterdir()) if one.is_dir()]
     raise InputError(
-        Text.of("{file} is neither a plugin nor a MONAI bundle.", file=source.name),
-        Text("A plugin has a plugin.toml; a bundle has configs/inference.json or .yaml, and models."),
+        Text.of("{file} is neither a plugin, nor a MONAI bundle, nor a model folder of nnU-Net.", file=source.name),
+        Text(
+            "A plugin has a plugin.toml; a bundle has configs/inference.json or .yaml, and models; "
+            "a model folder has plans.json and folds."
+        ),
     )
 
 
 def _is_root(folder: Path) -> bool:
-    return (folder / manifest_problems.FILE_NAME).is_file() or bundle_manifest.is_bundle(folder)
+    described = (folder / manifest_problems.FILE_NAME).is_file()
+    return described or bundle_manifest.is_bundle(folder) or nnunet_manifest.is_model_folder(folder)
 
 
 def _archive_holds_plugin(names: Sequence[PurePosixPath]) -> bool:
@@ -235,15 +247,21 @@ def _archive_holds_plugin(names: Sequence[PurePosixPath]) -> bool:
 
 
 def copy_bundle(bundle: Path, folder: Path, id: str) -> None:
-    """Copy a MONAI bundle into an empty folder, and put a manifest beside it.
+    """Copy a MONAI bundle or a model folder of nnU-Net into an empty folder, and put a manifest beside it.
 
     Raises:
-        PluginError: The bundle does not say what it segments.
+        PluginError: It does not say what it segments.
         InputError: It holds links, or names that not every system can hold.
     """
+    name = _inside(bundle)
     _write_manifest(bundle, folder, id)
-    (folder / _BUNDLE).mkdir()
-    _copy(bundle, folder / _BUNDLE, NoProgress())
+    (folder / name).mkdir()
+    _copy(bundle, folder / name, NoProgress())
+
+
+def _inside(bundle: Path) -> str:
+    """The name of what came without a manifest in its plugin's folder; nnU-Net's folders say much by theirs."""
+    return bundle.resolve().name if nnunet_manifest.is_model_folder(bundle) else _BUNDLE
 
 
 def _with_manifest(bundle: Path, temporary: Path, source: Path) -> Path:
@@ -251,13 +269,19 @@ def _with_manifest(bundle: Path, temporary: Path, source: Path) -> Path:
     made = temporary / "made"
     made.mkdir()
     name = bundle.name if bundle != temporary / "in" else _stem(source)
-    _write_manifest(bundle, made, bundle_manifest.id_from(name))
-    bundle.rename(made / _BUNDLE)
+    called = name
+    is_model = nnunet_manifest.is_model_folder(bundle)
+    if is_model:
+        called = nnunet_manifest.name_of(bundle) or name
+    inside = _inside(bundle) if bundle != temporary / "in" else name if is_model else _BUNDLE
+    _write_manifest(bundle, made, bundle_manifest.id_from(called), inside)
+    bundle.rename(made / inside)
     return made
 
 
-def _write_manifest(bundle: Path, folder: Path, id: str) -> None:
-    text = bundle_manifest.manifest_text(bundle, id, _BUNDLE, terminology.load())
+def _write_manifest(bundle: Path, folder: Path, id: str, inside: str = "") -> None:
+    maker = nnunet_manifest if nnunet_manifest.is_model_folder(bundle) else bundle_manifest
+    text = maker.manifest_text(bundle, id, inside or _inside(bundle), terminology.load())
     (folder / manifest_problems.FILE_NAME).write_text(text, encoding="utf-8")
 
 

@@ -453,6 +453,11 @@ class PluginManifest(_Table):
         return any(label.overlap for label in self.label)
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """What it can find, by name: structures, or classes, kinds of boxes and points."""
+        return (*(one.name for one in self.label), *(one.name for one in self.class_))
+
+    @property
     def segments(self) -> tuple[Segment, ...]:
         """The structures that it finds, in the manifest's order."""
         return tuple(label.segment() for label in self.label)

@@ -104,6 +104,7 @@ class Plans(_Read):
     """`plans.json`.
 
     Attributes:
+        dataset_name: What the training images are called, as "Dataset291_TotalSegmentator".
         transpose_forward: Which axis of the image, (k, j, i), each axis of the network runs along.
         image_reader_writer: What read the training images; says how their axes lay.
         foreground_intensity_properties_per_channel: By the channel's number.
@@ -112,6 +113,7 @@ class Plans(_Read):
 
     transpose_forward: Axes
     configurations: dict[str, dict[str, Any]]
+    dataset_name: str = ""
     image_reader_writer: str = "SimpleITKIO"
     foreground_intensity_properties_per_channel: dict[int, Intensities] = Field(default_factory=dict)
 

@@ -58,6 +58,7 @@ class PluginRecord:
         reason: Why it cannot; empty when it can.
         trusted: Whether it may run a program of its own.
         pinned_sha256: The hash that its files must have when it runs; empty when none is asked for.
+        runs_apart: Whether it runs in a process of its own: a program of somebody's that the user has trusted.
     """
 
     folder: Path
@@ -66,6 +67,7 @@ class PluginRecord:
     reason: Text = field(default_factory=lambda: Text(""))
     trusted: bool = False
     pinned_sha256: str = ""
+    runs_apart: bool = False
 
     @property
     def id(self) -> str:
@@ -135,7 +137,7 @@ def inspect(folder: Path, trust: TrustBook | None = None, *, read_files: bool = 
         return PluginRecord(folder, manifest, PluginState.READY, trusted=True)
     pinned = trust.pinned_sha256(manifest.id)
     if verdict is Verdict.TRUSTED:
-        return PluginRecord(folder, manifest, PluginState.READY, trusted=True, pinned_sha256=pinned)
+        return PluginRecord(folder, manifest, PluginState.READY, trusted=True, pinned_sha256=pinned, runs_apart=True)
     if verdict is Verdict.UNSURE:
         reason = Text("Its files have been touched since you trusted it; they are being compared.")
         return PluginRecord(folder, manifest, PluginState.FOUND, reason)

@@ -21,6 +21,7 @@ class Start(StrEnum):
 
     PYTHON = "python"
     BUNDLE = "bundle"
+    NNUNET = "nnunet"
 
 
 _Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The plugin's folder, with its plugin.toml.")]
@@ -38,9 +39,14 @@ def register(group: typer.Typer) -> None:
 def new(
     name: Annotated[str, typer.Argument(metavar="NAME", help="What it is called; a folder of that name is made here.")],
     source: Annotated[
-        Start, typer.Option("--from", help="python: one function. bundle: the MONAI bundle in BUNDLE.")
+        Start,
+        typer.Option(
+            "--from", help="python: one function. bundle: a MONAI bundle. nnunet: a model folder of nnU-Net v2."
+        ),
     ] = Start.PYTHON,
-    bundle: Annotated[Path | None, typer.Argument(metavar="[BUNDLE]", help="The folder of a MONAI bundle.")] = None,
+    bundle: Annotated[
+        Path | None, typer.Argument(metavar="[MODEL]", help="The folder of the bundle or of the model.")
+    ] = None,
 ) -> None:
     """Make a plugin to begin with; it runs as it is."""
     from medview.workstation import plugin_templates
@@ -49,7 +55,7 @@ def new(
     if source is Start.PYTHON:
         folder = plugin_templates.from_python(name, here)
     elif bundle is None:
-        raise console.CommandError("Name the bundle: medview plugin new NAME --from bundle BUNDLE.")
+        raise console.CommandError("Name its folder: medview plugin new NAME --from bundle|nnunet MODEL.")
     else:
         folder = plugin_templates.from_bundle(name, existing(bundle), here)
     console.say(f"{folder}: {', '.join(sorted(one.name for one in folder.iterdir()))}")

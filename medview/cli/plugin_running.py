@@ -123,6 +123,8 @@ def run(
             uncertainty=uncertainty is not None,
             probability=_label(probability[0], manifest) if probability is not None else 0,
         )
+        if not json:
+            _tell_card_once(station, manifest)
         require_possible(station.shelf.record(plugin), options)
         station.analysis.device = device.value
         station.analysis.exact = station.settings.current.exact if exact is None else exact
@@ -150,6 +152,16 @@ def run(
         console.say(f"{file}: {kind}, 0 to 1; read back, identical.")
 
 
+def _tell_card_once(station: Workstation, manifest: PluginManifest) -> None:
+    """Before its first run: what the plugin is for, what not, and how good it is."""
+    from medview.workstation import model_cards
+
+    if station.shelf.is_new(station.shelf.record(manifest.id)):
+        console.say(f"{manifest.name} has not been run here before:")
+        for line in model_cards.sentences(manifest):
+            console.say(f"  {line}")
+
+
 def _open(station: Workstation, manifest: PluginManifest, path: Path, series: str, chosen: dict[str, str]) -> None:
     case, volume = open_series(station, path, chosen.get(manifest.input[0].name, series))
     for one in manifest.input[1:]:
@@ -161,6 +173,7 @@ def _open(station: Workstation, manifest: PluginManifest, path: Path, series: st
 
 def _run(station: Workstation, manifest: PluginManifest, *, anew: bool) -> Finished:
     finish(station, station.analysis.run(manifest.id, anew=anew))
+    station.shelf.note_run(station.shelf.record(manifest.id))
     finished = station.analysis.last
     if finished is None or (manifest.task == "segment" and not finished.segmentations):
         raise console.CommandError(f"The plugin {manifest.id} gave no answer.")

@@ -104,6 +104,10 @@ class Context:
             self._device = self._choose_device()
         return self._device
 
+    def ran_on(self, device: str) -> None:
+        """Say which device another process computed on for this run."""
+        self._device = device
+
     @property
     def device_used(self) -> str:
         """The device that was asked for; "cpu" when none was."""

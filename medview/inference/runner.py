@@ -96,7 +96,9 @@ def run(
         if known is not None:
             progress.report(1.0, Text("Done"))
             return replace(known, options=options)
-    answer = _guarded(lambda: _engine(record, manifest, case, context), manifest)
+    if not isinstance(manifest.engine, PythonEngine):
+        context.occupancy = occupancy_of(manifest.input, case, context.part(0.0, 0.02))
+    answer = guarded(lambda: _answer(record, case, context, device), manifest)
     context.check()
     findings = Findings() if manifest.task == "segment" else checked_findings(answer, manifest)
     if manifest.task != "segment":
@@ -323,11 +325,29 @@ def _array(answer: Any, manifest: PluginManifest) -> NDArray[Any]:
     return array
 
 
-def _engine(record: PluginRecord, manifest: PluginManifest, case: Case, context: Context) -> Any:
+def _answer(record: PluginRecord, case: Case, context: Context, device: str) -> Any:
+    if record.runs_apart:
+        from medview.inference import apart
+
+        return apart.run(record, case, context, device=device)
+    return engine(record, case, context)
+
+
+def plain(answer: Any, manifest: PluginManifest) -> Any:
+    """A plugin's answer as findings or an array, which can cross to another process.
+
+    Raises:
+        PluginFailedError: It is neither.
+    """
+    return answer if isinstance(answer, Findings) else _array(answer, manifest)
+
+
+def engine(record: PluginRecord, case: Case, context: Context) -> Any:
+    """Have the plugin's engine give its answer, in this process and thread; it is unchecked."""
+    manifest = ready_manifest(record)
     if isinstance(manifest.engine, PythonEngine):
         return python_engine.run(record.folder, manifest.engine, case, context)
     devices.be_considerate()
-    context.occupancy = occupancy_of(manifest.input, case, context.part(0.0, 0.02))
     if isinstance(manifest.engine, NnunetEngine):
         from medview.inference import nnunet
 
@@ -343,7 +363,7 @@ def _engine(record: PluginRecord, manifest: PluginManifest, case: Case, context:
     return monai_bundle.run(record.folder, manifest.engine, case, context, manifest=manifest, trusted=record.trusted)
 
 
-def _guarded(work: Callable[[], Any], manifest: PluginManifest) -> Any:
+def guarded(work: Callable[[], Any], manifest: PluginManifest) -> Any:
     """Call a plugin; everything that it may raise becomes one of MedView's errors."""
     try:
         return work()

@@ -195,6 +195,12 @@ class _Run:
                 Text.of("The network returns {found} for windows of {roi}.", found=tuple(values.shape), roi=roi),
                 Text("Tell the plugin's author."),
             )
+        # a sum that is no number has a value in it that is none; asking a graphics card every time would hold it up
+        if (values.device.type == "cpu" or self.front is None) and bool(torch.isnan(values.sum())):
+            raise PluginFailedError(
+                Text("The network gives values that are not numbers."),
+                Text("Its weights are damaged, or the image holds such values. Install the plugin again."),
+            )
         return values
 
 

@@ -18,7 +18,7 @@ from medview.core.errors import MedViewError
 from medview.core.text import Text
 from medview.core.volume import Volume
 from medview.inference.plugin import SegmentationResult
-from medview.ui.banner import Banner, Kind, Message
+from medview.ui.banner import Answer, Banner, Kind, Message
 from medview.ui.findings_list import FindingsList
 from medview.ui.folding import Folding
 from medview.ui.plugin_card import PluginCard
@@ -198,6 +198,7 @@ class AnalysisPanel(QWidget):
             if column.indexOf(card) != number:
                 column.insertWidget(number, card)
             card.show_plugin(record, fit, hindrance, is_new=fit.ok and self._station.shelf.is_new(record))
+            card.show_removable(self._station.shelf.can_remove(record))
             self._offer_inputs(card, record)
             segments = record.manifest.segments if record.manifest is not None else ()
             card.show_box(self._station.analysis.search.size_mm, possible=volume is not None and volume.is_spatial)
@@ -237,6 +238,7 @@ class AnalysisPanel(QWidget):
             card.anew_asked.connect(partial(self.run, record.id, anew=True))
             card.cancel_asked.connect(self._cancel)
             card.trust_asked.connect(partial(self._trust, record.id))
+            card.remove_asked.connect(partial(self._ask_removal, record))
             card.input_chosen.connect(partial(self._choose_input, record.id))
             card.box_asked.connect(partial(self._station.analysis.set_box, record.id))
             card.box_removed.connect(self._station.analysis.search.clear)
@@ -256,6 +258,20 @@ class AnalysisPanel(QWidget):
             self._station.shelf.trust(plugin_id)
         except MedViewError as error:
             self.banner.show_error(error)
+
+    def _ask_removal(self, record: PluginRecord) -> None:
+        def remove() -> None:
+            self._station.shelf.remove(record.id, failed=self.banner.show_error)
+
+        self.banner.show_message(
+            Message(
+                Kind.OFFER,
+                Text.of("Remove the plugin {name}?", name=Text(record.name)),
+                Text("Its files are deleted from your folder of plugins. What it has found stays."),
+                "",
+                (Answer(Text("Remove it"), remove), Answer(Text("Keep it"), lambda: None, primary=True)),
+            )
+        )
 
     def _choose_input(self, plugin_id: str, name: str, volume: Volume) -> None:
         try:

@@ -37,6 +37,7 @@ class PluginCard(QFrame):
     anew_asked = Signal()
     cancel_asked = Signal()
     trust_asked = Signal()
+    remove_asked = Signal()
     input_chosen = Signal(str, object)
     options_chosen = Signal(object)
     box_asked = Signal()
@@ -109,6 +110,10 @@ class PluginCard(QFrame):
         self._model = _words("")
         self._model.setTextFormat(Qt.TextFormat.RichText)
         self.model = Folding(self._model)
+        self.model.button.toggled.connect(self._write_removal)
+        self._is_removable = False
+        self.remove_button = QPushButton()
+        self.remove_button.clicked.connect(self.remove_asked)
 
         head = QHBoxLayout()
         head.setSpacing(2 * STEP_PX)
@@ -128,6 +133,7 @@ class PluginCard(QFrame):
             layout.addWidget(widget)
         layout.addWidget(self.options)
         layout.addWidget(self.model)
+        layout.addWidget(self.remove_button, 0, Qt.AlignmentFlag.AlignLeft)
         set_role(self, "card")
         self._write()
 
@@ -170,6 +176,11 @@ class PluginCard(QFrame):
             self._has_box = size_mm is not None
             self._write()
         self.options.setVisible((self._fit.ok or size_mm is not None) and (possible or not self.choices.is_empty))
+
+    def show_removable(self, removable: bool) -> None:
+        """Offer to remove the plugin, or not; the offer stands at the end of what is told about it."""
+        self._is_removable = removable
+        self._write_removal()
 
     def show_job(self, job: Job[SegmentationResult] | None) -> None:
         """Show how far a run is; None: there is none."""
@@ -228,8 +239,15 @@ class PluginCard(QFrame):
         if manifest is not None:
             self._model.setText(self._model_card(manifest))
         self.cancel_button.setText(self.tr("Cancel"))
+        self.remove_button.setText(self.tr("Remove ..."))
+        self.remove_button.setToolTip(self.tr("Takes this plugin off your computer, after a question"))
+        self._write_removal()
         self._write_job()
         self._write_result()
+
+    def _write_removal(self) -> None:
+        told = self._record.manifest is None or self.model.is_open
+        self.remove_button.setVisible(self._is_removable and told and self._job is None)
 
     def _explain_trust(self) -> None:
         self.trust_box.setVisible(not self.trust_box.isVisible())
@@ -268,14 +286,13 @@ class PluginCard(QFrame):
             "cleared": self.tr("cleared for clinical use"),
         }
         license_ = manifest.license
-        names = [*(one.name for one in manifest.label), *(one.name for one in manifest.class_)]
         use = manifest.intended_use
         lines = (
             (self.tr("Intended use"), f"{self._own(use.text)} ({levels[use.level]})"),
             (self.tr("Not for"), "; ".join(self._own(one) for one in use.not_for)),
             (self.tr("Trained on"), self._own(manifest.trained_on)),
             (self.tr("Measured"), self._scores(manifest)),
-            (self.tr("Finds"), ", ".join(map(self._own, names))),
+            (self.tr("Finds"), ", ".join(self._own(name) for name in manifest.names)),
             (self.tr("Licence of the code"), license_.code),
             (self.tr("Licence of the weights"), license_.weights),
             (self.tr("Licence of the data"), license_.data),
@@ -297,6 +314,7 @@ class PluginCard(QFrame):
     def _write_job(self) -> None:
         job = self._job
         self._work.setVisible(job is not None)
+        self._write_removal()
         self.run_button.setVisible(self._fit.ok and job is None)
         self.anew_button.setEnabled(job is None and not self._hindrance)
         if job is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -11,7 +12,7 @@ import numpy as np
 from medview.catalog.fit import Fit, contrast_of, fit_volume
 from medview.catalog.plugins import PluginRecord, PluginState
 from medview.core.case import Case
-from medview.core.errors import MedViewError, PluginUnavailableError
+from medview.core.errors import MedViewError, PluginUnavailableError, StorageError
 from medview.core.events import Event
 from medview.core.geometry import Box
 from medview.core.progress import Progress
@@ -29,6 +30,8 @@ from medview.workstation.plugin_shelf import PluginShelf
 from medview.workstation.search_box import SearchBox, size_for
 from medview.workstation.view_state import Viewing
 from medview.workstation.workspace import Workspace
+
+_log = logging.getLogger(__name__)
 
 
 class Adopting(Protocol):
@@ -263,6 +266,10 @@ class Analysis:
                 one.put_into(case)
             if result.segments:
                 made = self._accept(result, case, volume, record.name)
+        try:
+            self.shelf.keep_card(record, result.model)
+        except StorageError:
+            _log.warning("The model card of %s could not be kept.", record.id, exc_info=True)
         shown = tuple(one.volume for one in images)
         self._last = Finished(record, volume, result, made[0] if made else None, made[1:], shown)
         self.changed.emit(None)

@@ -15,7 +15,9 @@ from medview.core.errors import MedViewError, PluginUnavailableError
 from medview.core.events import Event
 from medview.core.files import write_bytes
 from medview.core.progress import Progress
+from medview.core.segmentation import ModelRef
 from medview.core.text import Text
+from medview.workstation import model_cards
 from medview.workstation.jobs import Job, JobQueue, Lane
 
 
@@ -71,6 +73,7 @@ class PluginShelf:
         record = plugins.inspect(folder)
         if record.state is PluginState.NEEDS_TRUST:
             record = replace(record, state=PluginState.READY, reason=Text(""), trusted=True)
+        record = replace(record, runs_apart=record.trusted)
         self._lent = (record, *self._lent)
         self.refresh()
         return record
@@ -121,6 +124,15 @@ class PluginShelf:
             known.add(f"{record.id} {record.manifest.version}")
             write_bytes(self._ran_file, json.dumps(sorted(known), indent=1).encode())
 
+    def keep_card(self, record: PluginRecord, model: ModelRef) -> None:
+        """Keep what a plugin said of itself when it answered, under the name by which results know it.
+
+        Raises:
+            StorageError: It could not be kept.
+        """
+        if record.manifest is not None:
+            model_cards.keep(self._own.parent / "model-cards", model, record.manifest)
+
     def _known_runs(self) -> set[str]:
         if self._ran is None:
             try:
@@ -159,8 +171,17 @@ class PluginShelf:
             Text.of("Installing {name}", name=source.name), work, lane=Lane.DISK, then=installed, failed=failed
         )
 
-    def remove(self, plugin_id: str) -> Job[Path]:
-        """Take one of the user's own plugins away, in the background. The job's result is where it was."""
+    def can_remove(self, record: PluginRecord) -> bool:
+        """Whether a plugin lies in the user's own folder, from which it may be taken away."""
+        return record.folder.parent == self._own
+
+    def remove(self, plugin_id: str, *, failed: Callable[[MedViewError], None] | None = None) -> Job[Path]:
+        """Take one of the user's own plugins away, in the background. The job's result is where it was.
+
+        Args:
+            plugin_id: Its id.
+            failed: Told why it is still there.
+        """
 
         def removed(_: Path) -> None:
             self._trust.forget(plugin_id)
@@ -171,6 +192,7 @@ class PluginShelf:
             lambda _: installing.remove(plugin_id, self._own, self._shipped),
             lane=Lane.DISK,
             then=removed,
+            failed=failed,
         )
 
     def _compare(self, record: PluginRecord) -> None:

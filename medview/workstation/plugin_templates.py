@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from medview.catalog import bundle_manifest, installing, manifest_problems
+from medview.catalog import bundle_manifest, installing, manifest_problems, nnunet_manifest
 from medview.core.errors import InputError, StorageError
 from medview.core.files import not_written, rename_folder, whole_folder
 from medview.core.text import Text
@@ -80,17 +80,20 @@ def from_python(name: str, into: Path) -> Path:
 
 
 def from_bundle(name: str, bundle: Path, into: Path) -> Path:
-    """A plugin around a MONAI bundle; the bundle is copied, and its manifest made from what the bundle says.
+    """A plugin around a MONAI bundle or a model of nnU-Net, which is copied; its manifest is made from what it says.
 
     Raises:
-        InputError: It is no bundle, or there is something of that name.
+        InputError: It is neither, or there is something of that name.
         PluginError: It does not say what it segments.
         StorageError: It could not be written.
     """
-    if not bundle_manifest.is_bundle(bundle):
+    if not (bundle_manifest.is_bundle(bundle) or nnunet_manifest.is_model_folder(bundle)):
         raise InputError(
-            Text.of("{file} is neither a plugin nor a MONAI bundle.", file=str(bundle)),
-            Text("A plugin has a plugin.toml; a bundle has configs/inference.json or .yaml, and models."),
+            Text.of("{file} is neither a plugin, nor a MONAI bundle, nor a model folder of nnU-Net.", file=str(bundle)),
+            Text(
+                "A plugin has a plugin.toml; a bundle has configs/inference.json or .yaml, and models; "
+                "a model folder has plans.json and folds."
+            ),
         )
     id = bundle_manifest.id_from(name)
     return _made(into / id, lambda folder: installing.copy_bundle(bundle, folder, id))

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import medview
-from medview.catalog.manifest import PluginManifest
 from medview.core.errors import StorageError
 from medview.core.files import write_bytes
 from medview.core.progress import PartOf, Progress
@@ -19,7 +18,7 @@ from medview.core.text import Text
 from medview.core.volume import Volume
 from medview.editing import measure
 from medview.inference.plugin import SegmentationResult
-from medview.workstation import masks
+from medview.workstation import masks, model_cards
 from medview.workstation.analysis import Finished
 
 SCHEMA = 1
@@ -121,7 +120,7 @@ def _record(finished: Finished, sizes: Sequence[SegmentSize], names: Sequence[st
         "segments": [asdict(size) for size in sizes],
         "findings": json.loads(json.dumps(asdict(result.findings))),  # as it reads back: lists for tuples
         "notes": [str(note) for note in result.notes],
-        "model_card": _card(manifest) if manifest is not None else {},
+        "model_card": model_cards.card(manifest) if manifest is not None else {},
         "files": dict.fromkeys(names, "read back, identical"),
     }
 
@@ -131,12 +130,6 @@ def _options(result: SegmentationResult) -> dict[str, Any]:
     told = asdict(result.options)
     box = result.options.box
     return {**told, "box": None if box is None else {"start_kji": list(box.start), "stop_kji": list(box.stop)}}
-
-
-def _card(manifest: PluginManifest) -> dict[str, Any]:
-    """What the plugin said of itself when it ran: the result may outlive it."""
-    told = manifest.model_dump(mode="json", by_alias=True)
-    return {key: told[key] for key in ("name", "summary", "task", "license", "intended-use", "trained-on", "score")}
 
 
 def _write_record(record: dict[str, Any], path: Path) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QPushButton
 from pytestqt.qtbot import QtBot
 
 from medview.catalog.plugins import PluginState
@@ -246,3 +247,32 @@ def test_a_plugin_shows_that_it_failed(desk: Bench, panel: AnalysisPanel, small_
     states = {record.id: record.state for record in desk.station.analysis.plugins()}
     assert states["fails"] is PluginState.FAILED
     assert clicked.run_button.isVisible()
+
+
+def answer(desk: Bench, panel: AnalysisPanel, words: str) -> None:
+    button = next(one for one in panel.banner.findChildren(QPushButton) if one.text() == words)
+    desk.until(button.isVisible)
+    QTest.mouseClick(button, Qt.MouseButton.LeftButton)
+
+
+def test_an_installed_plugin_is_removed_after_a_question_and_what_came_with_medview_stays(
+    desk: Bench, panel: AnalysisPanel, medview_home: Path, small_series_folder: Path
+) -> None:
+    desk.open(small_series_folder)
+    shipped, own = card(desk, panel, "ct_lungs"), card(desk, panel, "finds")
+    assert shipped.model.is_open
+    assert not shipped.remove_button.isVisible()
+    assert own.remove_button.isVisible()
+    QTest.mouseClick(own.remove_button, Qt.MouseButton.LeftButton)
+    assert panel.banner.message is not None
+    assert str(panel.banner.message.what) == "Remove the plugin finds?"
+    answer(desk, panel, "Keep it")
+    assert (medview_home / "plugins" / "finds" / "it.py").is_file()
+    QTest.mouseClick(own.remove_button, Qt.MouseButton.LeftButton)
+    answer(desk, panel, "Remove it")
+    desk.until(lambda: panel.card("finds") is None)
+    assert not (medview_home / "plugins" / "finds").exists()
+    assert TrustBook(medview_home / "trusted-plugins.json").pinned_sha256("finds") == ""
+    broken = next(one for one in panel.findChildren(PluginCard) if "broken" in one.reason.text())
+    panel.others.button.setChecked(True)
+    desk.until(broken.remove_button.isVisible)

@@ -3,11 +3,15 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import tarfile
 import tomllib
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -19,8 +23,13 @@ from medview.catalog.installing import AlreadyInstalledError, install, looks_lik
 from medview.catalog.plugins import PluginState, discover, entry_point_folders, inspect
 from medview.core.errors import InputError, ManifestError, MedViewError
 from medview.core.folders import shipped_plugins_folder
+from medview.core.progress import NoProgress
+from medview.core.volume import Modality
+from medview.inference import runner
+from tests.support import nnunet_folders
 from tests.support.bundles import bundle_config, python_plugin
 from tests.support.hostile import zipped
+from tests.support.volumes import volume
 
 RUN = "def run(case, context): ...\n"
 
@@ -174,7 +183,7 @@ def test_images_are_no_plugins(tmp_path: Path) -> None:
     (tmp_path / "study" / "1.dcm").write_bytes(b"x")
     archive = zipped(tmp_path / "study.zip", {"study/1.dcm": b"x"})
     assert not any(looks_like_plugin(one) for one in (tmp_path / "scan.nii.gz", tmp_path / "study", archive))
-    with pytest.raises(InputError, match="neither a plugin nor a MONAI bundle"):
+    with pytest.raises(InputError, match="neither a plugin, nor a MONAI bundle, nor a model folder"):
         install(archive, tmp_path / "plugins")
     with pytest.raises(InputError, match="damaged, or no zip or tar"):
         install(tmp_path / "scan.nii.gz", tmp_path / "plugins")
@@ -280,3 +289,49 @@ def test_a_tar_may_name_its_files_from_a_dot(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     archives.unpack(path, tmp_path / "out")
     assert _files(tmp_path / "out") == {"plugin.toml": b"x", "a/b.txt": b"yz"}
+
+
+def _trained(folder: Path, labels: dict[str, Any], order: Sequence[int] | None = None) -> Path:
+    settings = nnunet_folders.configuration((2.0, 2.0, 2.0), (16, 16, 16), schemes=["ZScoreNormalization"] * 2)
+    heads = len(labels) - (order is not None)
+    network = nnunet_folders.network(settings["architecture"], settings["patch_size"], 2, heads, 3)
+    data = nnunet_folders.dataset(labels, channels=2, order=order)
+    data["channel_names"] = {"0": "T1", "1": "CT"}
+    return nnunet_folders.model_folder(
+        folder, nnunet_folders.plans({"3d_fullres": settings}), "3d_fullres", data, [network]
+    )
+
+
+@pytest.mark.parametrize("packed", ["a folder", "a zip of the folder", "a zip of what is in it"])
+def test_a_model_of_nnunet_gets_a_manifest_from_what_its_files_say(tmp_path: Path, packed: str) -> None:
+    model = _trained(tmp_path / "made" / "Dataset7", {"background": 0, "liver": 1, "odd": 2})
+    source = model
+    if packed != "a folder":
+        base = model.parent.parent if packed == "a zip of the folder" else model
+        source = Path(shutil.make_archive(str(tmp_path / "export"), "zip", base, "." if base == model else "Dataset7"))
+    assert looks_like_plugin(source)
+    installed = install(source, tmp_path / "plugins")
+    assert (installed.id, installed.made_manifest) == ("dataset999_test", True)
+    record = inspect(installed.folder)
+    assert record.state is PluginState.READY, record.reason
+    assert record.manifest is not None
+    assert [(one.name, [str(m) for m in one.modality][:1]) for one in record.manifest.input] == [
+        ("t1", ["MR"]),
+        ("ct", ["CT"]),
+    ]
+    assert [(one.value, one.name) for one in record.manifest.label] == [(1, "liver"), (2, "odd")]
+    assert record.manifest.label[0].code == ("SCT", "10200004", "Liver")
+    images = {
+        name: volume(np.arange(1000, dtype=np.int16).reshape(10, 10, 10), modality=kind, unit="")
+        for name, kind in (("t1", Modality.MR), ("ct", Modality.CT))
+    }
+    result = runner.run(record, images["t1"], NoProgress(), device="cpu", others={"ct": images["ct"]})
+    assert result.labels.shape == (10, 10, 10)
+
+
+def test_regions_of_a_model_are_named_in_the_order_in_which_they_are_written(tmp_path: Path) -> None:
+    labels = {"background": 0, "whole": [1, 2, 3], "core": [2, 3], "enhancing": [3]}
+    installed = install(_trained(tmp_path, labels, order=[1, 2, 3]), tmp_path / "plugins")
+    made = manifest.load(installed.folder)
+    assert [(one.value, one.name) for one in made.label] == [(1, "whole"), (2, "core"), (3, "enhancing")]
+    assert inspect(installed.folder).state is PluginState.READY

@@ -22,7 +22,7 @@ from monai.transforms import (
 from safetensors.torch import save_file
 
 from medview.catalog.plugins import PluginState, inspect
-from medview.core.errors import Cancelled, PluginUnavailableError
+from medview.core.errors import Cancelled, PluginFailedError, PluginUnavailableError
 from medview.core.geometry import Box
 from medview.core.progress import NoProgress
 from medview.core.segmentation import Labels
@@ -180,6 +180,16 @@ def test_weights_of_another_network_are_refused(tmp_path: Path, image: Volume) -
     state.pop(next(iter(state)))
     torch.save(state, folder / "models" / "model.pt")
     with pytest.raises(PluginUnavailableError, match="do not fit"):
+        runner.run(inspect(folder), image, NoProgress(), device="cpu")
+
+
+def test_values_that_are_no_numbers_are_no_answer(tmp_path: Path, image: Volume) -> None:
+    folder = _plugin(tmp_path / "b", bundle_config())
+    state = dict(_network().state_dict())
+    last = list(state)[-1]
+    state[last] = torch.full_like(state[last], float("nan"))
+    torch.save(state, folder / "models" / "model.pt")
+    with pytest.raises(PluginFailedError, match="values that are not numbers"):
         runner.run(inspect(folder), image, NoProgress(), device="cpu")
 
 

@@ -59,6 +59,7 @@ class _Station:
     """The parts of the workstation that a run touches."""
 
     def __init__(self, plugins: Path) -> None:
+        self.folder = plugins
         self.queue = MainQueue()
         self.jobs = JobQueue(self.queue)
         self.workspace = Workspace()
@@ -139,6 +140,11 @@ def test_a_result_is_shown_and_opened_for_correction(station: _Station, image: V
     last = station.analysis.last
     assert last is not None
     assert last.segmentation is segmentation
+    (kept,) = (station.folder / "model-cards").iterdir()
+    told = json.loads(kept.read_text(encoding="utf-8"))
+    assert kept.name == f"bright-1.0.0-{model.sha256[:16]}.json"
+    assert (told["sha256"], told["finds"], told["license"]["code"]) == (model.sha256, ["One", "Two"], "Apache-2.0")
+    assert told["intended-use"]["text"] == "For a test."
     assert station.changes >= 2
 
 
