@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from medview.catalog.trust import TrustBook
+from medview.core.errors import InputError
 from medview.core.folders import shipped_plugins_folder
+from medview.core.proof import Proof
 from medview.core.segmentation import Segmentation
 from medview.core.text import Text
 from medview.inference.earlier_runs import EarlierRuns
 from medview.learning.examples import Saved
+from medview.workstation import answer_maps
 from medview.workstation.analysis import Analysis
 from medview.workstation.archives import Archives
 from medview.workstation.attaching import Attaching
@@ -23,7 +26,7 @@ from medview.workstation.main_queue import MainQueue
 from medview.workstation.measuring import Measuring
 from medview.workstation.plugin_inputs import PluginInputs
 from medview.workstation.plugin_shelf import PluginShelf
-from medview.workstation.saving import SaveFormat, Saving, Surfaces, Verdict
+from medview.workstation.saving import SaveFormat, Saving, Surfaces, Verdict, sources_of
 from medview.workstation.settings import Settings, SettingsStore
 from medview.workstation.taking_back import TakingBack
 from medview.workstation.teaching import Teaching
@@ -130,6 +133,22 @@ class Workstation:
         case = next((one for one in self.workspace.cases if segmentation.id in one.segmentations), None)
         measured = self.measuring.of_volume(case.volume_under(segmentation.id)) if case is not None else ()
         return self.saving.save(segmentation, formats, folder, name, surfaces, measured)
+
+    def save_maps(self, folder: Path) -> Job[tuple[Proof, ...]]:
+        """Save the maps that came with the latest answer of a plugin, each proved.
+
+        Raises:
+            InputError: There are none.
+        """
+        last = self.analysis.last
+        if last is None or not last.result.maps:
+            raise InputError(Text("There are no maps to save."), Text("Ask for one, and run the plugin again."))
+        sources = sources_of(self.importing, last.volume)
+        return self.jobs.submit(
+            Text("Saving maps"),
+            lambda progress: answer_maps.save_all(last.result.maps, last.volume, sources, folder, progress),
+            lane=Lane.DISK,
+        )
 
     def deidentify(self, paths: Sequence[Path], target: Path, options: Options) -> Job[Deidentified]:
         """Copy files and folders without names into a new folder; patients bear the pseudonyms of the examples.

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import SimpleITK
 import torch
 from monai.networks.nets import UNet
 from PySide6.QtCore import Qt
@@ -60,6 +61,11 @@ def card(panel: AnalysisPanel) -> PluginCard:
     found = panel.card("tiny")
     assert found is not None
     return found
+
+
+def said(panel: AnalysisPanel) -> str:
+    message = panel.banner.message
+    return str(message.what) if message is not None else ""
 
 
 def click(widget: object) -> None:
@@ -115,6 +121,24 @@ def test_maps_come_as_images_that_can_be_looked_at(desk: Bench, panel: AnalysisP
         assert case.series_with(one.series_uid) is not None
         assert desk.station.importing.load(one.series_uid) is None
         assert desk.station.workspace.active_volume is one
+
+
+def test_maps_are_saved_as_the_numbers_they_hold(desk: Bench, panel: AnalysisPanel, tmp_path: Path) -> None:
+    desk.station.analysis.choose("tiny", RunOptions(uncertainty=True, probability=1))
+    panel.save_maps(tmp_path)
+    assert said(panel) == "There are no maps to save."
+    click(card(panel).run_button)
+    desk.until(lambda: card(panel).maps_button.isVisible())
+    panel.save_maps(tmp_path)
+    desk.until(lambda: said(panel) == "Saved and read back: uncertainty.nii.gz, probability-1.nii.gz.")
+    last = desk.station.analysis.last
+    assert last is not None
+    assert sorted(one.name for one in tmp_path.iterdir() if one.is_file()) == [
+        "probability-1.nii.gz", "uncertainty.nii.gz",
+    ]  # fmt: skip
+    for one, name in zip(last.result.maps, ("uncertainty", "probability-1"), strict=True):
+        read = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(tmp_path / f"{name}.nii.gz")))
+        np.testing.assert_array_equal(read, one.values.astype(np.float32))
 
 
 def test_an_earlier_answer_is_said_to_be_one_and_can_be_had_anew(desk: Bench, panel: AnalysisPanel) -> None:
