@@ -82,16 +82,16 @@ def test_the_cost_is_said_before_it_is_switched_on(desk: Bench, panel: AnalysisP
     choices = card(panel).choices
     click(card(panel).options.button)
     desk.until(choices.mirroring.isVisible)
-    assert choices.mirroring.text() == "Mirrored windows too: 4 times the time"
-    assert choices.ensemble.text() == "All 2 sets of weights: 2 times the time"
+    assert choices.mirroring.text() == "Mirrored windows too: 4× the time"
+    assert choices.ensemble.text() == "All 2 sets of weights: 2× the time"
     assert not choices.mirroring.isChecked()
     assert not choices.cost.isVisible()
     click(choices.mirroring)
     click(choices.ensemble)
-    assert choices.cost.text() == "Together: 8 times the time of a single pass"
+    assert choices.cost.text() == "Together: 8× the time of a single pass"
     assert desk.station.analysis.options("tiny") == RunOptions(mirroring=True, ensemble=True)
     click(choices.mirroring)
-    desk.until(lambda: choices.cost.text().startswith("Together: 2 times"))
+    desk.until(lambda: choices.cost.text().startswith("Together: 2×"))
     assert desk.station.analysis.options("tiny") == RunOptions(mirroring=False, ensemble=True)
     with speaking_chinese():
         desk.until(lambda: "倍时间" in choices.mirroring.text())
