@@ -58,6 +58,12 @@ class SegmentationResult:
     maps: tuple[SideMap, ...] = ()
     earlier: datetime | None = None
 
+    @property
+    def remarks(self) -> tuple[Text, ...]:
+        """The notes without those that only put the findings into words."""
+        found = self.findings.sentences
+        return tuple(note for note in self.notes if note not in found)
+
 
 class Context:
     """What a running plugin may ask of its host.

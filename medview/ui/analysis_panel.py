@@ -8,13 +8,14 @@ from typing import Any
 
 from PySide6.QtCore import QEvent, Qt, QTimer, Signal
 from PySide6.QtGui import QShowEvent
-from PySide6.QtWidgets import QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFileDialog, QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
 
 from medview.catalog.effort import Effort, effort_of
 from medview.catalog.fit import Fit
 from medview.catalog.plugins import PluginRecord, PluginState
 from medview.core.case import CaseChange, VolumeComplete
 from medview.core.errors import MedViewError
+from medview.core.proof import Proof
 from medview.core.text import Text
 from medview.core.volume import Volume
 from medview.inference.plugin import SegmentationResult
@@ -45,6 +46,7 @@ class AnalysisPanel(QWidget):
         self._station = station
         station.analysis.words = render
         self._job: Job[SegmentationResult] | None = None
+        self._saving: Job[tuple[Proof, ...]] | None = None
         self._running_id = ""
         self._last: Finished | None = station.analysis.last
         self._cards: dict[str, PluginCard] = {}
@@ -123,6 +125,19 @@ class AnalysisPanel(QWidget):
         except MedViewError as error:
             self.banner.show_error(error)
 
+    def save_maps(self, folder: Path) -> None:
+        """Save the maps of the latest answer into a folder, in the background; what comes of it is told in place."""
+        self.banner.clear()
+        try:
+            self._saving = self._station.save_maps(folder)
+        except MedViewError as error:
+            self.banner.show_error(error)
+
+    def _choose_maps_folder(self) -> None:
+        chosen = QFileDialog.getExistingDirectory(self, self.tr("Choose a folder"))
+        if chosen:
+            self.save_maps(Path(chosen))
+
     def changeEvent(self, event: QEvent) -> None:
         """Follow language and theme."""
         super().changeEvent(event)
@@ -157,7 +172,24 @@ class AnalysisPanel(QWidget):
             if last is not None and last.segmentation is not None:
                 self.finished.emit()
 
+    def _maps_saved(self, job: Job[tuple[Proof, ...]]) -> None:
+        self._saving = None
+        if job.state is JobState.FAILED and job.error is not None:
+            self.banner.show_error(job.error)
+        elif job.result is not None:
+            names = ", ".join(proof.path.name for proof in job.result)
+            folder = str(job.result[0].path.parent)
+            self.banner.show_message(
+                Message(
+                    Kind.DONE,
+                    Text.of("Saved and read back: {names}.", names=names),
+                    Text.of("In {folder}.", folder=folder),
+                )
+            )
+
     def _job_changed(self, job: Job[Any]) -> None:
+        if job is self._saving and job.state.is_final:
+            self._maps_saved(job)
         if job is not self._job:
             return
         if job.state.is_final:
@@ -236,6 +268,7 @@ class AnalysisPanel(QWidget):
             card = self._cards[key] = PluginCard(record)
             card.run_asked.connect(partial(self.run, record.id))
             card.anew_asked.connect(partial(self.run, record.id, anew=True))
+            card.maps_asked.connect(self._choose_maps_folder)
             card.cancel_asked.connect(self._cancel)
             card.trust_asked.connect(partial(self._trust, record.id))
             card.remove_asked.connect(partial(self._ask_removal, record))

@@ -43,6 +43,7 @@ class FindingRow(QWidget):
             set_role(button, "flat")
         self.menu = QMenu(self.reject_button)
         self.reject_button.setMenu(self.menu)
+        self.reject_button.setStyleSheet("QToolButton::menu-indicator { image: none; width: 0; }")
         self.reject_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.confirm_button.clicked.connect(self.confirmed)
         self.reopen_button.clicked.connect(self.reopened)

@@ -35,6 +35,7 @@ class PluginCard(QFrame):
 
     run_asked = Signal()
     anew_asked = Signal()
+    maps_asked = Signal()
     cancel_asked = Signal()
     trust_asked = Signal()
     remove_asked = Signal()
@@ -101,11 +102,18 @@ class PluginCard(QFrame):
         self.outcome = _words("good")
         self.anew_button = QPushButton()
         self.anew_button.clicked.connect(self.anew_asked)
+        self.maps_button = QPushButton()
+        self.maps_button.clicked.connect(self.maps_asked)
         self._outcome = QWidget()
-        outcome = QHBoxLayout(self._outcome)
+        outcome = QVBoxLayout(self._outcome)
         outcome.setContentsMargins(0, 0, 0, 0)
-        outcome.addWidget(self.outcome, 1)
-        outcome.addWidget(self.anew_button, 0, Qt.AlignmentFlag.AlignTop)
+        outcome.setSpacing(STEP_PX)
+        outcome.addWidget(self.outcome)
+        buttons = QHBoxLayout()
+        buttons.addWidget(self.anew_button)
+        buttons.addWidget(self.maps_button)
+        buttons.addStretch(1)
+        outcome.addLayout(buttons)
         self.notes = _words("warning")
         self._model = _words("")
         self._model.setTextFormat(Qt.TextFormat.RichText)
@@ -337,7 +345,7 @@ class PluginCard(QFrame):
     def _write_result(self) -> None:
         result = self._result
         self._outcome.setVisible(result is not None)
-        self.notes.setVisible(result is not None and bool(result.notes))
+        self.notes.setVisible(result is not None and bool(result.remarks))
         if result is None:
             return
         device = self.tr("graphics card") if result.device.startswith("cuda") else self.tr("processor")
@@ -345,11 +353,14 @@ class PluginCard(QFrame):
         if result.earlier is not None:
             done = Text.of("From an earlier run, {when}.", when=quantities.moment(result.earlier, datetime.now(UTC)))
         self.outcome.setText(render(done))
+        self.maps_button.setText(self.tr("Save maps ..."))
+        self.maps_button.setToolTip(self.tr("As NIfTI, and from DICOM series as parametric maps: numbers from 0 to 1"))
+        self.maps_button.setVisible(bool(result.maps))
         self.anew_button.setText(self.tr("Run anew"))
         self.anew_button.setToolTip(self.tr("Computes it again instead of taking the answer that was kept"))
         self.anew_button.setVisible(result.earlier is not None)
         self.anew_button.setEnabled(self._job is None and not self._hindrance)
-        self.notes.setText("\n".join(render(note) for note in result.notes))
+        self.notes.setText("\n".join(render(note) for note in result.remarks))
 
     def _own(self, words: str) -> str:
         """A sentence of the plugin in the language of the window."""

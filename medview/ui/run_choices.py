@@ -78,21 +78,19 @@ class RunChoices(QWidget):
 
     def _write(self) -> None:
         effort, options = self._effort, self._options
-        template = "Mirrored windows too: up to {times} times the time"
+        template = "Mirrored windows too: up to {times}× the time"
         if not effort.is_most:
-            template = "Mirrored windows too: {times} times the time"
+            template = "Mirrored windows too: {times}× the time"
         self.mirroring.setText(render(Text.of(template, times=effort.mirrored)))
         self.mirroring.setToolTip(self.tr("Every window is also shown mirrored, and what is said of it is averaged"))
         self.mirroring.setChecked(effort.mirrored_unasked if options.mirroring is None else options.mirroring)
         self.mirroring.setVisible(effort.mirrored > 1)
-        self.ensemble.setText(
-            render(Text.of("All {count} sets of weights: {count} times the time", count=effort.weights))
-        )
+        self.ensemble.setText(render(Text.of("All {count} sets of weights: {count}× the time", count=effort.weights)))
         self.ensemble.setToolTip(self.tr("What they say is averaged; without, the first set alone is used"))
         self.ensemble.setChecked(effort.averaged_unasked if options.ensemble is None else options.ensemble)
         self.ensemble.setVisible(effort.weights > 1)
         calls = options.calls(effort)
-        self.cost.setText(render(Text.of("Together: {times} times the time of a single pass", times=calls)))
+        self.cost.setText(render(Text.of("Together: {times}× the time of a single pass", times=calls)))
         self.cost.setVisible(calls > 1)
         self.uncertainty.setText(self.tr("Map of uncertainty"))
         self.uncertainty.setToolTip(

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medview.core.case import Case, Series
-from medview.core.progress import Progress
+from medview.core.progress import PartOf, Progress
 from medview.core.proof import Proof
 from medview.core.segmentation import Segment
 from medview.core.text import Text
@@ -94,3 +94,22 @@ def save(map_: SideMap, volume: Volume, sources: Sequence[Path], path: Path, pro
     if path.suffix.lower() == ".dcm":
         return maps.write_values(values, volume, sources, path, map_.kind.value, progress)
     return image_files.write_proved(values, volume.geometry, path)
+
+
+def save_all(
+    found: Sequence[SideMap], volume: Volume, sources: Sequence[Path], folder: Path, progress: Progress
+) -> tuple[Proof, ...]:
+    """Write maps into a folder: each as NIfTI, and from a DICOM series as a parametric map too.
+
+    Raises:
+        StorageError: A file could not be written, or did not read back as meant; those before it are there.
+    """
+    proofs = []
+    for number, one in enumerate(found):
+        name = one.kind.value if not one.label else f"{one.kind.value}-{one.label}"
+        part = PartOf(progress, number / len(found), (number + 1) / len(found))
+        part.report(0.0, Text.of("Writing {name}", name=name))
+        proofs.append(save(one, volume, sources, folder / f"{name}.nii.gz", part))
+        if sources:
+            proofs.append(save(one, volume, sources, folder / f"{name}.dcm", part))
+    return tuple(proofs)

@@ -201,7 +201,7 @@ class FindingsDesk:
         if last is None or last is self._taken:
             return
         self._taken = last
-        at, notes = _moment(last), _doubts(last)
+        at, notes = _moment(last), tuple(map(str, last.result.remarks))
         lines = tuple(
             Found(
                 id=_new_id(),
@@ -268,14 +268,6 @@ def _of_slice(slice: int | None, volume: Volume) -> Point | None:
     _, rows, columns = volume.geometry.shape
     x, y, z = (float(n) for n in volume.geometry.to_patient((slice, (rows - 1) / 2, (columns - 1) / 2)))
     return x, y, z
-
-
-def _doubts(finished: Finished) -> tuple[str, ...]:
-    """What the model noted, without the answer itself."""
-    answer = finished.result.findings.sentences
-    return tuple(
-        note.template if not note.values else str(note) for note in finished.result.notes if note not in answer
-    )
 
 
 def _moment(finished: Finished) -> datetime:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 from medview.catalog.trust import TrustBook
 from medview.core.errors import InputError, MedViewError
 from medview.core.folders import shipped_plugins_folder
+from medview.core.proof import Proof
 from medview.core.segmentation import Segmentation
 from medview.core.text import Text
 from medview.inference.earlier_runs import EarlierRuns
 from medview.learning.examples import Saved
-from medview.workstation import findings_export
+from medview.workstation import answer_maps, findings_export
 from medview.workstation.analysis import Analysis
 from medview.workstation.archives import Archives
 from medview.workstation.attaching import Attaching
@@ -170,6 +171,22 @@ class Workstation:
             lane=Lane.DISK,
             then=then,
             failed=failed,
+        )
+
+    def save_maps(self, folder: Path) -> Job[tuple[Proof, ...]]:
+        """Save the maps that came with the latest answer of a plugin, each proved.
+
+        Raises:
+            InputError: There are none.
+        """
+        last = self.analysis.last
+        if last is None or not last.result.maps:
+            raise InputError(Text("There are no maps to save."), Text("Ask for one, and run the plugin again."))
+        sources = sources_of(self.importing, last.volume)
+        return self.jobs.submit(
+            Text("Saving maps"),
+            lambda progress: answer_maps.save_all(last.result.maps, last.volume, sources, folder, progress),
+            lane=Lane.DISK,
         )
 
     def deidentify(self, paths: Sequence[Path], target: Path, options: Options) -> Job[Deidentified]:

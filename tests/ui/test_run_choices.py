@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import SimpleITK
 import torch
 from monai.networks.nets import UNet
 from PySide6.QtCore import Qt
@@ -62,6 +63,11 @@ def card(panel: AnalysisPanel) -> PluginCard:
     return found
 
 
+def said(panel: AnalysisPanel) -> str:
+    message = panel.banner.message
+    return str(message.what) if message is not None else ""
+
+
 def click(widget: object) -> None:
     from PySide6.QtWidgets import QCheckBox, QPushButton, QToolButton
 
@@ -76,16 +82,16 @@ def test_the_cost_is_said_before_it_is_switched_on(desk: Bench, panel: AnalysisP
     choices = card(panel).choices
     click(card(panel).options.button)
     desk.until(choices.mirroring.isVisible)
-    assert choices.mirroring.text() == "Mirrored windows too: 4 times the time"
-    assert choices.ensemble.text() == "All 2 sets of weights: 2 times the time"
+    assert choices.mirroring.text() == "Mirrored windows too: 4× the time"
+    assert choices.ensemble.text() == "All 2 sets of weights: 2× the time"
     assert not choices.mirroring.isChecked()
     assert not choices.cost.isVisible()
     click(choices.mirroring)
     click(choices.ensemble)
-    assert choices.cost.text() == "Together: 8 times the time of a single pass"
+    assert choices.cost.text() == "Together: 8× the time of a single pass"
     assert desk.station.analysis.options("tiny") == RunOptions(mirroring=True, ensemble=True)
     click(choices.mirroring)
-    desk.until(lambda: choices.cost.text().startswith("Together: 2 times"))
+    desk.until(lambda: choices.cost.text().startswith("Together: 2×"))
     assert desk.station.analysis.options("tiny") == RunOptions(mirroring=False, ensemble=True)
     with speaking_chinese():
         desk.until(lambda: "倍时间" in choices.mirroring.text())
@@ -115,6 +121,24 @@ def test_maps_come_as_images_that_can_be_looked_at(desk: Bench, panel: AnalysisP
         assert case.series_with(one.series_uid) is not None
         assert desk.station.importing.load(one.series_uid) is None
         assert desk.station.workspace.active_volume is one
+
+
+def test_maps_are_saved_as_the_numbers_they_hold(desk: Bench, panel: AnalysisPanel, tmp_path: Path) -> None:
+    desk.station.analysis.choose("tiny", RunOptions(uncertainty=True, probability=1))
+    panel.save_maps(tmp_path)
+    assert said(panel) == "There are no maps to save."
+    click(card(panel).run_button)
+    desk.until(lambda: card(panel).maps_button.isVisible())
+    panel.save_maps(tmp_path)
+    desk.until(lambda: said(panel) == "Saved and read back: uncertainty.nii.gz, probability-1.nii.gz.")
+    last = desk.station.analysis.last
+    assert last is not None
+    assert sorted(one.name for one in tmp_path.iterdir() if one.is_file()) == [
+        "probability-1.nii.gz", "uncertainty.nii.gz",
+    ]  # fmt: skip
+    for one, name in zip(last.result.maps, ("uncertainty", "probability-1"), strict=True):
+        read = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(tmp_path / f"{name}.nii.gz")))
+        np.testing.assert_array_equal(read, one.values.astype(np.float32))
 
 
 def test_an_earlier_answer_is_said_to_be_one_and_can_be_had_anew(desk: Bench, panel: AnalysisPanel) -> None:

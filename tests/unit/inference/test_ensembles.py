@@ -163,7 +163,7 @@ def test_a_bundle_whose_end_is_its_own_says_that_it_ran_once(tmp_path: Path, ima
 def test_the_cost_is_known_before_the_run(tmp_path: Path, image: Volume) -> None:
     lines = ("mirror-axes = [0, 1, 2]", 'further-weights = ["models/fold1.pt"]')
     effort = effort_of(inspect(plugin(tmp_path / "b", *lines)))
-    assert effort == Effort(8, False, 2, False, True)
+    assert effort == Effort(8, False, 2, False, True, True)
     assert RunOptions().calls(effort) == 2
     assert RunOptions(mirroring=True).calls(effort) == 16
     assert RunOptions(mirroring=True, ensemble=False).calls(effort) == 8
@@ -193,11 +193,19 @@ def test_an_nnunet_folder_uses_one_fold_or_all_and_mirrors_when_asked(tmp_path: 
         (tmp_path / "plugin.toml").write_text(text, encoding="utf-8")
         answers[name] = run(tmp_path, image).labels
     (tmp_path / "plugin.toml").write_text(folders.manifest(f'path = "{path.name}"', [1, 2]), encoding="utf-8")
-    assert effort_of(inspect(tmp_path)) == Effort(8, True, 2, False, True)
+    assert effort_of(inspect(tmp_path)) == Effort(8, True, 2, False, True, True)
     np.testing.assert_array_equal(run(tmp_path, image, mirroring=True).labels, answers["mirrored"])
     np.testing.assert_array_equal(run(tmp_path, image, ensemble=False).labels, answers["one"])
     assert (answers["plain"] != answers["one"]).any()
     assert (answers["plain"] != answers["mirrored"]).any()
+
+
+def test_further_weights_that_hold_a_program_need_trust(tmp_path: Path) -> None:
+    folder = plugin(tmp_path / "b", 'further-weights = ["models/more.pt"]')
+    torch.save({"weights": Path("x")}, folder / "models" / "more.pt")
+    record = inspect(folder)
+    assert record.state is PluginState.NEEDS_TRUST
+    assert "more.pt" in str(record.reason)
 
 
 def test_what_a_plugin_cannot_do_is_refused(tmp_path: Path, image: Volume) -> None:
