@@ -26,13 +26,13 @@ class Line:
 
     Attributes:
         level: How deep it lies in the document's tree; 0 for what stands at its top.
-        name: What it is about, as "Volume"; empty for plain text.
+        name: What it is about, as "Volume"; empty for plain text. The document's own words, or a text of ours.
         value: What is said, as "12.3 ml"; empty for a heading.
         images: The images that it is about.
     """
 
     level: int
-    name: str
+    name: str | Text
     value: str = ""
     images: tuple[ImageRef, ...] = ()
 

@@ -26,6 +26,7 @@ _MOST_LINES = 20_000
 """More can only come from damaged files, and nobody reads them."""
 _SHOWN_POINTS = 4
 _SHOWN_DIGITS = 12
+_SHOWN_WINDOWS = 6
 
 
 @lru_cache(maxsize=256)
@@ -179,26 +180,40 @@ def _short(uid: str) -> str:
 def _presentation(dataset: Dataset) -> Iterator[Line]:
     for series in dataset.get("ReferencedSeriesSequence") or []:
         images = list(series.get("ReferencedImageSequence") or [])
-        yield Line(0, "Series", f"{_short(str(series.get('SeriesInstanceUID', '')))}  {len(images)}")
-    for item in dataset.get("SoftcopyVOILUTSequence") or []:
-        for center, width in zip(_listed(item.get("WindowCenter")), _listed(item.get("WindowWidth")), strict=False):
-            yield Line(0, "W / L", f"{float(width):g} / {float(center):g}")
-    for item in dataset.get("DisplayedAreaSelectionSequence") or []:
-        corners = [
-            *_listed(item.get("DisplayedAreaTopLeftHandCorner")),
-            *_listed(item.get("DisplayedAreaBottomRightHandCorner")),
-        ]
-        mode = str(item.get("PresentationSizeMode", "") or "").lower()
-        yield Line(0, "Displayed area", f"{', '.join(str(one) for one in corners)}  {mode}".strip())
+        yield Line(0, Text("Series"), _short(str(series.get("SeriesInstanceUID", ""))))
+        yield Line(1, Text("Images"), str(len(images)))
+    windows = [
+        (float(width), float(center))
+        for item in dataset.get("SoftcopyVOILUTSequence") or []
+        for center, width in zip(_listed(item.get("WindowCenter")), _listed(item.get("WindowWidth")), strict=False)
+    ]
+    if len(windows) > _SHOWN_WINDOWS:
+        # one for each image: nobody reads hundreds of them
+        widths, centers = zip(*windows, strict=True)
+        yield Line(0, Text("W / L"), f"{min(widths):g} ... {max(widths):g} / {min(centers):g} ... {max(centers):g}")
+    else:
+        yield from (Line(0, Text("W / L"), f"{width:g} / {center:g}") for width, center in windows)
+    yield from (Line(0, Text("Displayed area"), area) for area in dict.fromkeys(_areas(dataset)))
     for item in dataset.get("GraphicAnnotationSequence") or []:
-        yield Line(0, "Graphics", str(item.get("GraphicLayer", "") or ""))
+        yield Line(0, Text("Graphics"), str(item.get("GraphicLayer", "") or ""))
         for text in item.get("TextObjectSequence") or []:
             yield Line(1, "", str(text.get("UnformattedTextValue", "") or ""))
         for graphic in item.get("GraphicObjectSequence") or []:
             points = int(graphic.get("NumberOfGraphicPoints", 0) or 0)
             yield Line(1, str(graphic.get("GraphicType", "") or "").lower(), str(points))
     if "ShutterShape" in dataset:
-        yield Line(0, "Shutter", ", ".join(str(one).lower() for one in _listed(dataset.ShutterShape)))
+        yield Line(0, Text("Shutter"), ", ".join(str(one).lower() for one in _listed(dataset.ShutterShape)))
+
+
+def _areas(dataset: Dataset) -> Iterator[str]:
+    """The displayed areas: corners, and how they are fitted to the screen."""
+    for item in dataset.get("DisplayedAreaSelectionSequence") or []:
+        corners = [
+            *_listed(item.get("DisplayedAreaTopLeftHandCorner")),
+            *_listed(item.get("DisplayedAreaBottomRightHandCorner")),
+        ]
+        mode = str(item.get("PresentationSizeMode", "") or "").lower()
+        yield f"{', '.join(str(one) for one in corners)}  {mode}".strip()
 
 
 def _meaning(sequence: Any) -> str:

@@ -121,11 +121,12 @@ def as_html(document: Document, links: Mapping[ImageRef, tuple[str, Text]] = Map
         parts.append(f"<tr><td style='color:{theme.quiet}'>{label}&nbsp;&nbsp;</td><td>{_escaped(value)}</td></tr>")
     parts.append("</table><hr/>" if document.lines else "</table>")
     for line in document.lines:
-        heading, value = _escaped(line.name), _escaped(line.value)
+        about = render(line.name) if isinstance(line.name, Text) else line.name
+        heading, value = _escaped(about), _escaped(line.value)
         known = [links[image] for image in line.images if image in links]
         if known and len(known) == len(line.images):
             value = ", ".join(
-                f"<a href='{link}' style='color:{theme.accent}'>{_escaped(render(name))}</a>" for link, name in known
+                f"<a href='{link}' style='color:{theme.accent}'>{_escaped(render(place))}</a>" for link, place in known
             )
         if heading and value:
             words = f"<span style='color:{theme.quiet}'>{heading}:</span> {value}"
