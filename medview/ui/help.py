@@ -43,8 +43,10 @@ _STEPS = (
         Text("Analyse"),
         Text(
             "On the right, under Analyse, are the plugins that suit the series. Run one; you can go on reading "
-            "meanwhile."
+            "meanwhile. What a classifier says stands under Findings: accept it, reject it, or say what it is. It counts "
+            "only once you accept it."
         ),
+    ),
     ),
     (
         Text("Correct"),
