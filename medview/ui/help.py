@@ -43,10 +43,9 @@ _STEPS = (
         Text("Analyse"),
         Text(
             "On the right, under Analyse, are the plugins that suit the series. Run one; you can go on reading "
-            "meanwhile. What a classifier says stands under Findings: accept it, reject it, or say what it is. It counts "
-            "only once you accept it."
+            "meanwhile. What a classifier says stands under Findings: accept it, reject it, or say what it is. It "
+            "counts only once you accept it."
         ),
-    ),
     ),
     (
         Text("Correct"),
