@@ -3,11 +3,14 @@
 - A locked segment keeps every voxel: nothing paints over it and nothing erases it.
 - Painting takes background and the voxels of every other segment that is not locked: one voxel has one label, and who
   paints liver over spleen means liver.
+- Where a range of values is set, only voxels with a value in it are painted or erased.
 - Erasing takes away the segment in work only, so that its neighbours survive a wide eraser; on wish, every segment
   that is not locked.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +54,12 @@ def erased(before: Labels, mask: NDArray[np.bool_], label: int | None, locked: f
         reached &= before == label
     after[reached] = 0
     return after
+
+
+def within(values: NDArray[Any], lowest: float, highest: float) -> NDArray[np.bool_]:
+    """Where values lie between two, both included: (k, j, i) of any number type -> (k, j, i) bool."""
+    inside: NDArray[np.bool_] = (values >= lowest) & (values <= highest)
+    return inside
 
 
 def filled(before: Labels, mask: NDArray[np.bool_], label: int) -> Labels:

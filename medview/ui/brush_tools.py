@@ -19,6 +19,14 @@ _SLIDER_STEPS = 100
 _SLIDER_SMALLEST_PX = 40
 _SLIDER_LARGEST_MM = 40.0
 """The slider covers what is used; larger radii are typed."""
+_LARGEST_VALUE = 1e6
+# A slider stands beside it, or it is typed. Qt draws no text at all in a styled box that is told to have no buttons.
+_PLAIN_BOX = (
+    "QDoubleSpinBox { padding: 2px 4px; }"
+    "QDoubleSpinBox QLineEdit { border: none; padding: 0; background: transparent; }"
+    "QDoubleSpinBox::up-button, QDoubleSpinBox::down-button"
+    " { width: 0; height: 0; border: none; background: transparent; image: none; }"
+)
 
 
 class BrushTools(QWidget):
@@ -46,13 +54,7 @@ class BrushTools(QWidget):
         self.radius.setDecimals(1)
         self.radius.setSingleStep(0.5)
         self.radius.setSuffix(" mm")
-        # The slider stands beside it. Qt draws no text at all in a styled box that is told to have no buttons.
-        self.radius.setStyleSheet(
-            "QDoubleSpinBox { padding: 2px 4px; }"
-            "QDoubleSpinBox QLineEdit { border: none; padding: 0; background: transparent; }"
-            "QDoubleSpinBox::up-button, QDoubleSpinBox::down-button"
-            " { width: 0; height: 0; border: none; background: transparent; image: none; }"
-        )
+        self.radius.setStyleSheet(_PLAIN_BOX)
         self.radius.setFixedWidth(76)
         self.radius.setKeyboardTracking(False)
         self.radius.valueChanged.connect(self._set_radius)
@@ -62,6 +64,14 @@ class BrushTools(QWidget):
         self.slider.valueChanged.connect(lambda step: self._set_radius(round(_radius_at(step), 1)))
         self.everything = QCheckBox()
         self.everything.toggled.connect(self._set_everything)
+        self.ranged = QCheckBox()
+        self.ranged.toggled.connect(self._set_ranged)
+        self.lowest, self.highest = self._value_box(), self._value_box()
+        limits = QHBoxLayout()
+        limits.setSpacing(STEP_PX)
+        limits.addWidget(self.ranged, 1)
+        limits.addWidget(self.lowest)
+        limits.addWidget(self.highest)
 
         row = QHBoxLayout()
         row.setSpacing(STEP_PX)
@@ -79,6 +89,7 @@ class BrushTools(QWidget):
         layout.addWidget(self.slider, 1, 1)
         layout.addWidget(self.radius, 1, 2)
         layout.addWidget(self.everything, 2, 0, 1, 3)
+        layout.addLayout(limits, 3, 0, 1, 3)
         self._connections = [
             correction.changed.connect(self._correction_changed),
             viewing.changed.connect(self._view_changed),
@@ -122,6 +133,10 @@ class BrushTools(QWidget):
             set_role(button, "flat")
         self._radius_label.setText(self.tr("Radius"))
         self.everything.setText(self.tr("Eraser takes every segment"))
+        self.ranged.setText(self.tr("Values"))
+        self.ranged.setToolTip(self.tr("Paint and erase only voxels whose value lies between these two"))
+        self.lowest.setToolTip(self.tr("The lowest value that is painted"))
+        self.highest.setToolTip(self.tr("The highest value that is painted"))
 
     def _write_options(self) -> None:
         options = self._correction.options
@@ -130,13 +145,19 @@ class BrushTools(QWidget):
             button.setChecked(editing and tool is options.tool)
         for shape, button in self.shapes.items():
             button.setChecked(shape is options.shape)
-        for control in (self.radius, self.slider, self.everything):
+        controls = (self.radius, self.slider, self.everything, self.ranged, self.lowest, self.highest)
+        for control in controls:
             control.blockSignals(True)
         self.radius.setValue(options.radius_mm)
         if not self.slider.isSliderDown():
             self.slider.setValue(_step_at(options.radius_mm))
         self.everything.setChecked(options.erases_all)
-        for control in (self.radius, self.slider, self.everything):
+        self.ranged.setChecked(options.values is not None)
+        for box, value in zip((self.lowest, self.highest), options.values or (), strict=False):
+            box.setValue(value)
+        for box in (self.lowest, self.highest):
+            box.setVisible(options.values is not None)
+        for control in controls:
             control.blockSignals(False)
 
     def _choose_tool(self, tool: BrushTool) -> None:
@@ -153,6 +174,27 @@ class BrushTools(QWidget):
 
     def _set_everything(self, everything: bool) -> None:
         self._correction.set_options(replace(self._correction.options, erases_all=everything))
+
+    def _set_ranged(self, ranged: bool) -> None:
+        """The range begins with what the window shows between black and white."""
+        window = self._viewing.state.window
+        values = (round(window.lower, 1), round(window.upper, 1)) if ranged else None
+        self._correction.set_options(replace(self._correction.options, values=values))
+
+    def _set_values(self, _: float) -> None:
+        values = (self.lowest.value(), self.highest.value())
+        self._correction.set_options(replace(self._correction.options, values=values))
+
+    def _value_box(self) -> QDoubleSpinBox:
+        box = QDoubleSpinBox()
+        box.setRange(-_LARGEST_VALUE, _LARGEST_VALUE)
+        box.setDecimals(1)
+        box.setSingleStep(5)
+        box.setKeyboardTracking(False)
+        box.setStyleSheet(_PLAIN_BOX)
+        box.setFixedWidth(76)
+        box.valueChanged.connect(self._set_values)
+        return box
 
     def _button(self) -> QToolButton:
         button = QToolButton(self)

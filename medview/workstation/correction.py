@@ -98,7 +98,8 @@ class Correction:
     def set_options(self, options: BrushOptions) -> None:
         """Choose how strokes are made; a radius out of range is brought back into it."""
         radius = min(max(options.radius_mm, SMALLEST_RADIUS_MM), LARGEST_RADIUS_MM)
-        options = replace(options, radius_mm=radius)
+        values = None if options.values is None else (min(options.values), max(options.values))
+        options = replace(options, radius_mm=radius, values=values)
         if options != self.options:
             self.options = options
             self.changed.emit(None)
@@ -161,7 +162,14 @@ class Correction:
         self._work.begin_step(self._work.on(segmentation))
         self._show(segmentation, label)
         self._stroke = Stroke(
-            segmentation, self.options, erase=erase, label=label, locked=self.locked, plane=plane, point=point
+            segmentation,
+            self.options,
+            erase=erase,
+            label=label,
+            locked=self.locked,
+            plane=plane,
+            point=point,
+            voxels=volume.voxels,
         )
 
     def stroke_to(self, point: Point) -> None:

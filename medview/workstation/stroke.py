@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from medview.core.geometry import Point
 from medview.core.planes import Plane, slice_plane
@@ -35,12 +37,14 @@ class BrushOptions:
         shape: A disk in the slice or a sphere through its neighbours.
         radius_mm: Of either.
         erases_all: Whether the eraser takes away every segment that is not locked, and not only the one in work.
+        values: Only voxels whose value lies between these two, in the unit of the image, are reached; None: all.
     """
 
     tool: BrushTool = BrushTool.BRUSH
     shape: BrushShape = BrushShape.DISK
     radius_mm: float = 5.0
     erases_all: bool = False
+    values: tuple[float, float] | None = None
 
 
 class Stroke:
@@ -54,6 +58,7 @@ class Stroke:
         locked: Segments that keep their voxels.
         plane: The plane of the view that it is made in.
         point: Where it begins: x, y, z, LPS, mm.
+        voxels: The image under it, (k, j, i) on the same grid.
     """
 
     def __init__(
@@ -66,6 +71,7 @@ class Stroke:
         locked: frozenset[int],
         plane: Plane,
         point: Point,
+        voxels: NDArray[Any],
     ) -> None:
         self.target = target
         self._options = options
@@ -73,6 +79,7 @@ class Stroke:
         self._label = label
         self._locked = locked
         self._axis = slice_plane(target.geometry, plane).axis
+        self._voxels = voxels
         self._recorder = Recorder(target)
         self._point = point
         self.to(point)
@@ -87,6 +94,8 @@ class Stroke:
             box, mask = brush.disk(geometry, start, point, options.radius_mm, self._axis)
         if box.is_empty:
             return
+        if options.values is not None:
+            mask = mask & rules.within(self._voxels[box.slices], *options.values)
         before = self.target.labels[box.slices]
         if self._erase:
             after = rules.erased(before, mask, None if options.erases_all else self._label, self._locked)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton, QPushButton
 from pytestqt.qtbot import QtBot
@@ -78,6 +78,19 @@ def test_the_radius_is_typed_dragged_and_follows(desk: Bench, panel: CorrectionP
     assert panel.tools.slider.value() == before - 1
     assert desk.station.correction.options.radius_mm < 12.5
     assert panel.tools.radius.value() == desk.station.correction.options.radius_mm
+
+
+def test_a_range_of_values_begins_with_the_window_and_is_typed(desk: Bench, panel: CorrectionPanel) -> None:
+    window = desk.station.viewing.state.window
+    assert not panel.tools.lowest.isVisible()
+    QTest.mouseClick(panel.tools.ranged, Qt.MouseButton.LeftButton, pos=QPoint(8, panel.tools.ranged.height() // 2))
+    assert desk.station.correction.options.values == pytest.approx((window.lower, window.upper), abs=0.1)
+    panel.tools.lowest.selectAll()
+    QTest.keyClicks(panel.tools.lowest, "-50")
+    QTest.keyClick(panel.tools.lowest, Qt.Key.Key_Return)
+    assert desk.station.correction.options.values == pytest.approx((-50, window.upper), abs=0.1)
+    QTest.mouseClick(panel.tools.ranged, Qt.MouseButton.LeftButton, pos=QPoint(8, panel.tools.ranged.height() // 2))
+    assert desk.station.correction.options.values is None
 
 
 def test_volumes_follow_what_is_painted(desk: Bench, panel: CorrectionPanel) -> None:

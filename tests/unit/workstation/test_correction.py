@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from medview.core.errors import GridMismatchError, InputError, MedViewError, Sto
 from medview.core.planes import Plane
 from medview.core.segmentation import LabelsChanged, ModelRef, Provenance, Segment, Segmentation
 from medview.core.text import Text
+from medview.core.volume import VolumeId
 from medview.editing.brush import BrushShape
 from medview.workstation.journals import Recovery
 from medview.workstation.stroke import LARGEST_RADIUS_MM, SMALLEST_RADIUS_MM, BrushOptions, BrushTool
@@ -178,6 +180,23 @@ def test_locked_segments_keep_their_voxels(one: Station) -> None:
     one.correction.set_locked(2, False)
     dab(one, 20, 30, 58)
     assert (one.labels == 2).sum() > (before == 2).sum()
+
+
+def test_only_values_in_the_range_are_painted_and_erased(one: Station) -> None:
+    rng = np.random.default_rng(7)
+    voxels = rng.integers(-500, 500, one.volume.geometry.shape).astype(np.int16)
+    ramp = replace(one.volume, id=VolumeId("ramp"), voxels=voxels)
+    one.case.add_volume(ramp)
+    one.workspace.activate(one.case, ramp)
+    one.correction.set_options(replace(SPHERE, values=(200.0, -100.0)))
+    assert one.correction.options.values == (-100.0, 200.0)
+    dab(one, 20, 30, 40)
+    inside = (voxels >= -100) & (voxels <= 200)
+    np.testing.assert_array_equal(one.labels == 1, ball(one, 20, 30, 40, 6.0) & inside)
+    one.correction.set_options(replace(ERASER, values=(0.0, 100.0)))
+    dab(one, 20, 30, 40)
+    left = inside & ~((voxels >= 0) & (voxels <= 100))
+    np.testing.assert_array_equal(one.labels == 1, ball(one, 20, 30, 40, 6.0) & left)
 
 
 def test_what_is_hidden_is_shown_when_it_is_painted(one: Station) -> None:
