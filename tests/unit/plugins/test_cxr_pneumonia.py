@@ -21,7 +21,10 @@ from medview.inference import python_engine
 from medview.learning import evaluate_classifier, labelled_pictures
 from medview.learning.splits import Split
 from tests.support import odd_images
+from tests.support.threads import one_thread
 from tests.support.volumes import volume
+
+__all__ = ["one_thread"]
 
 FOLDER = shipped_plugins_folder() / "cxr_pneumonia"
 _LIMIT_BYTES = 10 * 10**6
@@ -192,6 +195,13 @@ def test_the_calibration_is_that_of_the_validation_pictures(classifier: Any, pic
     assert np.mean(positive[validation.labels == 1]) == pytest.approx(rule["sensitivity"], abs=0.005)
     assert np.mean(~positive[validation.labels == 0]) == pytest.approx(rule["specificity"], abs=0.015)
     assert 0.0 < outside.mean() < 0.03
+
+
+def test_brightness_and_contrast_of_a_display_do_not_change_the_answer(classifier: Any, pictures: Path) -> None:
+    validation = labelled_pictures.read(pictures, Split.VALIDATION).pictures[:100]
+    duller = np.round(validation * 0.6 + 50).astype(np.uint8)
+    change = np.abs(classifier.answers(duller)[0] - classifier.answers(validation)[0])
+    assert change.mean() < 0.02
 
 
 def test_turned_and_inverted_radiographs_are_mostly_outside_what_it_knows(classifier: Any, pictures: Path) -> None:
