@@ -207,6 +207,8 @@ def test_brightness_and_contrast_of_a_display_do_not_change_the_answer(classifie
 def test_turned_and_inverted_radiographs_are_mostly_outside_what_it_knows(classifier: Any, pictures: Path) -> None:
     validation = labelled_pictures.read(pictures, Split.VALIDATION).pictures[:200]
     upside_down = classifier.answers(validation[:, ::-1].copy())[1]
+    quarter = classifier.answers(np.rot90(validation, 1, (1, 2)).copy())[1]
+    assert quarter.mean() > 0.5
     inverted = classifier.answers(255 - validation)[1]
     assert upside_down.mean() > 0.5
     assert inverted.mean() > 0.5
