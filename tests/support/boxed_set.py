@@ -22,8 +22,8 @@ def recipe(**changes: Any) -> BoxedRecipe:
     """A short training, with every fourth patient or so held out."""
     values: dict[str, Any] = {
         "seed": 3,
-        "batch_size": 4,
-        "iterations": 25,
+        "batch_size": 2,
+        "iterations": 20,
         "warm_up": 3,
         "learning_rate": 0.006,
         "ema_decay": 0.8,

@@ -11,7 +11,7 @@ import numpy as np
 from medview.core.folders import shipped_plugins_folder
 from medview.learning.picture_recipe import PictureRecipe, PictureVariation
 
-SIDE = 28
+SIDE = 14
 
 
 def recipe(**changes: Any) -> PictureRecipe:
@@ -40,8 +40,8 @@ def write_set(path: Path, counts: tuple[int, int, int] = (45, 40, 40)) -> Path:
         labels = (np.arange(count) % 3 > 0).astype(np.uint8)
         pictures = random.normal(90, 12, (count, SIDE, SIDE))
         for picture, label in zip(pictures, labels, strict=True):
-            row, column = random.integers(2, 6) + (0 if label else 13), random.integers(3, 17)
-            picture[row : row + 7, column : column + 7] += 90
+            row, column = random.integers(1, 3) + (0 if label else 6), random.integers(1, 9)
+            picture[row : row + 4, column : column + 4] += 90
         arrays[f"{part}_images"], arrays[f"{part}_labels"] = np.clip(pictures, 0, 255).astype(np.uint8), labels[:, None]
     np.savez(path, allow_pickle=False, **arrays)
     return path

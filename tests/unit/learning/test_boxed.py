@@ -26,6 +26,9 @@ from medview.learning.boxed_scores import BoxedScore
 from medview.learning.boxed_training import BoxedCase, BoxedTraining
 from tests.support import boxed_set
 from tests.support.progresses import StopAfter
+from tests.support.threads import one_thread
+
+__all__ = ["one_thread"]
 
 
 @pytest.fixture(scope="module")

@@ -23,6 +23,9 @@ from medview.learning.picture_recipe import PictureVariation
 from medview.learning.splits import Split
 from tests.support import picture_set
 from tests.support.progresses import StopAfter
+from tests.support.threads import one_thread
+
+__all__ = ["one_thread"]
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +54,7 @@ def test_what_is_learned_is_right_on_pictures_that_were_not_seen(
         answers = plugin.classifier.Classifier(folder).answers
         test = labelled_pictures.read(data, Split.TEST)
         shares, _ = answers(test.pictures)
-        noise = np.random.default_rng(9).integers(0, 256, (20, 28, 28), dtype=np.uint8)
+        noise = np.random.default_rng(9).integers(0, 256, (20, picture_set.SIDE, picture_set.SIDE), dtype=np.uint8)
         assert answers(noise)[1].all()
         np.testing.assert_allclose(answers(test.pictures[..., ::-1])[0], shares, atol=1e-4)  # left is as good as right
         known = answers(labelled_pictures.read(data, Split.VALIDATION).pictures)[1]

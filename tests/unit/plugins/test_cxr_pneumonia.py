@@ -21,7 +21,10 @@ from medview.inference import python_engine
 from medview.learning import evaluate_classifier, labelled_pictures
 from medview.learning.splits import Split
 from tests.support import odd_images
+from tests.support.threads import one_thread
 from tests.support.volumes import volume
+
+__all__ = ["one_thread"]
 
 FOLDER = shipped_plugins_folder() / "cxr_pneumonia"
 _LIMIT_BYTES = 10 * 10**6
@@ -194,9 +197,18 @@ def test_the_calibration_is_that_of_the_validation_pictures(classifier: Any, pic
     assert 0.0 < outside.mean() < 0.03
 
 
+def test_brightness_and_contrast_of_a_display_do_not_change_the_answer(classifier: Any, pictures: Path) -> None:
+    validation = labelled_pictures.read(pictures, Split.VALIDATION).pictures[:100]
+    duller = np.round(validation * 0.6 + 50).astype(np.uint8)
+    change = np.abs(classifier.answers(duller)[0] - classifier.answers(validation)[0])
+    assert change.mean() < 0.02
+
+
 def test_turned_and_inverted_radiographs_are_mostly_outside_what_it_knows(classifier: Any, pictures: Path) -> None:
     validation = labelled_pictures.read(pictures, Split.VALIDATION).pictures[:200]
     upside_down = classifier.answers(validation[:, ::-1].copy())[1]
+    quarter = classifier.answers(np.rot90(validation, 1, (1, 2)).copy())[1]
+    assert quarter.mean() > 0.5
     inverted = classifier.answers(255 - validation)[1]
     assert upside_down.mean() > 0.5
     assert inverted.mean() > 0.5

@@ -23,7 +23,10 @@ from medview.formats import image_files
 from medview.inference import python_engine, runner
 from medview.learning import boxed_plugin, boxed_recipe, boxed_scores, evaluate_boxed
 from medview.learning.boxed_training import BoxedCase
+from tests.support.threads import one_thread
 from tests.support.volumes import oblique, orientations, volume
+
+__all__ = ["one_thread"]
 
 FOLDER = shipped_plugins_folder() / "pet_lesion"
 _LIMIT_BYTES = 10 * 10**6
