@@ -142,23 +142,19 @@ class _Run:
         """Count the weights of the windows that start at a slice: where all are run they are the same at each."""
         if self.front is None or not places:
             return
-        self.front.add_weights(self._of_section(places).to(self.front.weights.device), start)
-
-    def _of_section(self, places: tuple[Size, ...]) -> torch.Tensor:
-        """The weights of windows that start at one slice: (slice, a, b) float32."""
         lattice, axis = self._lattice, self._lattice.front_axis
         a, b = (one for one in range(3) if one != axis)
         is_whole = len(places) == len(lattice.starts[a]) * len(lattice.starts[b])
-        if is_whole and self._section_weights is not None:
-            return self._section_weights
-        weights = self._weights.movedim(axis, 0).cpu()
-        total = torch.zeros((lattice.roi[axis], lattice.padded[a], lattice.padded[b]))
-        for place in places:
-            first, second = place[a], place[b]
-            total[:, first : first + lattice.roi[a], second : second + lattice.roi[b]] += weights
-        if is_whole:
-            self._section_weights = total
-        return total
+        total = self._section_weights if is_whole else None
+        if total is None:
+            weights = self._weights.movedim(axis, 0).cpu()
+            total = torch.zeros((lattice.roi[axis], lattice.padded[a], lattice.padded[b]))
+            for place in places:
+                first, second = place[a], place[b]
+                total[:, first : first + lattice.roi[a], second : second + lattice.roi[b]] += weights
+        total = total.to(self.front.weights.device)
+        self._section_weights = total if is_whole else self._section_weights
+        self.front.add_weights(total, start)
 
     def _spare(self) -> bool:
         """Make do with less memory; False when there is nothing left to spare."""

@@ -109,7 +109,10 @@ class Workstation:
 
     def _settings_changed(self, settings: Settings) -> None:
         self.analysis.exact = settings.exact
-        self.analysis.earlier.limit_bytes = settings.kept_answers_mb * 2**20
+        earlier, limit = self.analysis.earlier, settings.kept_answers_mb * 2**20
+        if limit != earlier.limit_bytes:
+            earlier.limit_bytes = limit
+            self.jobs.submit(Text("Making room"), lambda _: earlier.make_room(), lane=Lane.DISK)
 
     def save_example(self) -> Job[Saved]:
         """Keep the active segmentation for training, with what was corrected in it.

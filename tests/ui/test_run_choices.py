@@ -219,12 +219,16 @@ def test_moments_in_words() -> None:
     assert str(quantities.moment(then - timedelta(days=9), now)) == "2026-04-28 9:05"
 
 
-def test_exact_numbers_and_kept_answers_are_settings(desk: Bench) -> None:
+def test_exact_numbers_and_kept_answers_are_settings(desk: Bench, medview_home: Path) -> None:
+    kept = medview_home / "answers" / "a.answer"
+    kept.parent.mkdir()
+    kept.write_bytes(b"an answer")
     dialog = SettingsDialog(desk.station.settings)
     desk.show(dialog)
     click(dialog.exact)
     assert desk.station.analysis.exact
     dialog.kept_answers.setValue(0)
     assert desk.station.analysis.earlier.limit_bytes == 0
+    desk.until(lambda: not kept.exists())
     dialog.kept_answers.setValue(3)
     assert desk.station.analysis.earlier.limit_bytes == 3 * 2**30
