@@ -16,8 +16,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
+from tests.support import nnunet_folders, onnx_models
 from tests.support.bundles import MANIFEST, bundle_config, bundle_plugin, python_plugin
 
 Maker = Callable[[Path, Path], Path]
@@ -69,6 +71,42 @@ def _torchscript(folder: Path, canary: Path) -> Path:
             archive.writestr("m/code/__torch__.py", touching(canary))
 
     return _weights(folder, write, "model.ts")
+
+
+def _network_file(folder: Path, kind: str, name: str, data: bytes) -> Path:
+    made = folder / "plugin"
+    made.mkdir()
+    engine = f'kind = "{kind}"\npath = "{name}"'
+    (made / "plugin.toml").write_text(MANIFEST.format(id="network", engine=engine), encoding="utf-8")
+    (made / name).write_bytes(data)
+    return made
+
+
+def _torchscript_by_a_line(folder: Path, canary: Path) -> Path:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr("m/data.pkl", pickle.dumps(_Touches(canary), protocol=2))
+        archive.writestr("m/code/__torch__.py", touching(canary))
+    return _network_file(folder, "torchscript", "model.ts", stream.getvalue())
+
+
+def _onnx_elsewhere(folder: Path, canary: Path) -> Path:
+    there = onnx_models.piece(5, onnx_models.elsewhere("w", str(canary)))
+    data = onnx_models.pointwise(np.ones((2, 1), np.float32), np.zeros(2, np.float32), more=there)
+    return _network_file(folder, "onnx", "model.onnx", data)
+
+
+def _postprocessing(folder: Path, canary: Path) -> Path:
+    """nnU-Net keeps functions in a pickle; this one has others."""
+    made = folder / "plugin"
+    settings = nnunet_folders.configuration((1.0, 1.0, 1.0), (16, 16, 16))
+    labels = nnunet_folders.dataset({"background": 0, "one": 1})
+    model = nnunet_folders.model_folder(made, nnunet_folders.plans({"3d_fullres": settings}), "3d_fullres", labels, [])
+    (model / "fold_0").mkdir()
+    (model / "fold_0" / "checkpoint_final.pth").write_bytes(b"")
+    (model / "postprocessing.pkl").write_bytes(pickle.dumps(([_Touches(canary)], [{}]), protocol=4))
+    (made / "plugin.toml").write_text(nnunet_folders.manifest(f'path = "{model.name}"', [1]), encoding="utf-8")
+    return made
 
 
 def _expression(folder: Path, canary: Path) -> Path:
@@ -262,6 +300,7 @@ RUNS_CODE: dict[str, Maker] = {
     "a bare pickle for weights": _bare_pickle,
     "a modern pickle for weights": _modern_pickle,
     "TorchScript": _torchscript,
+    "TorchScript by a line of the manifest": _torchscript_by_a_line,
     "an expression": _expression,
     "an expression in a choice": _hidden_expression,
     "imports and run": _import_expression,
@@ -279,6 +318,8 @@ RUNS_CODE: dict[str, Maker] = {
 
 REFUSED: dict[str, Maker] = {
     "external data": _external_data,
+    "external data by a line of the manifest": _onnx_elsewhere,
+    "functions behind nnU-Net": _postprocessing,
     "weights outside of the plugin": _path_outside,
     "a zip that climbs": _zip_with("../../CANARY"),
     "a zip that climbs with backslashes": _zip_with("..\\..\\CANARY"),

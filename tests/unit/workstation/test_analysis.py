@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -177,6 +178,24 @@ def run(case, context):
     assert record["findings"]["boxes"][0]["edges"] == [[4, 0, 0], [0, 5, 0], [0, 0, 6]]
     assert record["model_card"]["task"] == "detect"
     assert record["files"] == {}
+
+
+def test_pictures_without_a_place_are_segmented_shown_and_written(
+    station: _Station, image: Volume, tmp_path: Path
+) -> None:
+    folder = python_plugin(tmp_path / "plugins" / "frames", BRIGHT, id="frames")
+    text = (folder / "plugin.toml").read_text(encoding="utf-8")
+    (folder / "plugin.toml").write_text(text.replace('"MR"]', '"MR"]\ndims = 2'), encoding="utf-8")
+    film = replace(image, is_spatial=False)
+    case = station.open(film)
+    station.analysis.run("frames")
+    station.wait()
+    (segmentation,) = case.segmentations_on(film.id)
+    np.testing.assert_array_equal(segmentation.labels, film.voxels > 30)
+    last = station.analysis.last
+    assert last is not None
+    written = results.write(tmp_path / "out", last, [], NoProgress())
+    assert written.files == ("labels.nii.gz", "result.json")
 
 
 def test_a_series_that_is_still_read_is_not_analysed(station: _Station, image: Volume) -> None:
