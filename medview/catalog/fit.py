@@ -16,6 +16,7 @@ from medview.core.volume import Modality, Volume
 _TOLERANCE = 1.02
 """A grid may miss a limit of extent by two percent: voxels do not end where anatomy does."""
 
+_ASKS_FOR_BOX = Text("Set a box around what it is to look at; without one, the whole image counts as the box.")
 _NO_VOLUME = (Text("It needs a volume, and these are pictures without a place in the patient."),)
 _DIRECTIONS = (Text("left to right"), Text("front to back"), Text("foot to head"))
 
@@ -27,7 +28,7 @@ class Fit:
     Attributes:
         ok: Whether it can.
         reasons: Why it cannot; when it can, what to be careful with.
-        needs_box: Whether it can run on a part of the image that is small enough.
+        needs_box: Whether it is to be shown a part of the image, which is small enough, or holds what it looks at.
     """
 
     ok: bool
@@ -73,8 +74,11 @@ def fit_input(
             return Fit(False, reasons)
         return Fit(False, (*reasons, _box_of(wanted)), needs_box=True)
     # What makes lengths doubtful says nothing about a picture that is looked at as a whole.
-    doubt = (volume.caution,) if volume.caution is not None and volume.is_spatial else ()
-    return Fit(True, doubt + _body_part(wanted, body_part) + _contrast(wanted, contrast))
+    unsafe = (volume.caution,) if volume.caution is not None and volume.is_spatial else ()
+    doubt = unsafe + _body_part(wanted, body_part) + _contrast(wanted, contrast)
+    if wanted.wants_box and box is None:
+        return Fit(True, (*doubt, _ASKS_FOR_BOX), needs_box=True)
+    return Fit(True, doubt)
 
 
 def fit_series(manifest: PluginManifest, series: Series) -> Fit:

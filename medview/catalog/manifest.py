@@ -59,6 +59,7 @@ contrast = "with"                    # "with" or "without" contrast agent; a hin
 minimum-extent-mm = [150, 100, 100]  # left-right, front-back, foot-head; the series must be at least this large
 maximum-extent-mm = [80, 90, 80]     # and at most this large
 minimum-slices = 10
+wants-box = true                     # it looks at what lies in a box: the reader is asked to set one
 background-below = -900              # a window is not run where all of it lies below this, in the unit of the image
 crop = { above = -500, margin-mm = 20 }  # of the first input: only its largest part above this is searched, and so far
                                      # around it (bundle and nnunet)
@@ -320,6 +321,7 @@ class Input(_Table):
     planes: tuple[Plane, ...] = ()
     maximum_spacing_mm: Millimetres | None = None
     contrast: Literal["with", "without", ""] = ""
+    wants_box: bool = False
     background_below: float | None = None
     crop: Crop | None = None
 

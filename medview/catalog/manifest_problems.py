@@ -98,6 +98,7 @@ _EXAMPLES = {
     "input.planes": 'planes = ["axial"]',
     "input.maximum-spacing-mm": "maximum-spacing-mm = 5.0",
     "input.contrast": 'contrast = "with"',
+    "input.wants-box": "wants-box = true",
     "input.background-below": "background-below = -900",
     "input.crop": "crop = { above = -500, margin-mm = 20 }",
     "input.crop.above": "above = -500",

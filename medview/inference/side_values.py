@@ -172,7 +172,7 @@ def _line(axis: AxisMap) -> tuple[np.ndarray, np.ndarray]:
         return axis.nearest(), np.zeros(axis.source_length, dtype=np.float32)
     lower, share = axis.cells()
     full = share >= 1
-    return lower + full, np.where(full, np.float32(0), share)
+    return lower + full, np.where(full, 0, share).astype(np.float32)
 
 
 def _spread(plane: torch.Tensor, number: int, axis: AxisMap, lower: np.ndarray, share: np.ndarray) -> torch.Tensor:

@@ -169,3 +169,13 @@ def test_a_fit_says_when_a_box_is_all_that_is_needed() -> None:
     assert fit_input(wanted, large, box=Box((0, 0, 0), (50, 40, 40))).needs_box
     few = fit_input(wanted, large, box=Box((0, 0, 0), (3, 60, 60)))
     assert (few.ok, few.needs_box) == (False, False)
+
+
+def test_a_plugin_that_looks_at_one_thing_asks_for_a_box_and_can_do_without() -> None:
+    wanted = Input.model_validate_json(json.dumps({"name": "pet", "modality": ["CT"], "wants-box": True}))
+    image = volume(np.zeros((20, 30, 40), dtype=np.int16))
+    without = fit_input(wanted, image)
+    assert (without.ok, without.needs_box) == (True, True)
+    assert "Set a box" in str(without.reasons[-1])
+    inside = fit_input(wanted, image, box=Box((2, 2, 2), (12, 12, 12)))
+    assert (inside.ok, inside.needs_box, inside.reasons) == (True, False, ())
