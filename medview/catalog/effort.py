@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from medview.catalog import nnunet_folder
-from medview.catalog.manifest import BundleEngine, NnunetEngine
+from medview.catalog.manifest_engines import BundleEngine, NnunetEngine
 from medview.catalog.plugins import PluginRecord
 from medview.core.errors import PluginUnavailableError
 

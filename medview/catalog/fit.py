@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from medview.catalog.manifest import Extent, Input, PluginManifest
+from medview.catalog.manifest import Input, PluginManifest
+from medview.catalog.manifest_table import Extent
 from medview.core.case import Series, SeriesKind, Use
 from medview.core.geometry import Box, Geometry
 from medview.core.planes import Plane, slice_plane

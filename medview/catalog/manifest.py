@@ -91,14 +91,15 @@ from __future__ import annotations
 
 import json
 import tomllib
-from itertools import permutations
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from medview.catalog.manifest_engines import BundleEngine, NetworkEngine, NnunetEngine, PythonEngine
 from medview.catalog.manifest_problems import FILE_NAME, explain, syntax_error
+from medview.catalog.manifest_table import Extent, Millimetres, NonEmpty, Share, Table, Triple
 from medview.core.errors import ManifestError
 from medview.core.finding import OperatingPoint
 from medview.core.planes import Plane
@@ -107,44 +108,10 @@ from medview.core.text import Text
 from medview.core.volume import Modality
 
 _LARGEST_MANIFEST_BYTES = 2**20
-_MODULE_AND_FUNCTION = r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*$"
-_ORIENTATION = "^(" + "|".join("".join(one) for one in permutations(("[LR]", "[AP]", "[SI]"))) + ")$"
 _ANATOMY = ("SCT", "123037004", "Anatomical Structure")
 
-NonEmpty = Annotated[str, Field(min_length=1, max_length=2000)]
-Millimetres = Annotated[float, Field(gt=0)]
-Share = Annotated[float, Field(ge=0, le=1)]
-Voxels = Annotated[int, Field(ge=1, le=4096)]
-Extent = tuple[Millimetres, Millimetres, Millimetres]
-"""Left-right, front-back, foot-head."""
 
-
-def _stays_inside(value: str) -> str:
-    parts = PurePosixPath(value.replace("\\", "/"))
-    if parts.is_absolute() or ".." in parts.parts or ":" in value:
-        raise PydanticCustomError("path_outside", "The path must stay inside the plugin's folder")
-    return value
-
-
-Inside = Annotated[str, AfterValidator(_stays_inside)]
-"""A path inside the plugin's folder."""
-Triple = tuple[NonEmpty, NonEmpty, NonEmpty]
-"""Coding scheme, code value, code meaning."""
-
-
-class _Table(BaseModel):
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        strict=True,
-        allow_inf_nan=False,
-        alias_generator=lambda name: name.replace("_", "-"),
-        validate_by_name=False,
-        validate_by_alias=True,
-    )
-
-
-class License(_Table):
+class License(Table):
     """Under what the parts of the plugin may be used: SPDX names.
 
     Attributes:
@@ -165,7 +132,7 @@ class License(_Table):
         return " · ".join(dict.fromkeys(one for one in (self.code, self.weights, self.data) if one))
 
 
-class IntendedUse(_Table):
+class IntendedUse(Table):
     """What the plugin is for, and what it is not for."""
 
     level: Literal["research", "evaluation", "cleared"]
@@ -173,128 +140,7 @@ class IntendedUse(_Table):
     not_for: tuple[NonEmpty, ...] = ()
 
 
-class PythonEngine(_Table):
-    """A function `run(case, context)` in a module of the plugin's folder."""
-
-    kind: Literal["python"]
-    entry: Annotated[str, Field(pattern=_MODULE_AND_FUNCTION)]
-
-    @property
-    def module(self) -> str:
-        """The module, dotted, relative to the plugin's folder."""
-        return self.entry.partition(":")[0]
-
-    @property
-    def function(self) -> str:
-        """The function in it."""
-        return self.entry.partition(":")[2]
-
-
-class BundleEngine(_Table):
-    """A MONAI bundle in the plugin's folder.
-
-    Attributes:
-        path: Its folder.
-        weights: Its weights, inside the bundle; the usual file when it is not named.
-        further_weights: Others of the same network, whose values are averaged with those of the first.
-        ensemble: Whether they are when nobody says anything.
-        mirror_axes: Along which axes of the network's image windows may be mirrored.
-        mirroring: Whether they are when nobody says anything.
-    """
-
-    kind: Literal["bundle"]
-    path: Inside = "."
-    weights: Inside = ""
-    further_weights: Annotated[tuple[Annotated[Inside, Field(min_length=1)], ...], Field(max_length=15)] = ()
-    ensemble: bool = True
-    mirror_axes: tuple[Annotated[int, Field(ge=0, le=2)], ...] = ()
-    mirroring: bool = False
-
-    @model_validator(mode="after")
-    def _mirrors_somehow(self) -> BundleEngine:
-        if len(set(self.mirror_axes)) != len(self.mirror_axes):
-            raise PydanticCustomError("axis_twice", "An axis is named twice")
-        if self.mirroring and not self.mirror_axes:
-            raise PydanticCustomError("no_axes", "No axes to mirror along")
-        return self
-
-
-class ModelPart(_Table):
-    """One of several model folders of a plugin.
-
-    Attributes:
-        path: Inside the plugin's folder.
-        labels: The plugin's label for each of the model's; None: they are the same.
-    """
-
-    path: Inside
-    labels: dict[int, Annotated[int, Field(ge=1, le=65535)]] | None = None
-
-
-class NnunetEngine(_Table):
-    """A model folder of nnU-Net v2, or several, in the plugin's folder.
-
-    Attributes:
-        path: The folder, where there is one.
-        paths: The folders, where there are several.
-        folds: Which are averaged; all that are there when none is named.
-        checkpoint: The file in each fold.
-        step_size: By how much of a window the next one lies further at most.
-        ensemble: Whether all of them are used when nobody says anything, or the first alone.
-        mirroring: Whether windows are also shown mirrored then, along the axes that the checkpoint names.
-        orientation: Where the axes (i, j, k) of the training images pointed, as "RAS".
-        postprocessing: Whether the largest parts are kept where nnU-Net found that best and left a note of it.
-    """
-
-    kind: Literal["nnunet"]
-    path: Inside | None = None
-    paths: Annotated[tuple[ModelPart, ...], Field(max_length=100)] = ()
-    folds: tuple[Annotated[int, Field(ge=0)] | Literal["all"], ...] = ()
-    checkpoint: Inside = ""
-    step_size: Annotated[float, Field(gt=0, le=1)] = 0.5
-    ensemble: bool = True
-    mirroring: bool = False
-    postprocessing: bool = True
-    orientation: Annotated[str, Field(pattern=_ORIENTATION)] = ""
-
-    @model_validator(mode="after")
-    def _names_folders_once(self) -> NnunetEngine:
-        if (self.path is None) == (not self.paths):
-            raise PydanticCustomError("path_or_paths", "Either path or paths")
-        return self
-
-    @property
-    def parts(self) -> tuple[ModelPart, ...]:
-        """The folders, in the order in which they run."""
-        return self.paths or (ModelPart.model_validate({"path": self.path}),)
-
-
-class NetworkEngine(_Table):
-    """A network in one file, TorchScript or ONNX, in the plugin's folder.
-
-    Attributes:
-        path: The file.
-        orientation: Where the axes (i, j, k) that the network sees point, as "RAS"; empty: as they come.
-        spacing_mm: Of its voxels along these axes; None: as they come.
-        clip: Which values become 0 and 1; None: all stay as they are.
-        normalize: Whether an image then gets a mean of 0 and a deviation of 1.
-        window: How much the network sees at once along these axes, voxels; None: the whole image.
-        overlap: The share of a window that it has in common with the next one.
-        activation: "softmax": the largest value wins; "sigmoid": each that is above one half counts.
-    """
-
-    kind: Literal["torchscript", "onnx"]
-    path: Annotated[Inside, Field(min_length=1)]
-    orientation: Annotated[str, Field(pattern=_ORIENTATION)] = ""
-    spacing_mm: tuple[Millimetres, Millimetres, Millimetres] | None = None
-    clip: tuple[float, float] | None = None
-    normalize: bool = False
-    window: tuple[Voxels, Voxels, Voxels] | None = None
-    overlap: Annotated[float, Field(ge=0, lt=1)] = 0.25
-    activation: Literal["softmax", "sigmoid"] = "softmax"
-
-
-class Crop(_Table):
+class Crop(Table):
     """Of which part of an image something is looked for.
 
     Attributes:
@@ -306,7 +152,7 @@ class Crop(_Table):
     margin_mm: Annotated[float, Field(ge=0, le=1000)] = 20.0
 
 
-class Input(_Table):
+class Input(Table):
     """What the plugin wants to see."""
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
@@ -333,7 +179,7 @@ class Input(_Table):
         return self
 
 
-class Label(_Table):
+class Label(Table):
     """One structure that the plugin finds."""
 
     value: Annotated[int, Field(ge=1, le=65535)]
@@ -351,7 +197,7 @@ class Label(_Table):
         return Segment(self.value, self.name, color, _code(self.code), _code(self.category), _code(self.laterality))
 
 
-class Class(_Table):
+class Class(Table):
     """A class that images may belong to, a kind of box, or a point.
 
     Attributes:
@@ -381,7 +227,7 @@ class Class(_Table):
         return OperatingPoint(self.threshold, self.sensitivity, self.specificity)
 
 
-class Score(_Table):
+class Score(Table):
     """How good a plugin is, as somebody measured it."""
 
     name: NonEmpty
@@ -389,7 +235,7 @@ class Score(_Table):
     data: NonEmpty
 
 
-class PluginManifest(_Table):
+class PluginManifest(Table):
     """All that a plugin says about itself. Frozen; made by `load`."""
 
     schema_: Annotated[Literal[1], Field(alias="schema")]

@@ -20,7 +20,8 @@ from medview.catalog import (
     weights,
 )
 from medview.catalog import manifest as manifests
-from medview.catalog.manifest import BundleEngine, NetworkEngine, NnunetEngine, PluginManifest, PythonEngine
+from medview.catalog.manifest import PluginManifest
+from medview.catalog.manifest_engines import BundleEngine, NetworkEngine, NnunetEngine, PythonEngine
 from medview.catalog.trust import TrustBook, Verdict
 from medview.core.errors import ManifestError, PluginNotTrustedError, PluginUnavailableError
 from medview.core.text import Text

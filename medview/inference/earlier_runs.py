@@ -27,7 +27,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import medview
-from medview.catalog.manifest import PluginManifest, PythonEngine
+from medview.catalog.manifest import PluginManifest
+from medview.catalog.manifest_engines import PythonEngine
 from medview.core.errors import MedViewError
 from medview.core.files import sweep, whole_file
 from medview.core.geometry import Index

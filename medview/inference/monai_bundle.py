@@ -23,7 +23,8 @@ from torch import nn
 
 from medview.catalog import bundle_config, bundle_files, weights
 from medview.catalog.bundle_config import BundleConfig
-from medview.catalog.manifest import BundleEngine, PluginManifest
+from medview.catalog.manifest import PluginManifest
+from medview.catalog.manifest_engines import BundleEngine
 from medview.core.errors import PluginNotTrustedError, PluginUnavailableError
 from medview.core.text import Text
 from medview.core.volume import Volume

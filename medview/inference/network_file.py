@@ -24,7 +24,8 @@ from torch import nn
 
 from medview.catalog import onnx_file
 from medview.catalog.bundle_config import LoaderSettings
-from medview.catalog.manifest import NetworkEngine, PluginManifest
+from medview.catalog.manifest import PluginManifest
+from medview.catalog.manifest_engines import NetworkEngine
 from medview.core.errors import PluginNotTrustedError, PluginUnavailableError
 from medview.core.text import Text
 from medview.inference import monai_bundle, trusted_bundle

@@ -18,7 +18,7 @@ from torch import nn
 
 from medview.catalog import nnunet_folder
 from medview.catalog import nnunet_postprocessing as nnunet_steps
-from medview.catalog.manifest import NnunetEngine
+from medview.catalog.manifest_engines import NnunetEngine
 from medview.catalog.nnunet_folder import Configuration, Dataset, ModelFolder
 from medview.core.errors import PluginUnavailableError
 from medview.core.geometry import Box

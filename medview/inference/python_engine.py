@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from medview.catalog.manifest import PythonEngine
+from medview.catalog.manifest_engines import PythonEngine
 from medview.catalog.plugins import entry_file
 from medview.core.errors import Cancelled, MedViewError, PluginUnavailableError
 from medview.core.text import Text

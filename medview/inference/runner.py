@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medview.catalog.fit import fit_input
-from medview.catalog.manifest import NetworkEngine, NnunetEngine, PluginManifest, PythonEngine
+from medview.catalog.manifest import PluginManifest
+from medview.catalog.manifest_engines import NetworkEngine, NnunetEngine, PythonEngine
 from medview.catalog.plugins import PluginRecord, PluginState
 from medview.catalog.trust import files_sha256
 from medview.core.errors import (

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from medview.catalog import manifest
-from medview.catalog.manifest import PythonEngine
+from medview.catalog.manifest_engines import PythonEngine
 from medview.core.errors import InputError
 from medview.core.text import Text
 from medview.inference import python_engine

@@ -11,7 +11,8 @@ from typing import Any
 
 from medview.catalog import bundle_files, bundle_manifest, packing, plugins
 from medview.catalog import manifest as manifests
-from medview.catalog.manifest import BundleEngine, NnunetEngine, PluginManifest, PythonEngine
+from medview.catalog.manifest import PluginManifest
+from medview.catalog.manifest_engines import BundleEngine, NnunetEngine, PythonEngine
 from medview.core.errors import MedViewError
 from medview.core.progress import PartOf, Progress
 from medview.core.text import Text

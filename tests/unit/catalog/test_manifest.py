@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from medview.catalog import manifest
+from medview.catalog import manifest, manifest_engines
 from medview.core.errors import ManifestError
 from medview.core.folders import shipped_plugins_folder
 from medview.core.segmentation import Code
@@ -105,12 +105,12 @@ NNUNET = SOURCE.replace(
 
 def test_an_nnunet_engine() -> None:
     engine = manifest.parse(NNUNET, Path("plugin.toml")).engine
-    assert isinstance(engine, manifest.NnunetEngine)
+    assert isinstance(engine, manifest_engines.NnunetEngine)
     assert [part.path for part in engine.parts] == ["model"]
     assert (engine.folds, engine.step_size, engine.mirroring) == ((0, 3), 0.8, True)
     several = NNUNET.replace('path = "model"', 'paths = [{ path = "a", labels = { 1 = 4, 2 = 7 } }, { path = "b" }]')
     engine = manifest.parse(several, Path("plugin.toml")).engine
-    assert isinstance(engine, manifest.NnunetEngine)
+    assert isinstance(engine, manifest_engines.NnunetEngine)
     assert [(part.path, part.labels) for part in engine.parts] == [("a", {1: 4, 2: 7}), ("b", None)]
 
 
@@ -148,7 +148,7 @@ BUNDLE = SOURCE.replace(
 
 def test_weights_and_mirroring_of_a_bundle() -> None:
     engine = manifest.parse(BUNDLE, Path("plugin.toml")).engine
-    assert isinstance(engine, manifest.BundleEngine)
+    assert isinstance(engine, manifest_engines.BundleEngine)
     assert (engine.further_weights, engine.ensemble) == (("models/fold1.pt",), False)
     assert (engine.mirror_axes, engine.mirroring) == ((0, 2), True)
 

@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional
 
-from medview.catalog.manifest import NnunetEngine
+from medview.catalog.manifest_engines import NnunetEngine
 from medview.catalog.nnunet_folder import Architecture
 from medview.catalog.plugins import PluginState, inspect
 from medview.core.errors import Cancelled, PluginUnavailableError

@@ -10,7 +10,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from medview.catalog.manifest import NnunetEngine
+from medview.catalog.manifest_engines import NnunetEngine
 from medview.core.progress import NoProgress
 from medview.inference import nnunet
 from medview.inference.plugin import Context
