@@ -52,7 +52,10 @@ def make_lean(network: nn.Module) -> None:
     if not torch._C._has_mkldnn:
         return
     for one in network.modules():
-        if type(one) is nn.Conv3d and one.padding_mode == "zeros" and not isinstance(one.padding, str):
+        if type(one) is not nn.Conv3d or one.padding_mode != "zeros" or isinstance(one.padding, str):
+            continue
+        # of one voxel: a product of matrices, which the slow convolution computes as such, and faster than oneDNN
+        if any(size > 1 for size in one.kernel_size):
             one.__class__ = DirectConv3d
 
 
