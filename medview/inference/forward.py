@@ -21,6 +21,8 @@ _SMALLEST_STRUCTURE = 64
 _FASTER = 0.9
 _SHORT_CALL_S = 0.3
 """A call below this may be made twice: the first one of its kind also sets things up."""
+_SMALL_CALL_S = 0.05
+"""Below this a call spends more on how its numbers lie in memory than on computing, and a trial of it costs little."""
 _SET_UP = 1.5
 """How much longer the first call of its kind may take, for the second one to be worth a look."""
 
@@ -116,7 +118,7 @@ class Forward:
         """
         with torch.inference_mode():
             values, seconds = self._timed(window)
-            if seconds < _SHORT_CALL_S:
+            if seconds < _SMALL_CALL_S:
                 seconds = self._choose_order(window)
             candidate = None if exact else self._shorter()
             if candidate is not None:
@@ -125,6 +127,9 @@ class Forward:
                 short, fast = self._timed(window)
                 if _FASTER * slow <= fast < _SHORT_CALL_S:
                     _, fast = self._timed(window)
+                    self.precision = Precision()
+                    slow = min(slow, self._timed(window)[1])
+                    self.precision = candidate
                 if fast < _FASTER * slow and agrees(values, short, layered=self._layered):
                     if self._device.type == "cpu":
                         shorten_weights(self._network, candidate.type)

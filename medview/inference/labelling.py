@@ -193,6 +193,8 @@ class Labelling:
         slice_line, *across = lines
         plane_shares = _products(across[0].shares, across[1].shares)
         plane_cells = (across[0].lower[:, None] * mixed.shape[2] + across[1].lower).flatten()
+        along = slice_line.shares
+        short_along, short_across = along.float(), plane_shares.float()
         flat, size = decided.view(-1), len(plane_cells)
         at_once = _MOST_VALUES // (table.shape[1] + 2 * corners.shape[1])
         for chunk in torch.split(_places(_spread(mixed, lines)), at_once):
@@ -200,38 +202,23 @@ class Labelling:
             inner = chunk - slices * size
             cells = slice_line.lower.index_select(0, slices) * (mixed.shape[1] * mixed.shape[2])
             cells = place_of_cell.index_select(0, cells.add_(plane_cells.index_select(0, inner)))
-            shares = (slice_line.shares.index_select(0, slices), plane_shares.index_select(0, inner))
-            flat[chunk] = self._winners(table, corners.index_select(0, cells), *shares).to(flat.dtype)
-
-    def _winners(
-        self, table: torch.Tensor, nodes: torch.Tensor, along: torch.Tensor, across: torch.Tensor
-    ) -> torch.Tensor:
-        """Labels, or bits, of voxels.
-
-        Args:
-            table: (node, column) values.
-            nodes: (voxel, corner), which nodes lie around each.
-            along: (voxel, 1 or 2) float64, what the corners count along the front's axis.
-            across: (voxel, 1, 2 or 4) float64, along the two others.
-        """
-        threshold = self._decision.threshold
-        shares = _outer(along.float(), across.float())
-        if table.shape[1] == 1:
-            values = table.view(-1).index_select(0, nodes.view(-1)).view(nodes.shape).mul_(shares).sum(1, keepdim=True)
-        else:
-            values = torch.nn.functional.embedding_bag(nodes, table, per_sample_weights=shares, mode="sum")
-        if threshold is None:
-            if table.shape[1] == 1:
-                return values[:, 0] > 0
-            best, winners = values.max(1)
-            second = values.scatter_(1, winners[:, None], -torch.inf).amax(1)
-            close = _places(best - second <= _CLOSE * best.abs())
-            if len(close):
+            nodes = corners.index_select(0, cells)
+            shares = _outer(short_along.index_select(0, slices), short_across.index_select(0, inner))
+            values = _sums(table, nodes, shares)
+            winners = self._winners(values)
+            if winners.dtype is torch.int64:
+                close = _undecided(values, winners)
                 # each of the sums is rounded to a float32 at its end, and not on its way there
-                shares = _outer(along[close], across[close])
+                shares = _outer(along[slices[close]], plane_shares[inner[close]])
                 exact = (table[nodes[close].long()].double() * shares[:, :, None]).sum(1)
                 winners[close] = exact.float().argmax(1)
-            return winners
+            flat[chunk] = winners.to(flat.dtype)
+
+    def _winners(self, values: torch.Tensor) -> torch.Tensor:
+        """(voxel, column) values -> (voxel,) int64 labels; of two channels whether the second wins; or int32 bits."""
+        threshold = self._decision.threshold
+        if threshold is None:
+            return values[:, 0] > 0 if self.channels == 2 else values.argmax(1)
         bits = torch.zeros(len(values), dtype=torch.int32, device=values.device)
         for channel in range(self.channels):
             bits |= (values[:, channel] >= threshold).to(torch.int32) << channel
@@ -365,6 +352,20 @@ def _unravelled(places: torch.Tensor, shape: Sequence[int]) -> tuple[torch.Tenso
     row = places // shape[2]
     slices = row // shape[1]
     return slices, row - slices * shape[1], places - row * shape[2]
+
+
+def _sums(table: torch.Tensor, nodes: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
+    """(voxel, column): the values of each voxel's nodes, (voxel, corner), by what they count there."""
+    if table.shape[1] == 1:
+        return table.view(-1).index_select(0, nodes.view(-1)).view(nodes.shape).mul_(shares).sum(1, keepdim=True)
+    return torch.nn.functional.embedding_bag(nodes, table, per_sample_weights=shares, mode="sum")
+
+
+def _undecided(values: torch.Tensor, winners: torch.Tensor) -> torch.Tensor:
+    """(place,) int64: where another value is as good as the largest one; the largest ones are lost."""
+    best = values.gather(1, winners[:, None])[:, 0]
+    second = values.scatter_(1, winners[:, None], -torch.inf).amax(1)
+    return _places(best - second <= _CLOSE * best.abs())
 
 
 def _outer(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
