@@ -284,7 +284,8 @@ def run(environment: Environment, arguments: Sequence[str]) -> int:
 
 def test(environment: Environment, arguments: Sequence[str]) -> int:
     """The test suite, on all cores; the windows of each process open on a virtual display of its own."""
-    side_by_side = ["--numprocesses=logical", "--maxprocesses=4", "--dist=loadfile"]
+    # A process that crashes ends the run: what it had still to do would be waited for without end.
+    side_by_side = ["--numprocesses=logical", "--maxprocesses=4", "--dist=loadfile", "--max-worker-restart=0"]
     return _hand_over([str(environment.python), "-m", "pytest", *side_by_side, *arguments], cwd=environment.root)
 
 

@@ -37,7 +37,7 @@ READERS = (
     *("header_cache", "header_columns", "mosaic", "picture_scale", "raw_elements", "separators", "suv"),
     *("dicom_frames", "dicom_series", "documents", "mask_references", "phases", "pictures", "plain_records"),
     *("contours", "rtstruct_reader", "search_record", "slice_resampling", "slice_stack", "stack_split"),
-    *("archives", "dicomdir", "inflation", "plausibility"),
+    *("archives", "clinical_documents", "dicomdir", "inflation", "plausibility"),
 )
 """What decides what is found in files: when one of these changes, what was found before does not count."""
 _TABLE = """

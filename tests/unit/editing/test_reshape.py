@@ -6,7 +6,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -127,6 +127,7 @@ def test_blurring_keeps_what_a_sampled_gaussian_keeps(name: str) -> None:
     np.testing.assert_array_equal(found[clear], soft[clear] > 0.5)
 
 
+@settings(max_examples=30, deadline=None)
 @given(st.integers(0, 10_000), st.floats(0.2, 4.0))
 def test_growing_and_shrinking_are_each_others_mirror(seed: int, mm: float) -> None:
     geometry = grids.OBLIQUE
