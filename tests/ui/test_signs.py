@@ -76,6 +76,7 @@ def test_no_size_gives_no_picture(qapp: QApplication) -> None:
 
 
 def test_icons_in_circles_of_objects_are_let_go_in_any_order(qapp: QApplication) -> None:
+    gc.freeze()  # what earlier tests have left is not looked through every time
     for _ in range(50):
         icons = [sign_icon("eraser", COLOR, DISABLED), sign_icon("undo", COLOR, DISABLED)]
         copy = QIcon(icons[0])
@@ -84,3 +85,4 @@ def test_icons_in_circles_of_objects_are_let_go_in_any_order(qapp: QApplication)
         del circle, icons
         gc.collect()
         assert _image(copy, 16, 1.0, QIcon.Mode.Normal).size() == QSize(16, 16)
+    gc.unfreeze()
