@@ -25,6 +25,7 @@ _BY_NAME = (
     "einops", "einops.layers.torch", "skimage.measure", "skimage.morphology", "scipy.ndimage",
     # Decoders of compressed pixels.
     "imagecodecs._jpeg2k", "imagecodecs._jpeg8", "imagecodecs._jpegls", "imagecodecs._shared",
+    "imagecodecs._shared_cython",
     "openjpeg", "rle", "jpeg_ls", "PIL.JpegImagePlugin", "PIL.Jpeg2KImagePlugin",
 )  # fmt: skip
 _PACKAGES_BY_NAME = ("monai", "nibabel", "pydicom.pixels", "highdicom", "pylibjpeg", "openjpeg", "rle", "numpy")
