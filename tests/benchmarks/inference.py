@@ -201,7 +201,7 @@ def _watched_calls(clock: Callable[[], float]) -> list[float]:
             spent.clear()
             return found
 
-    for module in ("medview.inference.monai_bundle", "medview.inference.nnunet_ensemble"):
+    for module in ("medview.inference.monai_bundle", "medview.inference.ensemble"):
         vars(import_module(module))["Forward"] = WatchedForward
     return spent
 
