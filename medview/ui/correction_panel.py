@@ -23,6 +23,7 @@ from medview.core.segmentation import LabelsChanged, Segmentation, SegmentsChang
 from medview.core.text import Text
 from medview.ui.banner import Banner
 from medview.ui.brush_tools import BrushTools
+from medview.ui.labels import wrapped
 from medview.ui.recovery_offer import RecoveryOffer
 from medview.ui.segment_list import SegmentList
 from medview.ui.shaping_tools import ShapingTools
@@ -52,8 +53,8 @@ class CorrectionPanel(QWidget):
         self._watch: Connection | None = None
         self.banner = Banner()
         self.offer = RecoveryOffer(station, self.banner)
-        self._problem = _sentence("warning")
-        self._hint = _sentence("quiet")
+        self._problem = wrapped("warning")
+        self._hint = wrapped("quiet")
         self._tools_heading = _heading()
         self.tools = BrushTools(station.correction, station.viewing)
         self._segments_heading = _heading()
@@ -79,7 +80,7 @@ class CorrectionPanel(QWidget):
         self.opacity.valueChanged.connect(lambda percent: station.viewing.update(fill_opacity=percent / 100))
         self.outline = QCheckBox()
         self.outline.toggled.connect(lambda outlined: station.viewing.update(outlined=outlined))
-        self.state_line = _sentence("quiet")
+        self.state_line = wrapped("quiet")
         self._lay_out()
 
         self._soon = QTimer(self)
@@ -339,13 +340,6 @@ def _row(*widgets: QWidget | None) -> QHBoxLayout:
 def _heading() -> QLabel:
     label = QLabel()
     set_role(label, "heading")
-    return label
-
-
-def _sentence(role: str) -> QLabel:
-    label = QLabel()
-    label.setWordWrap(True)
-    set_role(label, role)
     return label
 
 

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QGridLayout, QLabel, QMenu, QProgressBar, QToolBut
 
 from medview.core.finding import Verdict
 from medview.core.text import Text
+from medview.ui.labels import wrapped
 from medview.ui.theme import STEP_PX, icon, set_role
 from medview.ui.translation import render
 from medview.workstation.finding_record import Entry
@@ -31,13 +32,13 @@ class FindingRow(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.name = _words("")
+        self.name = wrapped("")
         self.share = QLabel()
         self.bar = QProgressBar()
         self.bar.setRange(0, _PERCENT)
         self.bar.setTextVisible(False)
         self.bar.setFixedHeight(4)
-        self.details = _words("quiet")
+        self.details = wrapped("quiet")
         self.confirm_button, self.reject_button, self.reopen_button = QToolButton(), QToolButton(), QToolButton()
         for button in (self.confirm_button, self.reject_button, self.reopen_button):
             set_role(button, "flat")
@@ -149,12 +150,3 @@ class FindingRow(QWidget):
 
 def _day(entry: Entry) -> str:
     return entry.found_at.astimezone().strftime("%Y-%m-%d %H:%M")
-
-
-def _words(role: str) -> QLabel:
-    label = QLabel()
-    label.setWordWrap(True)
-    label.setTextFormat(Qt.TextFormat.PlainText)
-    if role:
-        set_role(label, role)
-    return label

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from html import escape
 
 from PySide6.QtCore import QEvent, Qt, Signal
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from medview.catalog.effort import Effort
 from medview.catalog.fit import Fit
@@ -21,6 +21,7 @@ from medview.ui import quantities
 from medview.ui.box_choice import BoxChoice
 from medview.ui.folding import Folding
 from medview.ui.input_choice import InputChoice
+from medview.ui.labels import wrapped
 from medview.ui.run_choices import RunChoices
 from medview.ui.theme import STEP_PX, current_theme, set_role
 from medview.ui.translation import render
@@ -53,7 +54,7 @@ class PluginCard(QFrame):
         self._is_new = False
         self._job: Job[SegmentationResult] | None = None
         self._result: SegmentationResult | None = None
-        self._name = _words("title")
+        self._name = wrapped("title")
         self.run_button = QPushButton()
         set_role(self.run_button, "primary")
         self.run_button.clicked.connect(self.run_asked)
@@ -80,12 +81,12 @@ class PluginCard(QFrame):
         self.box_button = QPushButton()
         set_role(self.box_button, "primary")
         self.box_button.clicked.connect(self.box_asked)
-        self._facts = _words("quiet")
-        self._summary = _words("")
-        self.reason = _words("warning")
+        self._facts = wrapped("quiet")
+        self._summary = wrapped("")
+        self.reason = wrapped("warning")
 
         self._work = QWidget()
-        self._work_text = _words("quiet")
+        self._work_text = wrapped("quiet")
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
         self.cancel_button = QPushButton()
@@ -99,7 +100,7 @@ class PluginCard(QFrame):
         work.addWidget(self.bar)
         work.addLayout(line)
 
-        self.outcome = _words("good")
+        self.outcome = wrapped("good")
         self.anew_button = QPushButton()
         self.anew_button.clicked.connect(self.anew_asked)
         self.maps_button = QPushButton()
@@ -114,8 +115,8 @@ class PluginCard(QFrame):
         buttons.addWidget(self.maps_button)
         buttons.addStretch(1)
         outcome.addLayout(buttons)
-        self.notes = _words("warning")
-        self._model = _words("")
+        self.notes = wrapped("warning")
+        self._model = wrapped("")
         self._model.setTextFormat(Qt.TextFormat.RichText)
         self.model = Folding(self._model)
         self.model.button.toggled.connect(self._write_removal)
@@ -369,12 +370,3 @@ class PluginCard(QFrame):
 
 def _lines(text: str) -> str:
     return escape(text).replace("\n", "<br>")
-
-
-def _words(role: str) -> QLabel:
-    label = QLabel()
-    label.setWordWrap(True)
-    label.setTextFormat(Qt.TextFormat.PlainText)
-    if role:
-        set_role(label, role)
-    return label
