@@ -10,7 +10,6 @@ from types import TracebackType
 
 from pynetdicom import evt
 from pynetdicom.ae import ApplicationEntity
-from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.dsutils import encode_file_meta
 
@@ -22,8 +21,6 @@ from medview.network.association import entity
 from medview.network.inbox import Intake
 
 _WELL, _NOT_WANTED, _NO_ROOM, _USELESS = 0x0000, 0x0124, 0xA700, 0xC000
-_AWAITS_CLOSE = "Sta13"
-"""PS3.8, table 9-5: awaiting the close of the transport connection; the association no longer exists."""
 _FAREWELL_S, _GLANCE_S = 2.0, 0.01
 _PREAMBLE = b"\0" * 128 + b"DICM"
 
@@ -99,16 +96,12 @@ class Receiver:
 
 def stop_listening(listening: ApplicationEntity) -> None:
     """End the servers of an entity and whatever is connected to them."""
-    # An association that has just been released or refused is still closing for a moment; the library's state machine
-    # fails when such a one is aborted.
+    # An association that is released, refused or closed from the other side ends by itself in a moment; the library's
+    # state machine fails when such a one is aborted. Who stays beyond that is aborted.
     deadline = time.monotonic() + _FAREWELL_S
-    while time.monotonic() < deadline and any(map(_is_closing, listening.active_associations)):
+    while time.monotonic() < deadline and listening.active_associations:
         time.sleep(_GLANCE_S)
     listening.shutdown()
-
-
-def _is_closing(link: Association) -> bool:
-    return link.dul.state_machine.current_state == _AWAITS_CLOSE and link.dul.is_alive()
 
 
 def _listen_at(host: str) -> str:
