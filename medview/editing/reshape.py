@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,7 +68,7 @@ class Hollow:
 class FillHoles:
     """Add what is enclosed on all sides."""
 
-    reach_mm: float = 0.0
+    reach_mm: ClassVar[float] = 0.0
 
     def of(self, mask: Mask, spacing_mm: Spacing) -> Mask:
         """As `Change.of`."""
@@ -129,7 +129,7 @@ class Gaussian:
 class KeepLargest:
     """Keep the largest connected part (voxels that share a face)."""
 
-    reach_mm: float = 0.0
+    reach_mm: ClassVar[float] = 0.0
 
     def of(self, mask: Mask, spacing_mm: Spacing) -> Mask:
         """As `Change.of`."""
@@ -141,7 +141,7 @@ class RemoveSmall:
     """Take away connected parts smaller than this."""
 
     ml: float
-    reach_mm: float = 0.0
+    reach_mm: ClassVar[float] = 0.0
 
     def of(self, mask: Mask, spacing_mm: Spacing) -> Mask:
         """As `Change.of`."""

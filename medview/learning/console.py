@@ -5,14 +5,39 @@ from __future__ import annotations
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from medview.core.errors import Cancelled
+from medview.core.errors import Cancelled, MedViewError
 from medview.core.text import Text
 
 _INTERVAL_S = 10.0
+
+
+_FAILED, _STOPPED = 1, 130
+STOPPED = "Stopped; the same command goes on from here."
+
+
+def answered(work: Callable[[ConsoleProgress], str], *, stopped: str = "") -> int:
+    """Do the work of a command, write its answer, and give the exit status; errors are sentences.
+
+    Args:
+        work: Gets a progress that Ctrl+C and a request to end stop.
+        stopped: What is said when they did.
+    """
+    progress = ConsoleProgress()
+    try:
+        with progress.stopped_by_signals():
+            answer = work(progress)
+    except MedViewError as error:
+        sys.stderr.write(f"{error}\n")
+        return _FAILED
+    except Cancelled:
+        sys.stderr.write(f"{stopped}\n" if stopped else "")
+        return _STOPPED
+    sys.stdout.write(f"{answer}\n")
+    return 0
 
 
 class ConsoleProgress:

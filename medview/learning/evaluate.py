@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from medview.catalog import plugins
 from medview.catalog.manifest import PluginManifest
 from medview.catalog.plugins import PluginRecord
-from medview.core.errors import Cancelled, GridMismatchError, InputError, MedViewError
+from medview.core.errors import GridMismatchError, InputError
 from medview.core.progress import PartOf, Progress
 from medview.core.segmentation import Labels
 from medview.core.text import Text
@@ -28,8 +28,7 @@ from medview.core.volume import Volume
 from medview.formats import image_files
 from medview.inference import device as devices
 from medview.inference import runner
-from medview.learning import bundle, recipe, training_data
-from medview.learning.console import ConsoleProgress
+from medview.learning import bundle, console, recipe, training_data
 from medview.learning.training_data import CasePair
 
 _RESAMPLES = 10_000
@@ -187,25 +186,19 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--device", default="auto", choices=devices.CHOICES)
     chosen = parser.parse_args(arguments)
-    progress = ConsoleProgress()
-    try:
-        with progress.stopped_by_signals():
-            record = plugins.inspect(chosen.bundle)
-            pairs = held_out_pairs(chosen.bundle, chosen.data, everyone=chosen.all)
-            scores = score(record, pairs, progress, device=chosen.device)
+
+    def work(progress: Progress) -> str:
+        record = plugins.inspect(chosen.bundle)
+        pairs = held_out_pairs(chosen.bundle, chosen.data, everyone=chosen.all)
+        scores = score(record, pairs, progress, device=chosen.device)
         names = [label.name for label in runner.ready_manifest(record).label]
         summaries = [summarise(scores, name) for name in names]
-    except MedViewError as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    except Cancelled:
-        return 130
-    if chosen.json:
+        if not chosen.json:
+            return table(scores, summaries)
         answer = {"summary": [asdict(one) for one in summaries], "cases": [asdict(one) for one in scores]}
-        sys.stdout.write(json.dumps(answer, indent=2) + "\n")
-    else:
-        sys.stdout.write(table(scores, summaries) + "\n")
-    return 0
+        return json.dumps(answer, indent=2)
+
+    return console.answered(work)
 
 
 if __name__ == "__main__":

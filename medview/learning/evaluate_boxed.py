@@ -14,11 +14,10 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from medview.core.errors import Cancelled, InputError, MedViewError
+from medview.core.errors import InputError
 from medview.core.progress import PartOf, Progress
-from medview.learning import boxed_data, boxed_plugin, boxed_recipe, boxed_scores, training_data
+from medview.learning import boxed_data, boxed_plugin, boxed_recipe, boxed_scores, console, training_data
 from medview.learning.boxed_scores import BoxedScore
-from medview.learning.console import ConsoleProgress
 
 
 def score(plugin_folder: Path, data: Path, progress: Progress, *, everyone: bool = False) -> tuple[BoxedScore, ...]:
@@ -47,22 +46,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--all", action="store_true", help="score all patients, not only those held out")
     parser.add_argument("--json", action="store_true", help="print JSON")
     chosen = parser.parse_args(arguments)
-    progress = ConsoleProgress()
-    try:
-        with progress.stopped_by_signals():
-            scores = score(chosen.plugin, chosen.data, progress, everyone=chosen.all)
-    except MedViewError as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    except Cancelled:
-        return 130
-    if chosen.json:
+
+    def work(progress: Progress) -> str:
+        scores = score(chosen.plugin, chosen.data, progress, everyone=chosen.all)
+        if not chosen.json:
+            return boxed_scores.table(scores)
         names = ("network", "threshold", "difference")
         means = {name: asdict(one) for name, one in zip(names, boxed_scores.summary(scores), strict=True)}
-        sys.stdout.write(json.dumps({"summary": means, "cases": [asdict(one) for one in scores]}, indent=2) + "\n")
-    else:
-        sys.stdout.write(boxed_scores.table(scores) + "\n")
-    return 0
+        return json.dumps({"summary": means, "cases": [asdict(one) for one in scores]}, indent=2)
+
+    return console.answered(work)
 
 
 if __name__ == "__main__":

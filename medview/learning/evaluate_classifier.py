@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from medview.core.errors import MedViewError
-from medview.learning import calibration, classifier_plugin, labelled_pictures, probabilities
+from medview.core.progress import Progress
+from medview.learning import calibration, classifier_plugin, console, labelled_pictures, probabilities
 from medview.learning.labelled_pictures import LabelledPictures
 from medview.learning.optimisation import Record, read_as
 from medview.learning.probabilities import Estimate, Floats
@@ -147,19 +147,17 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--part", type=Split, default=Split.TEST, choices=list(Split))
     parser.add_argument("--json", action="store_true", help="print JSON")
     chosen = parser.parse_args(arguments)
-    try:
+
+    def work(_: Progress) -> str:
         found = score(chosen.plugin, chosen.data, chosen.part)
         path = chosen.plugin / BASELINE
         baseline = read_as(Baseline, path) if chosen.part is Split.TEST and path.is_file() else None
-    except MedViewError as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    if chosen.json:
+        if not chosen.json:
+            return table(found, baseline)
         answer = {**asdict(found), "baseline": None if baseline is None else baseline.model_dump()}
-        sys.stdout.write(json.dumps(answer, indent=2) + "\n")
-    else:
-        sys.stdout.write(table(found, baseline) + "\n")
-    return 0
+        return json.dumps(answer, indent=2)
+
+    return console.answered(work)
 
 
 if __name__ == "__main__":

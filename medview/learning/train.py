@@ -16,13 +16,12 @@ import torch
 from monai import losses
 from torch import nn
 
-from medview.core.errors import Cancelled, InputError, MedViewError
+from medview.core.errors import InputError
 from medview.core.files import write_bytes
 from medview.core.progress import PartOf, Progress
 from medview.core.text import Text
 from medview.inference import device as devices
-from medview.learning import augmentation, bundle, recipe, training_data
-from medview.learning.console import ConsoleProgress
+from medview.learning import augmentation, bundle, console, recipe, training_data
 from medview.learning.recipe import Recipe
 from medview.learning.training_data import TrainingCase
 from medview.learning.training_loop import Training, generator_of
@@ -128,20 +127,14 @@ def main(arguments: list[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     if chosen.threads:
         torch.set_num_threads(chosen.threads)
-    progress = ConsoleProgress()
-    try:
-        with progress.stopped_by_signals():
-            weights = train(chosen.bundle, chosen.data, chosen.run, progress, device=devices.choose(chosen.device))
+
+    def work(progress: Progress) -> str:
+        weights = train(chosen.bundle, chosen.data, chosen.run, progress, device=devices.choose(chosen.device))
         if chosen.install:
             write_bytes(chosen.bundle / bundle.WEIGHTS, weights.read_bytes())
-    except MedViewError as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    except Cancelled:
-        sys.stderr.write("Stopped; the same command goes on from here.\n")
-        return 130
-    sys.stdout.write(json.dumps({"weights": str(weights)}) + "\n")
-    return 0
+        return json.dumps({"weights": str(weights)})
+
+    return console.answered(work, stopped=console.STOPPED)
 
 
 if __name__ == "__main__":

@@ -15,14 +15,13 @@ from pathlib import Path
 
 import torch
 
-from medview.core.errors import Cancelled, InputError, MedViewError
+from medview.core.errors import InputError
 from medview.core.files import write_bytes
 from medview.core.progress import PartOf, Progress
 from medview.inference import device as devices
-from medview.learning import boxed_data, boxed_plugin, boxed_recipe, boxed_scores, training_data
+from medview.learning import boxed_data, boxed_plugin, boxed_recipe, boxed_scores, console, training_data
 from medview.learning.boxed_recipe import BoxedRecipe
 from medview.learning.boxed_training import BoxedTraining
-from medview.learning.console import ConsoleProgress
 from medview.learning.training_data import CasePair
 
 
@@ -99,32 +98,32 @@ def main(arguments: list[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     if chosen.threads:
         torch.set_num_threads(chosen.threads)
-    progress = ConsoleProgress()
-    try:
-        with progress.stopped_by_signals():
-            device = devices.choose(chosen.device)
-            weights = train(
-                chosen.plugin, chosen.data, chosen.run, progress, device=device, fold=chosen.fold, folds=chosen.folds
-            )
-            if chosen.fold is not None:
-                _score(chosen, weights, progress)
-        if chosen.install and chosen.fold is None:
+
+    def work(progress: Progress) -> str:
+        weights = train(
+            chosen.plugin,
+            chosen.data,
+            chosen.run,
+            progress,
+            device=devices.choose(chosen.device),
+            fold=chosen.fold,
+            folds=chosen.folds,
+        )
+        answer = json.dumps({"weights": str(weights)})
+        if chosen.fold is not None:
+            return f"{_score(chosen, weights, progress)}\n{answer}"
+        if chosen.install:
             write_bytes(chosen.plugin / boxed_plugin.WEIGHTS, weights.read_bytes())
-    except MedViewError as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    except Cancelled:
-        sys.stderr.write("Stopped; the same command goes on from here.\n")
-        return 130
-    sys.stdout.write(json.dumps({"weights": str(weights)}) + "\n")
-    return 0
+        return answer
+
+    return console.answered(work, stopped=console.STOPPED)
 
 
-def _score(chosen: argparse.Namespace, weights: Path, progress: Progress) -> None:
+def _score(chosen: argparse.Namespace, weights: Path, progress: Progress) -> str:
     how = boxed_recipe.read(chosen.plugin / boxed_plugin.RECIPE)
     _, left_out = patients(chosen.data, how, chosen.fold, chosen.folds)
     cases = boxed_data.load_cases(left_out, progress)
-    sys.stdout.write(boxed_scores.table(boxed_scores.score(chosen.plugin, cases, how, progress, weights)) + "\n")
+    return boxed_scores.table(boxed_scores.score(chosen.plugin, cases, how, progress, weights))
 
 
 if __name__ == "__main__":

@@ -14,14 +14,13 @@ from pathlib import Path
 
 import torch
 
-from medview.core.errors import Cancelled, InputError, MedViewError
+from medview.core.errors import InputError
 from medview.core.files import write_bytes
 from medview.core.progress import Progress
 from medview.inference import device as devices
-from medview.learning import calibration, classifier_plugin, labelled_pictures, picture_recipe
+from medview.learning import calibration, classifier_plugin, console, labelled_pictures, picture_recipe
 from medview.learning.calibration import Calibration, Known
 from medview.learning.classifier_training import ClassifierTraining
-from medview.learning.console import ConsoleProgress
 from medview.learning.picture_recipe import PictureRecipe
 from medview.learning.splits import Split
 from medview.learning.training_loop import serialised
@@ -95,25 +94,19 @@ def main(arguments: list[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     if chosen.threads:
         torch.set_num_threads(chosen.threads)
-    progress = ConsoleProgress()
-    try:
-        with progress.stopped_by_signals():
-            found = train(
-                chosen.plugin,
-                chosen.data,
-                chosen.run,
-                progress,
-                device=devices.choose(chosen.device),
-                install=chosen.install,
-            )
-    except MedViewError as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    except Cancelled:
-        sys.stderr.write("Stopped; the same command goes on from here.\n")
-        return 130
-    sys.stdout.write(json.dumps(found.model_dump(), indent=2) + "\n")
-    return 0
+
+    def work(progress: Progress) -> str:
+        found = train(
+            chosen.plugin,
+            chosen.data,
+            chosen.run,
+            progress,
+            device=devices.choose(chosen.device),
+            install=chosen.install,
+        )
+        return json.dumps(found.model_dump(), indent=2)
+
+    return console.answered(work, stopped=console.STOPPED)
 
 
 if __name__ == "__main__":

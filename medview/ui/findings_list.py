@@ -12,6 +12,7 @@ from medview.core.errors import MedViewError, StorageError
 from medview.ui.finding_row import FindingRow
 from medview.ui.theme import STEP_PX, set_role
 from medview.workstation.finding_record import FindingId
+from medview.workstation.findings_desk import alternatives
 from medview.workstation.station import Workstation
 
 
@@ -104,8 +105,8 @@ class FindingsList(QWidget):
             self.save(Path(path))
 
     def _sync(self) -> None:
-        desk = self._station.findings
-        entries = desk.shown
+        entries = self._station.findings.shown
+        others = alternatives(entries)
         here = {entry.id for entry in entries}
         for id in [one for one in self.rows if one not in here]:
             row = self.rows.pop(id)
@@ -115,7 +116,7 @@ class FindingsList(QWidget):
             row = self.rows.get(entry.id) or self._row(entry.id)
             if self._lines.indexOf(row) != place:
                 self._lines.insertWidget(place, row)
-            row.show_entry(entry, desk.alternatives(entry.id))
+            row.show_entry(entry, others[entry.id])
             row.show()
         self.setVisible(self._station.workspace.active_volume is not None)
         self.save_button.setEnabled(bool(entries))

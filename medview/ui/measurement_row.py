@@ -22,7 +22,7 @@ KIND_ICONS = {
     MeasurementKind.POLYGON: "vector-polygon",
     MeasurementKind.POINT: "crosshairs",
 }
-_ICON_PX = 14
+_ICON_PX = 16
 _BETWEEN_WIDE = re.compile(r"(?<=[\u2e80-\uffef])(?=[\u2e80-\uffef])")
 """Where a line may break although there is no space: between two Chinese characters."""
 

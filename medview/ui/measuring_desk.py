@@ -16,7 +16,7 @@ from medview.workstation.measuring_tools import MeasuringChange, Tool, ToolChang
 
 TOOL_ACTIONS = tuple((tool, f"measure-{tool.value}") for tool in Tool)
 _CURSOR_PX = 32
-_ICON_PX = 15
+_ICON_PX = 16
 _HOT = 10.5
 _ARM, _GAP = 9.0, 2.5
 

@@ -16,7 +16,7 @@ from PySide6.QtGui import QColor, QFont, QFontDatabase, QGuiApplication, QIcon, 
 
 _SHARE = 0.875
 """Of the height of an icon; the rest is the room around a sign."""
-_SIZES_PX = (14, 15, 16, 18, 48)
+_SIZES_PX = (16, 18, 48)
 """Those that the window shows, and one that others are scaled down from."""
 
 

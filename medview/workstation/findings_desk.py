@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -25,14 +24,6 @@ from medview.workstation.workspace import ActiveChanged, Workspace, WorkspaceCha
 
 _PLACES_SHOWN = 200
 """Of boxes and points of one answer, the most probable first."""
-
-
-@dataclass
-class _OfSeries:
-    """What is known of a series; lines that were made while it was being read come behind what is read."""
-
-    lines: tuple[Line, ...] = ()
-    is_read: bool = False
 
 
 class FindingsDesk:
@@ -66,7 +57,7 @@ class FindingsDesk:
         self._viewing = viewing
         self._analysis = analysis
         self._reader = reader
-        self._series: dict[str, _OfSeries] = {}
+        self._lines: dict[str, tuple[Line, ...]] = {}
         self._taken: Finished | None = None
         workspace.changed.connect(self._workspace_changed)
         analysis.changed.connect(self._analysis_changed)
@@ -80,8 +71,7 @@ class FindingsDesk:
 
     def of_series(self, series_uid: str) -> tuple[Entry, ...]:
         """The findings of a series that has been shown."""
-        own = self._series.get(series_uid)
-        entries = summed_up(own.lines) if own is not None else ()
+        entries = summed_up(self._lines.get(series_uid, ()))
         latest: dict[str, datetime] = {}
         for one in entries:
             if one.finding.algorithm is not None:
@@ -130,16 +120,6 @@ class FindingsDesk:
         if name.strip():
             self._found_by_reader(Finding(name.strip(), self._code(name.strip()), place=place), None)
 
-    def alternatives(self, id: FindingId) -> tuple[str, ...]:
-        """What else a finding may be: the other names in the same answer."""
-        entry = self.find(id)
-        if entry is None or entry.finding.algorithm is None:
-            return ()
-        names = [
-            one.finding.name for one in self.shown if one.source == entry.source and one.found_at == entry.found_at
-        ]
-        return tuple(dict.fromkeys(name for name in names if name != entry.finding.name))
-
     def go_to(self, id: FindingId) -> None:
         """Put the crosshair where a finding is; nothing happens when it is nowhere."""
         entry = self.find(id)
@@ -171,8 +151,8 @@ class FindingsDesk:
             self._keep(volume.series_uid, lines)
 
     def _keep(self, series_uid: str, lines: tuple[Line, ...]) -> None:
-        own = self._series.setdefault(series_uid, _OfSeries())
-        own.lines = (*own.lines, *lines)
+        self._take_up(series_uid)
+        self._lines[series_uid] = (*self._lines[series_uid], *lines)
         self.record.add(series_uid, lines)
         self.changed.emit(None)
 
@@ -186,15 +166,20 @@ class FindingsDesk:
 
     def _follow(self) -> None:
         volume = self._workspace.active_volume
-        if volume is None or volume.series_uid in self._series:
+        if volume is not None:
+            self._take_up(volume.series_uid)
+
+    def _take_up(self, series_uid: str) -> None:
+        """Read what is known of a series, once; lines that are made meanwhile come behind it."""
+        if series_uid in self._lines:
             return
-        own = self._series[volume.series_uid] = _OfSeries()
+        self._lines[series_uid] = ()
 
         def arrived(lines: tuple[Line, ...]) -> None:
-            own.lines, own.is_read = (*lines, *own.lines), True
+            self._lines[series_uid] = (*lines, *self._lines[series_uid])
             self.changed.emit(None)
 
-        self.record.read(volume.series_uid, arrived)
+        self.record.read(series_uid, arrived)
 
     def _analysis_changed(self, _: None) -> None:
         last = self._analysis.last
@@ -214,6 +199,19 @@ class FindingsDesk:
         )
         if lines:
             self._keep(last.volume.series_uid, lines)
+
+
+def alternatives(entries: Sequence[Entry]) -> dict[FindingId, tuple[str, ...]]:
+    """What else each finding may be: the other names in the same answer of a model; nothing for a reader's own."""
+    names: dict[tuple[str, datetime], dict[str, None]] = {}
+    for one in entries:
+        names.setdefault((one.source, one.found_at), {})[one.finding.name] = None
+    return {
+        one.id: tuple(name for name in names[one.source, one.found_at] if name != one.finding.name)
+        if one.finding.algorithm is not None
+        else ()
+        for one in entries
+    }
 
 
 def findings_of(

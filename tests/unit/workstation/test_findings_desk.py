@@ -7,6 +7,7 @@ import io
 import json
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,9 @@ import pytest
 
 from medview.core.errors import InputError, MedViewError
 from medview.core.finding import Verdict
+from medview.core.volume import VolumeId
 from medview.workstation.finding_record import Entry
+from medview.workstation.findings_desk import alternatives
 from medview.workstation.jobs import Job
 from medview.workstation.station import Workstation
 from tests.support.finding_plugin import write_finding_plugin
@@ -125,7 +128,7 @@ def test_words_of_the_reader_are_kept_and_come_back(
 def test_something_else_is_rejected_and_replaced(reader: Reader, plugin: Path) -> None:
     reader.ask(plugin)
     wrong = reader.named("Normal")
-    assert reader.station.findings.alternatives(wrong.id) == ("Nodule",)
+    assert alternatives(reader.entries)[wrong.id] == ("Nodule",)
     reader.station.findings.correct(wrong.id, "Nodule")
     (right,) = [one for one in reader.entries if one.corrects == wrong.id]
     assert right.finding.name == "Nodule"
@@ -143,6 +146,28 @@ def test_of_a_model_the_latest_answer_is_shown_and_what_was_decided(reader: Read
     now = {one.id for one in reader.entries}
     assert now & first == {kept.id}
     assert len(now) == 5
+
+
+def test_an_answer_for_a_series_that_is_not_shown_stands_behind_what_was_known_of_it(
+    reader: Reader, plugin: Path, medview_home: Path, small_series_folder: Path
+) -> None:
+    reader.station.findings.add("Known")
+    reader.close()
+    again = Reader(medview_home, small_series_folder)
+    volume = again.station.workspace.active_volume
+    assert volume is not None
+    other = replace(volume, id=VolumeId("other"), series_uid="1.2.826.0.1.3680043.10.999.77")
+    case = again.station.workspace.active_case
+    assert case is not None
+    case.add_volume(other)
+    again.station.analysis.run(again.station.shelf.lend(plugin).id)
+    again.station.workspace.activate(case, other)
+    again.until(lambda: not again.station.jobs.open_jobs)
+    assert list(again.entries) == []
+    again.station.workspace.activate(case, volume)
+    again.until(lambda: len(again.entries) == 5)
+    assert again.entries[0].finding.name == "Known"
+    again.close()
 
 
 def test_a_line_whose_writing_was_cut_off_costs_itself_alone(
