@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QFileDialog, QFrame, QHBoxLayout, QLabel, QLineEdi
 
 from medview.core.errors import MedViewError, StorageError
 from medview.ui.finding_row import FindingRow
+from medview.ui.labels import wrapped
 from medview.ui.theme import STEP_PX, set_role
 from medview.workstation.finding_record import FindingId
 from medview.workstation.findings_desk import alternatives
@@ -34,9 +35,7 @@ class FindingsList(QWidget):
         self.rows: dict[FindingId, FindingRow] = {}
         self._heading = QLabel()
         set_role(self._heading, "heading")
-        self._caution = QLabel()
-        self._caution.setWordWrap(True)
-        set_role(self._caution, "quiet")
+        self._caution = wrapped("quiet")
         self._lines = QVBoxLayout()
         self._lines.setSpacing(0)
         self.new_name = QLineEdit()

@@ -6,11 +6,20 @@ from collections.abc import Callable
 from typing import Any
 
 from PySide6.QtCore import QEvent, Signal
-from PySide6.QtWidgets import QComboBox, QDoubleSpinBox, QGridLayout, QLabel, QPushButton, QSizePolicy, QWidget
+from PySide6.QtWidgets import (
+    QComboBox,
+    QDoubleSpinBox,
+    QHBoxLayout,
+    QPushButton,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
 
 from medview.core.errors import MedViewError
 from medview.core.planes import Plane
-from medview.ui.theme import STEP_PX, set_role
+from medview.ui.labels import wrapped
+from medview.ui.theme import STEP_PX
 from medview.ui.translation import render
 from medview.workstation.jobs import Job, JobQueue
 from medview.workstation.shaping import SHAPES, Shape, Shaping, Unit
@@ -43,23 +52,22 @@ class ShapingTools(QWidget):
         self.amount.valueChanged.connect(self._keep_amount)
         self.apply_button = QPushButton()
         self.apply_button.clicked.connect(self._apply)
-        self._help = QLabel()
-        self._help.setWordWrap(True)
-        set_role(self._help, "quiet")
+        self._help = wrapped("quiet")
         self.fill_button, self.split_button = QPushButton(), QPushButton()
         self.fill_button.clicked.connect(self._fill)
         self.split_button.clicked.connect(self._split)
-        layout = QGridLayout(self)
+        row = QHBoxLayout()
+        row.setSpacing(2 * STEP_PX)
+        row.addWidget(self.amount, 1)
+        row.addWidget(self.apply_button, 1)
+        layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2 * STEP_PX)
-        layout.setColumnStretch(0, 1)
-        layout.setColumnStretch(1, 1)
-        layout.addWidget(self.choice, 0, 0, 1, 2)
-        layout.addWidget(self._help, 1, 0, 1, 2)
-        layout.addWidget(self.amount, 2, 0)
-        layout.addWidget(self.apply_button, 2, 1)
-        layout.addWidget(self.fill_button, 3, 0, 1, 2)
-        layout.addWidget(self.split_button, 4, 0, 1, 2)
+        layout.addWidget(self.choice)
+        layout.addWidget(self._help)
+        layout.addLayout(row)
+        layout.addWidget(self.fill_button)
+        layout.addWidget(self.split_button)
         self._connection = jobs.changed.connect(self._job_changed)
         self._write_texts()
         self.choice.currentIndexChanged.connect(self._show_choice)
