@@ -56,7 +56,7 @@ class RecoveryOffer(Banner):
         """Look for unsaved work, and offer the latest."""
         if self._job is not None or self._wanted is not None:
             return
-        recoveries = self._station.correction.recoveries()
+        recoveries = self._station.correction.recovering.recoveries()
         if recoveries:
             self._offer(recoveries[0])
         else:
@@ -90,7 +90,7 @@ class RecoveryOffer(Banner):
         try:
             if self._is_open(recovery):
                 self._wanted = None
-                self._job = self._station.correction.restore(recovery)
+                self._job = self._station.correction.recovering.restore(recovery)
                 return
             self._wanted = recovery
             if self._station.workspace.case_with_series(recovery.series_uid) is not None:
@@ -112,7 +112,7 @@ class RecoveryOffer(Banner):
 
     def _discard(self, recovery: Recovery) -> None:
         try:
-            self._station.correction.discard(recovery)
+            self._station.correction.recovering.discard(recovery)
         except MedViewError as error:
             self._errors.show_error(error)
         self._soon.start()

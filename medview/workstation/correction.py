@@ -23,8 +23,8 @@ from medview.editing import rules, segments
 from medview.editing.history import Recorder
 from medview.editing.reshape import Proposal
 from medview.workstation.edit_summary import EditSummary
-from medview.workstation.jobs import Job, JobQueue, Lane
-from medview.workstation.journals import Recovery, Restored, restore
+from medview.workstation.jobs import JobQueue
+from medview.workstation.recovering import Recovering, still_loading
 from medview.workstation.stroke import LARGEST_RADIUS_MM, SMALLEST_RADIUS_MM, BrushOptions, BrushTool, Stroke
 from medview.workstation.view_state import Viewing
 from medview.workstation.work_in_hand import WorkInHand
@@ -49,6 +49,7 @@ class Correction:
     Attributes:
         changed: Emitted when anything that this class tells may have changed.
         options: How strokes are made.
+        recovering: Brings back the work of a program that was closed or killed.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class Correction:
         self._viewing = viewing
         self._jobs = jobs
         self._work = WorkInHand(workspace, jobs, journal_folder, undo_limit_bytes)
+        self.recovering = Recovering(workspace, jobs, self._work, self._activate)
         self._stroke: Stroke | None = None
         workspace.changed.connect(self._on_workspace)
         self._work.changed.connect(self._on_work)
@@ -386,40 +388,6 @@ class Correction:
         """The labels as they are now were saved: they need not be brought back after this."""
         self._work.mark_saved(segmentation)
 
-    def recoveries(self) -> tuple[Recovery, ...]:
-        """Unsaved work of a program that was closed or killed, the latest first."""
-        return self._work.journals.recoveries()
-
-    def restore(self, recovery: Recovery) -> Job[Restored]:
-        """Bring work back onto its volume, with its history.
-
-        Raises:
-            MedViewError: The work is damaged, or its series is not open, or still loading.
-        """
-        if recovery.problem is not None:
-            raise recovery.problem
-        case = self._workspace.case_with_series(recovery.series_uid)
-        volume = case.volume_of_series(recovery.series_uid) if case is not None else None
-        if case is None or volume is None:
-            raise InputError("The series of this work is not open.", "Open its files, then bring the work back.")
-        if not case.is_complete(volume.id):
-            raise _still_loading()
-        limit = self._work.undo_limit_bytes
-        return self._jobs.submit(
-            Text.of("Bring back {title}", title=recovery.title),
-            lambda progress: restore(recovery, volume.geometry, limit, progress),
-            lane=Lane.DISK,
-            then=lambda restored: self._restored(case, volume, restored),
-        )
-
-    def discard(self, recovery: Recovery) -> None:
-        """Remove left work for good.
-
-        Raises:
-            StorageError: Another program is working with it, or it cannot be removed.
-        """
-        self._work.journals.discard(recovery)
-
     def close(self) -> None:
         """Finish the stroke and the journals. Journals of unsaved work stay and are offered at the next start."""
         self.end_stroke()
@@ -443,7 +411,7 @@ class Correction:
         if case is None or volume is None:
             raise InputError("There is nothing to paint on.", "Open a series first.")
         if not case.is_complete(volume.id):
-            raise _still_loading()
+            raise still_loading()
         return case, volume
 
     def _set_segments(self, segmentation: Segmentation, new: tuple[Segment, ...], name: Text) -> None:
@@ -453,13 +421,6 @@ class Correction:
         recorder = Recorder(segmentation)
         segmentation.set_segments(new)
         self._work.end_step(work, recorder.finish(name))
-
-    def _restored(self, case: Case, volume: Volume, restored: Restored) -> None:
-        if case not in self._workspace.cases or volume.id not in case.volumes:
-            restored.lock.release()
-            return
-        self._work.put_back(restored, case, volume.id)
-        self._activate(case, volume, restored.segmentation)
 
     def _activate(self, case: Case, volume: Volume, segmentation: Segmentation) -> None:
         self._workspace.activate(case, volume, segmentation)
@@ -487,7 +448,3 @@ def _locked(segmentation: Segmentation, label: int) -> MedViewError:
         Text.of("{name} is locked.", name=segment.name if segment is not None else label),
         "Unlock it, or choose another segment.",
     )
-
-
-def _still_loading() -> InputError:
-    return InputError("The series is still loading.", "Wait until all its slices are there.")

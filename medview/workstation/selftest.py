@@ -255,9 +255,9 @@ class _ChestCase(_Case):
         station = Workstation(left)
         try:
             volume = _Case(station, self._folder)._open(self._study)
-            recoveries = station.correction.recoveries()
+            recoveries = station.correction.recovering.recoveries()
             _check(len(recoveries) == 1, f"{len(recoveries)} pieces of work are offered, not one")
-            wait_for(station.queue, station.correction.restore(recoveries[0]))
+            wait_for(station.queue, station.correction.recovering.restore(recoveries[0]))
             segmentation = station.workspace.active_segmentation
             _check(station.workspace.active_volume is volume and segmentation is not None, "nothing came back")
             assert segmentation is not None

@@ -263,9 +263,9 @@ def test_left_work_is_discarded_only_after_a_second_question(
         second.show(panel)
         second.until(panel.offer.isVisible)
         click(second, answer(panel, "Discard ..."))
-        assert len(second.station.correction.recoveries()) == 1
+        assert len(second.station.correction.recovering.recoveries()) == 1
         click(second, answer(panel, "Discard for good"))
-        assert second.station.correction.recoveries() == ()
+        assert second.station.correction.recovering.recoveries() == ()
         assert not panel.offer.isVisible()
         panel.close_down()
 

@@ -355,7 +355,7 @@ def test_volumes_follow_every_edit(one: Station) -> None:
 def left_by(journals: Path) -> tuple[Recovery, ...]:
     """What a program that starts now would offer."""
     again = editing_run.station(journals)
-    found = again.correction.recoveries()
+    found = again.correction.recovering.recoveries()
     again.close()
     return found
 
@@ -374,20 +374,20 @@ def test_closing_keeps_unsaved_work_and_brings_it_back_with_its_history(journals
     one.close()
 
     two = editing_run.station(journals)
-    (recovery,) = two.correction.recoveries()
+    (recovery,) = two.correction.recovering.recoveries()
     assert str(recovery.title) == "CT organs"
     assert recovery.patient == "Phantom^Chest"
     assert recovery.paths == (Path("scan") / "1.dcm", Path("scan") / "2.dcm")
     assert recovery.strokes == 4
     assert abs((recovery.when - datetime.now(UTC)).total_seconds()) < 60
-    two.finish(two.correction.restore(recovery))
+    two.finish(two.correction.recovering.restore(recovery))
     assert two.segmentation.id == segmentation.id
     assert two.segmentation.provenance == segmentation.provenance
     assert two.segmentation.segments == segments
     np.testing.assert_array_equal(two.labels, labels)
     again = two.correction.summary(two.segmentation)
     assert (again.strokes, again.added, again.removed) == (summary.strokes, summary.added, summary.removed)
-    assert two.correction.recoveries() == ()
+    assert two.correction.recovering.recoveries() == ()
 
     two.correction.redo()
     assert (two.labels != labels).any()
@@ -403,8 +403,8 @@ def test_closing_keeps_unsaved_work_and_brings_it_back_with_its_history(journals
     two.close()
 
     three = editing_run.station(journals)
-    (recovery,) = three.correction.recoveries()
-    three.finish(three.correction.restore(recovery))
+    (recovery,) = three.correction.recovering.recoveries()
+    three.finish(three.correction.recovering.restore(recovery))
     np.testing.assert_array_equal(three.labels, labels)
     three.close()
 
@@ -416,8 +416,8 @@ def test_history_beyond_the_limit_is_not_needed_to_bring_work_back(journals: Pat
     expected = editing_run.fingerprint(one.segmentation)
     one.close()
     two = editing_run.station(journals, undo_limit_bytes=2000)
-    (recovery,) = two.correction.recoveries()
-    two.finish(two.correction.restore(recovery))
+    (recovery,) = two.correction.recovering.recoveries()
+    two.finish(two.correction.recovering.restore(recovery))
     assert editing_run.fingerprint(two.segmentation) == expected
     two.close()
 
@@ -443,8 +443,8 @@ def test_what_was_done_after_saving_is_offered_with_all_before(journals: Path) -
     labels = one.labels.copy()
     one.close()
     two = editing_run.station(journals)
-    (recovery,) = two.correction.recoveries()
-    two.finish(two.correction.restore(recovery))
+    (recovery,) = two.correction.recovering.recoveries()
+    two.finish(two.correction.recovering.restore(recovery))
     np.testing.assert_array_equal(two.labels, labels)
     two.close()
 
@@ -460,13 +460,13 @@ def test_a_closed_case_leaves_its_work_in_the_journal(one: Station, journals: Pa
     adopted(one)
     dab(one, 5, 5, 5)
     one.workspace.close_case(one.case)
-    (recovery,) = one.correction.recoveries()
+    (recovery,) = one.correction.recovering.recoveries()
     with pytest.raises(InputError, match="not open"):
-        one.correction.restore(recovery)
-    one.correction.discard(recovery)
-    assert one.correction.recoveries() == ()
+        one.correction.recovering.restore(recovery)
+    one.correction.recovering.discard(recovery)
+    assert one.correction.recovering.recoveries() == ()
     with pytest.raises(StorageError, match="gone"):
-        one.correction.discard(recovery)
+        one.correction.recovering.discard(recovery)
 
 
 def test_work_does_not_come_back_onto_other_slices(one: Station, journals: Path, tmp_path: Path) -> None:
@@ -474,12 +474,12 @@ def test_work_does_not_come_back_onto_other_slices(one: Station, journals: Path,
     dab(one, 5, 5, 5)
     one.workspace.close_case(one.case)
     other = editing_run.station(journals, (41, 70, 90))
-    (recovery,) = other.correction.recoveries()
-    job = other.correction.restore(recovery)
+    (recovery,) = other.correction.recovering.recoveries()
+    job = other.correction.recovering.restore(recovery)
     other.finish(job)
     assert isinstance(job.error, GridMismatchError)
     assert other.workspace.active_segmentation is None
-    assert other.correction.recoveries() == (recovery,)
+    assert other.correction.recovering.recoveries() == (recovery,)
     other.close()
 
 
@@ -495,12 +495,12 @@ def test_damaged_work_is_told_and_can_be_discarded(journals: Path) -> None:
     (never_begun / "lock").touch()
     (journals / "a file of somebody else").touch()
     two = editing_run.station(journals)
-    (recovery,) = two.correction.recoveries()
+    (recovery,) = two.correction.recovering.recoveries()
     assert not never_begun.exists()
     with pytest.raises(StorageError, match="damaged"):
-        two.correction.restore(recovery)
-    two.correction.discard(recovery)
-    assert two.correction.recoveries() == ()
+        two.correction.recovering.restore(recovery)
+    two.correction.recovering.discard(recovery)
+    assert two.correction.recovering.recoveries() == ()
     assert not folder.exists()
     two.close()
 
@@ -508,7 +508,7 @@ def test_damaged_work_is_told_and_can_be_discarded(journals: Path) -> None:
 def test_live_work_is_not_offered_to_another_program(one: Station, journals: Path) -> None:
     adopted(one)
     dab(one, 5, 5, 5)
-    assert one.correction.recoveries() == ()
+    assert one.correction.recovering.recoveries() == ()
     assert left_by(journals) == ()
 
 
@@ -544,8 +544,8 @@ def test_a_folder_that_cannot_be_written_is_told_and_editing_goes_on(tmp_path: P
     labels = one.labels.copy()
     one.close()
     two = editing_run.station(in_the_way)
-    (recovery,) = two.correction.recoveries()
-    two.finish(two.correction.restore(recovery))
+    (recovery,) = two.correction.recovering.recoveries()
+    two.finish(two.correction.recovering.restore(recovery))
     np.testing.assert_array_equal(two.labels, labels)
     two.close()
 
@@ -578,8 +578,8 @@ one.close()
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     two = editing_run.station(tmp_path)
-    (recovery,) = two.correction.recoveries()
-    two.finish(two.correction.restore(recovery))
+    (recovery,) = two.correction.recovering.recoveries()
+    two.finish(two.correction.recovering.restore(recovery))
     assert editing_run.fingerprint(two.segmentation) == done.stdout
     two.close()
 
@@ -610,8 +610,8 @@ def test_a_killed_program_loses_at_most_the_unfinished_stroke(tmp_path: Path) ->
             states.append(editing_run.fingerprint(truth.segmentation))
         assert [line.strip() for line in finished] == states[: len(finished)]
         one = editing_run.station(journals)
-        (recovery,) = one.correction.recoveries()
-        one.finish(one.correction.restore(recovery))
+        (recovery,) = one.correction.recovering.recoveries()
+        one.finish(one.correction.recovering.restore(recovery))
         # The last step may have been written before the program could say so.
         assert editing_run.fingerprint(one.segmentation) in states[len(finished) - 1 : len(finished) + 1]
         offered += recovery.strokes
