@@ -22,12 +22,12 @@ from medview.core.events import Connection
 from medview.core.segmentation import LabelsChanged, Segmentation, SegmentsChanged
 from medview.core.text import Text
 from medview.ui.banner import Banner
-from medview.ui.brush_tools import BrushTools
 from medview.ui.labels import wrapped
 from medview.ui.recovery_offer import RecoveryOffer
 from medview.ui.segment_list import SegmentList
 from medview.ui.shaping_tools import ShapingTools
 from medview.ui.theme import STEP_PX, icon, set_role
+from medview.ui.tool_palette import ToolPalette
 from medview.ui.translation import render
 from medview.workstation.station import Workstation
 from medview.workstation.view_state import ViewChange
@@ -56,7 +56,7 @@ class CorrectionPanel(QWidget):
         self._problem = wrapped("warning")
         self._hint = wrapped("quiet")
         self._tools_heading = _heading()
-        self.tools = BrushTools(station.correction, station.viewing)
+        self.tools = ToolPalette(station)
         self._segments_heading = _heading()
         self.segments = SegmentList(station.correction, station.viewing)
         self.segments.failed.connect(self.banner.show_error)

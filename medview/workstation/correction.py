@@ -23,9 +23,10 @@ from medview.editing import rules, segments
 from medview.editing.history import Recorder
 from medview.editing.reshape import Proposal
 from medview.workstation.edit_summary import EditSummary
+from medview.workstation.edit_tools import InWork
 from medview.workstation.jobs import JobQueue
 from medview.workstation.recovering import Recovering, still_loading
-from medview.workstation.stroke import LARGEST_RADIUS_MM, SMALLEST_RADIUS_MM, BrushOptions, BrushTool, Stroke
+from medview.workstation.stroke import LARGEST_RADIUS_MM, SMALLEST_RADIUS_MM, BrushOptions, Stroke
 from medview.workstation.view_state import Viewing
 from medview.workstation.work_in_hand import WorkInHand
 from medview.workstation.workspace import ActiveChanged, Workspace, WorkspaceChange
@@ -143,36 +144,55 @@ class Correction:
         Args:
             point: Where: x, y, z, LPS, mm.
             plane: The plane of the view.
-            erase: Erase, whatever the tool.
+            erase: Take away instead of adding.
+
+        Raises:
+            MedViewError: No volume is open, it is still loading, or the segment in work is locked.
+        """
+        found = self.in_work(point, adds=not erase, spares_locked=not (erase and self.options.erases_all))
+        if found is None:
+            return
+        self._work.begin_step(self._work.on(found.segmentation))
+        self._stroke = Stroke(
+            found.segmentation,
+            self.options,
+            erase=erase,
+            label=found.label,
+            locked=self.locked,
+            plane=plane,
+            point=point,
+            voxels=found.volume.voxels,
+        )
+
+    def in_work(self, point: Point, *, adds: bool, spares_locked: bool = True) -> InWork | None:
+        """What a tool changes that is set to work at a point. Ends the stroke, and shows the segment in work.
+
+        Args:
+            point: Where: x, y, z, LPS, mm.
+            adds: Whether it adds: then a segmentation and a segment are made where there are none.
+            spares_locked: Whether it keeps off a locked segment.
+
+        Returns:
+            None when there is nothing to take away from, or nothing to add to outside of the image.
 
         Raises:
             MedViewError: No volume is open, it is still loading, or the segment in work is locked.
         """
         self.end_stroke()
         _, volume = self._editable_volume()
-        erase = erase or self.options.tool is BrushTool.ERASER
         segmentation = self._active
         if segmentation is None:
-            if erase or volume.geometry.voxel_at(point) is None:
-                return
+            if not adds or volume.geometry.voxel_at(point) is None:
+                return None
             segmentation = self.new_segmentation()
-        if not segmentation.segments and not erase:
+        if not segmentation.segments and adds:
             self.add_segment()
         label = self.active_label
-        if label in self.locked and not (erase and self.options.erases_all):
+        if spares_locked and label in self.locked:
             raise _locked(segmentation, label)
-        self._work.begin_step(self._work.on(segmentation))
+        self._work.on(segmentation)
         self._show(segmentation, label)
-        self._stroke = Stroke(
-            segmentation,
-            self.options,
-            erase=erase,
-            label=label,
-            locked=self.locked,
-            plane=plane,
-            point=point,
-            voxels=volume.voxels,
-        )
+        return InWork(volume, segmentation, label)
 
     def stroke_to(self, point: Point) -> None:
         """Go on with the stroke: x, y, z, LPS, mm. Nothing happens when there is none."""
@@ -307,10 +327,11 @@ class Correction:
         if self._active is not None and label in self.locked:
             raise _locked(self._active, label)
 
-    def put(self, segmentation: Segmentation, label: int, name: Text, found: Proposal) -> None:
+    def put(self, segmentation: Segmentation, label: int, name: Text, found: Proposal, *, drawn: bool = False) -> None:
         """Do to a segment what a tool has proposed, as one step.
 
-        What was painted since stays: only background is taken, and only what is still the segment's is given up.
+        What was painted since stays: only background is taken, and only what is still the segment's is given up. What
+        the reader has drawn takes from other segments, as the brush does.
         Nothing happens when segmentation or segment are gone, or the segment was locked meanwhile.
 
         Args:
@@ -318,6 +339,7 @@ class Correction:
             label: Its segment.
             name: Of the step.
             found: The proposal.
+            drawn: Whether the reader's hand has drawn it.
         """
         work = self._work.find(segmentation)
         if work is None or found.is_empty or segmentation.segment(label) is None or label in work.locked:
@@ -326,7 +348,12 @@ class Correction:
         self._work.begin_step(work)
         recorder = Recorder(segmentation)
         recorder.touch(found.box)
-        after = rules.filled(segmentation.labels[found.box.slices], found.added, label)
+        before = segmentation.labels[found.box.slices]
+        after = (
+            rules.painted(before, found.added, label, work.locked)
+            if drawn
+            else rules.filled(before, found.added, label)
+        )
         segmentation.write(found.box, rules.erased(after, found.removed, label, frozenset()))
         self._work.end_step(work, recorder.finish(name))
 

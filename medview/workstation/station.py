@@ -20,6 +20,7 @@ from medview.workstation.archives import Archives
 from medview.workstation.attaching import Attaching
 from medview.workstation.correction import Correction
 from medview.workstation.deidentifying import Deidentified, check_target, deidentify
+from medview.workstation.edit_tools import EditTools
 from medview.workstation.findings_desk import FindingsDesk
 from medview.workstation.importing import Importing
 from medview.workstation.jobs import Job, JobQueue, Lane
@@ -62,6 +63,7 @@ class Workstation:
             home / "journals",
             self.settings.current.undo_limit_mb * 2**20,
         )
+        self.tools = EditTools()
         self.shaping = Shaping(self.workspace, self.jobs, self.correction)
         shipped = shipped_plugins_folder()
         self.shelf = PluginShelf(

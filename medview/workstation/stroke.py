@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 import numpy as np
@@ -21,26 +20,17 @@ SMALLEST_RADIUS_MM = 0.1
 LARGEST_RADIUS_MM = 100.0
 
 
-class BrushTool(StrEnum):
-    """What the left button does while correcting."""
-
-    BRUSH = "brush"
-    ERASER = "eraser"
-
-
 @dataclass(frozen=True, slots=True)
 class BrushOptions:
     """How strokes are made.
 
     Attributes:
-        tool: Brush or eraser.
         shape: A disk in the slice or a sphere through its neighbours.
         radius_mm: Of either.
         erases_all: Whether the eraser takes away every segment that is not locked, and not only the one in work.
         values: Only voxels whose value lies between these two, in the unit of the image, are reached; None: all.
     """
 
-    tool: BrushTool = BrushTool.BRUSH
     shape: BrushShape = BrushShape.DISK
     radius_mm: float = 5.0
     erases_all: bool = False
@@ -52,7 +42,7 @@ class Stroke:
 
     Args:
         target: What is painted on.
-        options: How; `erase` in place of the tool.
+        options: How.
         erase: Whether it takes away.
         label: The segment in work.
         locked: Segments that keep their voxels.

@@ -12,8 +12,9 @@ from medview.core.geometry import Box, Floats, Geometry
 from medview.core.progress import NoProgress
 from medview.core.volume import Modality, Volume
 from medview.views import casting, volume_view
-from medview.views.interaction import Button, Pointer, VolumeInteraction
+from medview.views.interaction import VolumeInteraction
 from medview.views.opengl import drawn_by, is_emulated
+from medview.views.pointer import Button, Pointer
 from medview.views.surfaces import LabelCopy, make_surfaces
 from medview.views.volume_view import ray_caster
 from medview.workstation import presets

@@ -1,0 +1,179 @@
+"""The tools that correct masks, with the mouse and the keys of a real window."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtTest import QTest
+
+from medview.ui.reading_room import ReadingRoom
+from medview.views.slice_view import SliceView
+from medview.workstation.edit_tools import EditTool
+from medview.workstation.view_state import Mode, ViewName
+from tests.ui.conftest import LEFT, NO_KEYS, RIGHT, Screen, move
+
+Place = tuple[int, int]
+"""From the middle of a view, logical pixels, y down."""
+CONTROL = Qt.KeyboardModifier.ControlModifier
+
+
+@pytest.fixture
+def editor(screen: Screen, small_series_folder: Path) -> Screen:
+    """A window with a small phantom, in the mode of correcting."""
+    screen.open(small_series_folder)
+    screen.station.viewing.update(mode=Mode.EDIT)
+    screen.app.processEvents()
+    return screen
+
+
+def press(screen: Screen, place: Place, button: Qt.MouseButton = LEFT, keys: Qt.KeyboardModifier = NO_KEYS) -> None:
+    """A click."""
+    view = screen.view()
+    at = view.rect().center() + QPoint(*place)
+    move(view, at, Qt.MouseButton.NoButton, keys)
+    QTest.mouseClick(view, button, keys, at)
+    screen.app.processEvents()
+
+
+def trace(
+    screen: Screen, places: Sequence[Place], button: Qt.MouseButton = LEFT, keys: Qt.KeyboardModifier = NO_KEYS
+) -> None:
+    """A line with the button held, from place to place."""
+    view = screen.view()
+    middle = view.rect().center()
+    QTest.mousePress(view, button, keys, middle + QPoint(*places[0]))
+    for one, other in pairwise(places):
+        for share in np.linspace(0, 1, 12)[1:]:
+            x, y = (round(a + share * (b - a)) for a, b in zip(one, other, strict=True))
+            move(view, middle + QPoint(x, y), button, keys)
+    QTest.mouseRelease(view, button, keys, middle + QPoint(*places[-1]))
+    screen.app.processEvents()
+
+
+def axial(screen: Screen) -> SliceView:
+    room = screen.window.findChild(ReadingRoom)
+    assert isinstance(room, ReadingRoom)
+    return room.slice_view(ViewName.AXIAL)
+
+
+def at(screen: Screen, place: Place) -> tuple[float, float]:
+    """(row, column) of the slice under a place, as a continuous index."""
+    view = screen.view()
+    ratio = view.devicePixelRatioF()
+    middle = view.rect().center()
+    height = round(view.height() * ratio)
+    x, y = (middle.x() + place[0]) * ratio, height - 1 - (middle.y() + place[1]) * ratio
+    _, j, i = screen.volume.geometry.to_index(axial(screen).point_at(x, y))
+    return float(j), float(i)
+
+
+def rectangle(screen: Screen, one: Place, other: Place) -> NDArray[np.bool_]:
+    """(j, i) bool: voxels of the slice with their centre between two places."""
+    (top, left), (bottom, right) = at(screen, one), at(screen, other)
+    j, i = np.indices(screen.volume.geometry.shape[1:])
+    inside: NDArray[np.bool_] = (j > top) & (j < bottom) & (i > left) & (i < right)
+    return inside
+
+
+def painted(screen: Screen) -> NDArray[np.bool_]:
+    """(k, j, i) bool: what any segment has."""
+    segmentation = screen.station.workspace.active_segmentation
+    shape = screen.volume.geometry.shape
+    return np.zeros(shape, bool) if segmentation is None else np.asarray(segmentation.labels != 0)
+
+
+def slice_number(screen: Screen) -> int:
+    return axial(screen).index
+
+
+def corners(one: Place, other: Place) -> list[Place]:
+    (left, top), (right, bottom) = one, other
+    return [(left, top), (right, top), (right, bottom), (left, bottom)]
+
+
+def only_on_slice(screen: Screen, expected: NDArray[np.bool_]) -> None:
+    """(j, i) bool is what the slice has, and no other slice has anything."""
+    found, number = painted(screen), slice_number(screen)
+    np.testing.assert_array_equal(found[number], expected)
+    assert not np.delete(found, number, axis=0).any()
+
+
+def test_an_outline_is_traced_to_add_and_to_take_away(editor: Screen) -> None:
+    editor.key(Qt.Key.Key_L)
+    assert editor.station.tools.tool is EditTool.OUTLINE
+    one, other = (-61, -52), (47, 58)
+    trace(editor, corners(one, other))
+    large = rectangle(editor, one, other)
+    assert large.sum() > 50
+    only_on_slice(editor, large)
+    inner = (-20, -21), (19, 22)
+    trace(editor, corners(*inner), RIGHT)
+    only_on_slice(editor, large & ~rectangle(editor, *inner))
+    corner = (-80, -80), (-30, -31)
+    trace(editor, corners(*corner), keys=CONTROL)
+    only_on_slice(editor, large & ~rectangle(editor, *inner) & ~rectangle(editor, *corner))
+    assert str(editor.station.correction.undo_name) == "Outline"
+    for _ in range(2):
+        editor.key(Qt.Key.Key_Z, CONTROL)
+    only_on_slice(editor, large)
+
+
+def test_the_corners_of_an_outline_are_clicked_taken_back_and_closed(editor: Screen) -> None:
+    editor.key(Qt.Key.Key_L)
+    one, other = (-61, -52), (47, 58)
+    first, second, third, fourth = corners(one, other)
+    for place in (first, second, (90, 90)):
+        press(editor, place)
+    editor.key(Qt.Key.Key_Backspace)
+    for place in (third, fourth):
+        press(editor, place)
+    number = slice_number(editor)
+    editor.wheel(-1)
+    assert slice_number(editor) == number, "the wheel waits for the outline"
+    assert not painted(editor).any()
+    editor.key(Qt.Key.Key_Return)
+    only_on_slice(editor, rectangle(editor, one, other))
+    assert editor.station.viewing.state.maximised is None
+
+    for place in (first, second, third):
+        press(editor, place, RIGHT)
+    editor.key(Qt.Key.Key_Escape)
+    only_on_slice(editor, rectangle(editor, one, other))
+    assert editor.station.tools.tool is EditTool.OUTLINE
+    for place in (first, second, third, fourth, first):
+        press(editor, place, RIGHT)
+    assert not painted(editor).any()
+
+
+def test_a_double_click_closes_an_outline(editor: Screen) -> None:
+    editor.key(Qt.Key.Key_L)
+    one, other = (-61, -52), (47, 58)
+    for place in corners(one, other):
+        press(editor, place)
+    view = editor.view()
+    QTest.mouseDClick(view, LEFT, NO_KEYS, view.rect().center() + QPoint(*corners(one, other)[-1]))
+    editor.app.processEvents()
+    only_on_slice(editor, rectangle(editor, one, other))
+
+
+def test_another_tool_mode_or_locked_segment_ends_an_outline(editor: Screen) -> None:
+    places = corners((-61, -52), (47, 58))
+    for end in (Qt.Key.Key_B, Qt.Key.Key_V):
+        editor.key(Qt.Key.Key_L)
+        for place in places:
+            press(editor, place)
+        editor.key(end)
+        editor.key(Qt.Key.Key_L)
+        editor.key(Qt.Key.Key_Return)
+        assert not painted(editor).any()
+        editor.station.viewing.update(maximised=None)
+    segment = editor.station.correction.add_segment()
+    editor.station.correction.set_locked(segment.label, True)
+    trace(editor, places)
+    assert not painted(editor).any()
