@@ -102,6 +102,7 @@ TABLE = (
     Entry("edit-brush", Text("Brush"), ("B",), _C, "brush", checkable=True),
     Entry("edit-eraser", Text("Eraser"), ("X",), _C, "eraser", checkable=True),
     Entry("edit-outline", Text("Outline"), ("L",), _C, "lasso", checkable=True),
+    Entry("edit-grow", Text("Region"), ("W",), _C, "auto-fix", checkable=True),
     Entry("other-tool", Text("Brush or eraser, the other one"), ("Space",), _C, in_views=True),
     Entry(
         "step-back",

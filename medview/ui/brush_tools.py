@@ -7,9 +7,10 @@ from dataclasses import replace
 from functools import partial
 
 from PySide6.QtCore import QEvent, Qt
-from PySide6.QtWidgets import QCheckBox, QDoubleSpinBox, QGridLayout, QHBoxLayout, QLabel, QSlider, QToolButton, QWidget
+from PySide6.QtWidgets import QCheckBox, QGridLayout, QHBoxLayout, QLabel, QSlider, QToolButton, QWidget
 
 from medview.editing.brush import BrushShape
+from medview.ui.number_box import NumberBox
 from medview.ui.theme import STEP_PX, icon, set_role
 from medview.workstation.correction import Correction
 from medview.workstation.stroke import LARGEST_RADIUS_MM, SMALLEST_RADIUS_MM
@@ -20,13 +21,6 @@ _SLIDER_SMALLEST_PX = 40
 _SLIDER_LARGEST_MM = 40.0
 """The slider covers what is used; larger radii are typed."""
 _LARGEST_VALUE = 1e6
-# A slider stands beside it, or it is typed. Qt draws no text at all in a styled box that is told to have no buttons.
-_PLAIN_BOX = (
-    "QDoubleSpinBox { padding: 2px 4px; }"
-    "QDoubleSpinBox QLineEdit { border: none; padding: 0; background: transparent; }"
-    "QDoubleSpinBox::up-button, QDoubleSpinBox::down-button"
-    " { width: 0; height: 0; border: none; background: transparent; image: none; }"
-)
 
 
 class BrushTools(QWidget):
@@ -46,14 +40,8 @@ class BrushTools(QWidget):
             button.clicked.connect(partial(self._choose_shape, shape))
         self._radius_label = QLabel()
         set_role(self._radius_label, "quiet")
-        self.radius = QDoubleSpinBox()
-        self.radius.setRange(SMALLEST_RADIUS_MM, LARGEST_RADIUS_MM)
-        self.radius.setDecimals(1)
+        self.radius = NumberBox(SMALLEST_RADIUS_MM, LARGEST_RADIUS_MM, " mm")
         self.radius.setSingleStep(0.5)
-        self.radius.setSuffix(" mm")
-        self.radius.setStyleSheet(_PLAIN_BOX)
-        self.radius.setFixedWidth(76)
-        self.radius.setKeyboardTracking(False)
         self.radius.valueChanged.connect(self._set_radius)
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.slider.setRange(0, _SLIDER_STEPS)
@@ -157,14 +145,9 @@ class BrushTools(QWidget):
         values = (self.lowest.value(), self.highest.value())
         self._correction.set_options(replace(self._correction.options, values=values))
 
-    def _value_box(self) -> QDoubleSpinBox:
-        box = QDoubleSpinBox()
-        box.setRange(-_LARGEST_VALUE, _LARGEST_VALUE)
-        box.setDecimals(1)
+    def _value_box(self) -> NumberBox:
+        box = NumberBox(-_LARGEST_VALUE, _LARGEST_VALUE)
         box.setSingleStep(5)
-        box.setKeyboardTracking(False)
-        box.setStyleSheet(_PLAIN_BOX)
-        box.setFixedWidth(76)
         box.valueChanged.connect(self._set_values)
         return box
 

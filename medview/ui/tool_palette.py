@@ -12,6 +12,7 @@ from medview.core.text import Text
 from medview.ui.actions import TABLE
 from medview.ui.brush_tools import BrushTools
 from medview.ui.editing_desk import EDIT_ACTIONS
+from medview.ui.grow_options import GrowOptionsRow
 from medview.ui.labels import wrapped
 from medview.ui.theme import STEP_PX, icon
 from medview.ui.translation import render
@@ -43,7 +44,12 @@ class ToolPalette(QWidget):
             grid.addWidget(button, number // _COLUMNS, number % _COLUMNS)
         self._name = wrapped("quiet")
         self.brush = BrushTools(station.correction, station.viewing)
-        self._options: dict[EditTool, QWidget] = {EditTool.BRUSH: self.brush, EditTool.ERASER: self.brush}
+        self.grow = GrowOptionsRow(station.tools)
+        self._options: dict[EditTool, QWidget] = {
+            EditTool.BRUSH: self.brush,
+            EditTool.ERASER: self.brush,
+            EditTool.GROW: self.grow,
+        }
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2 * STEP_PX)
@@ -61,6 +67,7 @@ class ToolPalette(QWidget):
     def close_down(self) -> None:
         """Stop listening."""
         self.brush.close_down()
+        self.grow.close_down()
         for connection in self._connections:
             connection.close()
 

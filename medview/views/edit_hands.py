@@ -10,11 +10,15 @@ from medview.core.geometry import Floats
 from medview.core.segmentation import Color
 from medview.views.brush_hand import BrushHand
 from medview.views.edit_hand import EditHand, ToolHand
+from medview.views.grow_hand import GrowHand
 from medview.views.outline_hand import OutlineHand
 from medview.views.slice_view import SliceView
 from medview.workstation.correction import Correction
 from medview.workstation.edit_tools import EditTool, EditTools
+from medview.workstation.growing import Growing
+from medview.workstation.jobs import JobQueue
 from medview.workstation.outlining import put_outline
+from medview.workstation.view_state import Viewing
 from medview.workstation.workspace import Workspace
 
 _NO_SEGMENT: Color = (255, 255, 255)
@@ -23,6 +27,8 @@ _NO_SEGMENT: Color = (255, 255, 255)
 def edit_hand(
     view: SliceView,
     workspace: Workspace,
+    viewing: Viewing,
+    jobs: JobQueue,
     correction: Correction,
     tools: EditTools,
     tell: Callable[[MedViewError], None],
@@ -32,6 +38,8 @@ def edit_hand(
     Args:
         view: The view.
         workspace: Says what is shown.
+        viewing: Says how.
+        jobs: Compute what takes longer.
         correction: What the tools change.
         tools: Says which is in hand.
         tell: Gets what went wrong.
@@ -49,6 +57,9 @@ def edit_hand(
         EditTool.BRUSH: brush,
         EditTool.ERASER: brush,
         EditTool.OUTLINE: OutlineHand(view, check, outlined, color),
+        EditTool.GROW: GrowHand(
+            view, tools, Growing(jobs, correction), check, color, lambda: viewing.state.window.width
+        ),
     }
     return EditHand(tools, hands, tell)
 

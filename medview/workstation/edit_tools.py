@@ -19,6 +19,7 @@ class EditTool(StrEnum):
     BRUSH = "brush"
     ERASER = "eraser"
     OUTLINE = "outline"
+    GROW = "grow"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +41,35 @@ TOOL_WORDS: Mapping[EditTool, ToolWords] = MappingProxyType(
                 "Enter or a double click closes it, Backspace takes a corner back, Esc gives up."
             ),
         ),
+        EditTool.GROW: ToolWords(
+            Text("Region"),
+            Text(
+                "Press on a place and drag away from it: what hangs together with it and has similar values is taken, "
+                "the more the farther. A click takes the tolerance used last. Left adds, right or Ctrl takes away."
+            ),
+        ),
     }
 )
+
+
+@dataclass(frozen=True, slots=True)
+class GrowOptions:
+    """How regions grow.
+
+    Attributes:
+        tolerance: How far values may be from that of the seed, in the unit of the image.
+        in_3d: Through all slices, or in the slice only.
+    """
+
+    tolerance: float = 30.0
+    in_3d: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ToolOptions:
+    """How the tools work. The brush has its own: `BrushOptions`."""
+
+    grow: GrowOptions = GrowOptions()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,6 +97,7 @@ class EditTools:
     def __init__(self) -> None:
         self.changed: Event[None] = Event()
         self._tool = EditTool.BRUSH
+        self._options = ToolOptions()
 
     @property
     def tool(self) -> EditTool:
@@ -79,4 +108,15 @@ class EditTools:
         """Take a tool into the hand."""
         if tool is not self._tool:
             self._tool = tool
+            self.changed.emit(None)
+
+    @property
+    def options(self) -> ToolOptions:
+        """How the tools work."""
+        return self._options
+
+    def set_options(self, options: ToolOptions) -> None:
+        """Let the tools work in another way."""
+        if options != self._options:
+            self._options = options
             self.changed.emit(None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
+from scipy import ndimage
 
 from medview.ui.reading_room import ReadingRoom
 from medview.views.slice_view import SliceView
@@ -177,3 +179,49 @@ def test_another_tool_mode_or_locked_segment_ends_an_outline(editor: Screen) -> 
     editor.station.correction.set_locked(segment.label, True)
     trace(editor, places)
     assert not painted(editor).any()
+
+
+def region(screen: Screen, place: Place, tolerance: float, axis: int | None) -> NDArray[np.bool_]:
+    """(k, j, i) bool: what hangs together with a place and has similar values, by scipy."""
+    j, i = (round(value) for value in at(screen, place))
+    number, voxels = slice_number(screen), screen.volume.voxels
+    similar = np.abs(voxels - float(voxels[number, j, i])) <= tolerance
+    if axis == 0:
+        similar[np.arange(len(similar)) != number] = False
+    parts, _ = ndimage.label(similar)
+    found: NDArray[np.bool_] = parts == parts[number, j, i]
+    return found
+
+
+def test_a_region_grows_with_the_distance_from_its_seed(editor: Screen) -> None:
+    editor.key(Qt.Key.Key_W)
+    seed = (-60, 10)
+    trace(editor, [seed, (-60, 70)])
+    far = editor.station.tools.options.grow.tolerance
+    width = editor.station.viewing.state.window.width
+    assert far == pytest.approx(60 * 0.0025 * width, rel=0.02)
+    np.testing.assert_array_equal(painted(editor), region(editor, seed, far, 0))
+    editor.key(Qt.Key.Key_Z, CONTROL)
+    trace(editor, [seed, (-60, 40)])
+    near = editor.station.tools.options.grow.tolerance
+    assert near < far
+    np.testing.assert_array_equal(painted(editor), region(editor, seed, near, 0))
+    small = painted(editor)
+    editor.wheel(3, keys=Qt.KeyboardModifier.ShiftModifier)
+    wider = editor.station.tools.options.grow.tolerance
+    assert wider > near
+    press(editor, seed, RIGHT)
+    np.testing.assert_array_equal(painted(editor), small & ~region(editor, seed, wider, 0))
+
+
+def test_a_region_grows_through_all_slices_in_the_background(editor: Screen) -> None:
+    editor.key(Qt.Key.Key_W)
+    options = editor.station.tools.options
+    editor.station.tools.set_options(replace(options, grow=replace(options.grow, in_3d=True, tolerance=400.0)))
+    seed = (-60, 10)
+    press(editor, seed)
+    assert editor.station.jobs.open_jobs
+    editor.wait(lambda: bool(painted(editor).any()))
+    expected = region(editor, seed, 400.0, None)
+    assert expected.any(axis=(1, 2)).sum() > 3
+    np.testing.assert_array_equal(painted(editor), expected)

@@ -87,10 +87,10 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
         search = SearchBox(one.workspace)
         boxed = BoxInViews(search, one.workspace)
         boxed.attach(view)
+        edit = edit_hand(view, one.workspace, one.viewing, one.jobs, one.correction, one.tools, errors.append)
         hand = SliceInteraction(
-            view, one.viewing, edit_hand(view, one.workspace, one.correction, one.tools, errors.append),
-            measure=MeasureHand(view, measuring), box=BoxHand(view, search),
-        )  # fmt: skip
+            view, one.viewing, edit, measure=MeasureHand(view, measuring), box=BoxHand(view, search)
+        )
         window.frame()
         yield Desk(one, window, view, links, hand, errors, measuring, search)
         hand.close()
