@@ -103,6 +103,8 @@ TABLE = (
     Entry("edit-eraser", Text("Eraser"), ("X",), _C, "eraser", checkable=True),
     Entry("edit-outline", Text("Outline"), ("L",), _C, "lasso", checkable=True),
     Entry("edit-grow", Text("Region"), ("W",), _C, "auto-fix", checkable=True),
+    Entry("edit-threshold", Text("Threshold"), ("T",), _C, "tune-vertical", checkable=True),
+    Entry("pick-values", Text("Paint only values like those under the brush"), ("Shift+T",), _C),
     Entry("other-tool", Text("Brush or eraser, the other one"), ("Space",), _C, in_views=True),
     Entry(
         "step-back",

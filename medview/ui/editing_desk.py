@@ -32,6 +32,7 @@ class EditingDesk:
             actions.on(id, partial(self.use, tool))
         actions.on("other-tool", self._use_other)
         actions.on("step-back", self._step_back)
+        actions.on("pick-values", lambda: key(EditKey.PICK))
         self._connections = [tools.changed.connect(self._tools_changed), viewing.changed.connect(self._view_changed)]
         self._mark()
 

@@ -75,9 +75,7 @@ class ReadingRoom(QWidget):
             hand = SliceInteraction(
                 view,
                 station.viewing,
-                edit_hand(
-                    view, station.workspace, station.viewing, station.jobs, station.correction, station.tools, tell
-                ),
+                edit_hand(view, station.editing, tell),
                 lambda: station.settings.current.wheel_down_to_feet,
                 MeasureHand(view, station.measuring),
                 BoxHand(view, station.analysis.search),

@@ -15,6 +15,7 @@ from medview.ui.editing_desk import EDIT_ACTIONS
 from medview.ui.grow_options import GrowOptionsRow
 from medview.ui.labels import wrapped
 from medview.ui.theme import STEP_PX, icon
+from medview.ui.threshold_options import ThresholdOptions
 from medview.ui.translation import render
 from medview.workstation.edit_tools import TOOL_WORDS, EditTool
 from medview.workstation.station import Workstation
@@ -45,10 +46,12 @@ class ToolPalette(QWidget):
         self._name = wrapped("quiet")
         self.brush = BrushTools(station.correction, station.viewing)
         self.grow = GrowOptionsRow(station.tools)
+        self.threshold = ThresholdOptions(station.editing.threshold, station.tools, station.viewing)
         self._options: dict[EditTool, QWidget] = {
             EditTool.BRUSH: self.brush,
             EditTool.ERASER: self.brush,
             EditTool.GROW: self.grow,
+            EditTool.THRESHOLD: self.threshold,
         }
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -68,6 +71,7 @@ class ToolPalette(QWidget):
         """Stop listening."""
         self.brush.close_down()
         self.grow.close_down()
+        self.threshold.close_down()
         for connection in self._connections:
             connection.close()
 

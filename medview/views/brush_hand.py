@@ -9,7 +9,8 @@ from typing import Protocol
 from medview.core.geometry import Point
 from medview.core.planes import Plane
 from medview.core.segmentation import Color
-from medview.views.edit_hand import ToolHand, takes_away
+from medview.editing import brush, thresholding
+from medview.views.edit_hand import EditKey, ToolHand, takes_away
 from medview.views.pointer import Button, Pointer
 from medview.views.slice_view import SliceView
 from medview.workstation.edit_tools import EditTool, EditTools
@@ -58,6 +59,7 @@ class BrushHand(ToolHand):
         self._tools = tools
         self._painting = painting
         self._color = color
+        self._mouse: Point | None = None
 
     @property
     def is_busy(self) -> bool:
@@ -81,11 +83,24 @@ class BrushHand(ToolHand):
 
     def hover(self, pointer: Pointer) -> None:
         """Draw the brush where the mouse is."""
-        point = self._view.point_at(pointer.x, pointer.y)
+        self._mouse = point = self._view.point_at(pointer.x, pointer.y)
         self._view.show_brush(point, self._painting.options.radius_mm, self._color())
+
+    def key(self, key: EditKey) -> bool:
+        """Paint from now on only values like those under the brush."""
+        volume = self._view.volume
+        if key is not EditKey.PICK or self._mouse is None or volume is None:
+            return False
+        options = self._painting.options
+        box, mask = brush.disk(volume.geometry, self._mouse, self._mouse, options.radius_mm, self._view.cut.axis)
+        found = thresholding.usual_range(volume.voxels[box.slices][mask])
+        if found is not None:
+            self._painting.set_options(replace(options, values=found))
+        return True
 
     def leave(self) -> None:
         """Draw no brush."""
+        self._mouse = None
         self._view.show_brush(None)
 
     def resize(self, steps: int) -> None:

@@ -13,14 +13,16 @@ from enum import StrEnum
 from medview.core.errors import MedViewError
 from medview.views.pointer import Button, Pointer
 from medview.workstation.edit_tools import EditTool, EditTools
+from medview.workstation.view_state import Mode, ViewChange, Viewing
 
 
 class EditKey(StrEnum):
-    """A key that a tool may take: Enter, Escape, Backspace."""
+    """What a key may ask of a tool: Enter, Escape, Backspace, and the one that picks values under the mouse."""
 
     CONFIRM = "confirm"
     CANCEL = "cancel"
     BACK = "back"
+    PICK = "pick"
 
 
 class ToolHand:
@@ -50,6 +52,9 @@ class ToolHand:
     def hover(self, pointer: Pointer) -> None:
         """The mouse is here, with or without a button: draw what the tool would do. Called after every move."""
 
+    def refresh(self) -> None:
+        """The tool came into the hand, works in another way, or the view shows something else."""
+
     def leave(self) -> None:
         """The mouse left the view: nothing is drawn at it any more."""
 
@@ -69,22 +74,29 @@ class EditHand:
 
     Args:
         tools: Says which it is.
+        viewing: Says when the view shows something else.
         hands: The tools in this view; one hand may serve several.
         tell: Gets what went wrong, to be shown to the user.
     """
 
     def __init__(
-        self, tools: EditTools, hands: Mapping[EditTool, ToolHand], tell: Callable[[MedViewError], None]
+        self,
+        tools: EditTools,
+        viewing: Viewing,
+        hands: Mapping[EditTool, ToolHand],
+        tell: Callable[[MedViewError], None],
     ) -> None:
         self._tools = tools
+        self._viewing = viewing
         self._hands = hands
         self._tell = tell
         self._last = self._hand
-        self._connection = tools.changed.connect(self._tools_changed)
+        self._connections = [tools.changed.connect(self._tools_changed), viewing.changed.connect(self._view_changed)]
 
     def close(self) -> None:
         """Stop listening."""
-        self._connection.close()
+        for connection in self._connections:
+            connection.close()
 
     @property
     def is_busy(self) -> bool:
@@ -135,6 +147,14 @@ class EditHand:
             self._last.put_down()
             self._last.leave()
             self._last = self._hand
+        self._refresh()
+
+    def _view_changed(self, _: ViewChange) -> None:
+        self._refresh()
+
+    def _refresh(self) -> None:
+        if self._viewing.state.mode is Mode.EDIT:
+            self._try(self._hand.refresh)
 
     def _try(self, call: Callable[[], object]) -> None:
         try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import replace
 
 from medview.core.geometry import Index, Point
@@ -13,8 +12,7 @@ from medview.views.edit_hand import EditKey, ToolHand, takes_away
 from medview.views.edit_preview import REMOVED_COLOR, EditPreview
 from medview.views.pointer import Pointer
 from medview.views.slice_view import SliceView
-from medview.workstation.edit_tools import EditTools
-from medview.workstation.growing import Growing
+from medview.workstation.editing import Editing
 
 _CLICK_PX = 3.0
 """A press that moves less, in logical pixels, is a click."""
@@ -29,28 +27,12 @@ class GrowHand(ToolHand):
 
     Args:
         view: The view.
-        tools: Holds the tolerance, and whether to go through all slices.
-        growing: Finds the regions.
-        check: Asked before anything begins; raises where nothing may be changed.
-        color: Of the segment in work.
-        window_width: Between black and white.
+        editing: Holds the tolerance, and finds the regions.
     """
 
-    def __init__(
-        self,
-        view: SliceView,
-        tools: EditTools,
-        growing: Growing,
-        check: Callable[[], None],
-        color: Callable[[], Color],
-        window_width: Callable[[], float],
-    ) -> None:
+    def __init__(self, view: SliceView, editing: Editing) -> None:
         self._view = view
-        self._tools = tools
-        self._growing = growing
-        self._check = check
-        self._color = color
-        self._window_width = window_width
+        self._editing = editing
         self._start: Pointer | None = None
         self._seed: Point = (0.0, 0.0, 0.0)
         self._shown: tuple[Index | None, float, Color, int] | None = None
@@ -62,7 +44,7 @@ class GrowHand(ToolHand):
 
     def press(self, pointer: Pointer) -> None:
         """Set the seed."""
-        self._check()
+        self._editing.check()
         self._start, self._seed = pointer, self._view.point_at(pointer.x, pointer.y)
 
     def drag(self, pointer: Pointer) -> None:
@@ -72,17 +54,17 @@ class GrowHand(ToolHand):
             return
         far = math.dist((start.x, start.y), (pointer.x, pointer.y)) / self._view.scale
         if far > _CLICK_PX:
-            self._set_tolerance(max(far * _SHARE * self._window_width(), _SMALLEST))
+            self._set_tolerance(max(far * _SHARE * self._editing.viewing.state.window.width, _SMALLEST))
 
     def release(self, pointer: Pointer) -> None:
         """Take the region."""
         start = self._start
         if start is None:
             return
-        options = self._tools.options.grow
+        options = self._editing.tools.options.grow
         self.put_down()
         axis = None if options.in_3d else self._view.cut.axis
-        self._growing.grow(self._seed, axis, options.tolerance, adds=not takes_away(start))
+        self._editing.growing.grow(self._seed, axis, options.tolerance, adds=not takes_away(start))
 
     def hover(self, pointer: Pointer) -> None:
         """Fill what would be taken."""
@@ -91,13 +73,13 @@ class GrowHand(ToolHand):
             return
         start = self._start
         point = self._seed if start is not None else self._view.point_at(pointer.x, pointer.y)
-        tolerance = self._tools.options.grow.tolerance
-        color = REMOVED_COLOR if takes_away(start or pointer) else self._color()
+        tolerance = self._editing.tools.options.grow.tolerance
+        color = REMOVED_COLOR if takes_away(start or pointer) else self._editing.color()
         wanted = (volume.geometry.voxel_at(point), tolerance, color, self._view.index)
         if wanted == self._shown:
             return
         self._shown = wanted
-        mask = self._growing.found_in_slice(volume, point, self._view.cut.axis, tolerance)
+        mask = self._editing.growing.found_in_slice(volume, point, self._view.cut.axis, tolerance)
         text = Text.of("± {amount} {unit}", amount=_short(tolerance), unit=volume.unit)
         at = self._view.point_at(pointer.x, pointer.y) if start is not None else None
         self._view.show_preview(EditPreview(color, self._view.index, mask=mask, text=text, at=at))
@@ -109,7 +91,7 @@ class GrowHand(ToolHand):
 
     def resize(self, steps: int) -> None:
         """Raise the tolerance, or lower it."""
-        self._set_tolerance(self._tools.options.grow.tolerance * _RESIZED**steps)
+        self._set_tolerance(self._editing.tools.options.grow.tolerance * _RESIZED**steps)
 
     def key(self, key: EditKey) -> bool:
         """Esc gives up."""
@@ -124,8 +106,8 @@ class GrowHand(ToolHand):
         self._view.show_preview(None)
 
     def _set_tolerance(self, tolerance: float) -> None:
-        options = self._tools.options
-        self._tools.set_options(replace(options, grow=replace(options.grow, tolerance=tolerance)))
+        options = self._editing.tools.options
+        self._editing.tools.set_options(replace(options, grow=replace(options.grow, tolerance=tolerance)))
 
 
 def _short(value: float) -> str:

@@ -54,7 +54,6 @@ class OutlineHand(ToolHand):
 
     def press(self, pointer: Pointer) -> None:
         """Set a corner; on the first one, close the outline."""
-        self._forget_other_slice()
         if not self._placed:
             self._check()
             self._adds, self._index = not takes_away(pointer), self._view.index
@@ -88,9 +87,13 @@ class OutlineHand(ToolHand):
 
     def hover(self, pointer: Pointer) -> None:
         """Draw the outline as it would be with a corner here."""
-        self._forget_other_slice()
         if self._placed:
             self._draw(pointer)
+
+    def refresh(self) -> None:
+        """What was begun ends with its slice."""
+        if self._placed and self._view.index != self._index:
+            self.put_down()
 
     def key(self, key: EditKey) -> bool:
         """Enter closes, Backspace takes the last corner back, Esc gives up."""
@@ -128,11 +131,6 @@ class OutlineHand(ToolHand):
         mask = outline.inside(self._geometry, points, self._view.cut.axis, self._index)
         shown = mask if not mask[0].is_empty else None
         self._view.show_preview(EditPreview(color, self._index, (ring,), marked, shown))
-
-    def _forget_other_slice(self) -> None:
-        """What was begun ends with its slice."""
-        if self._placed and self._view.index != self._index:
-            self.put_down()
 
     def _is_near(self, pointer: Pointer, point: Floats, pixels: float) -> bool:
         x, y, z = (float(value) for value in point)

@@ -20,6 +20,7 @@ class EditTool(StrEnum):
     ERASER = "eraser"
     OUTLINE = "outline"
     GROW = "grow"
+    THRESHOLD = "threshold"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,13 @@ TOOL_WORDS: Mapping[EditTool, ToolWords] = MappingProxyType(
                 "the more the farther. A click takes the tolerance used last. Left adds, right or Ctrl takes away."
             ),
         ),
+        EditTool.THRESHOLD: ToolWords(
+            Text("Threshold"),
+            Text(
+                "Drag over what is wanted: the range is that of the values under the mouse; with Ctrl it is widened by "
+                "them. All that is in the range is shown on the slices, and Enter adds it to the segment."
+            ),
+        ),
     }
 )
 
@@ -67,9 +75,15 @@ class GrowOptions:
 
 @dataclass(frozen=True, slots=True)
 class ToolOptions:
-    """How the tools work. The brush has its own: `BrushOptions`."""
+    """How the tools work. The brush has its own: `BrushOptions`.
+
+    Attributes:
+        grow: How regions grow.
+        threshold: The lowest and the highest value that are taken; None as long as nobody has chosen.
+    """
 
     grow: GrowOptions = GrowOptions()
+    threshold: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

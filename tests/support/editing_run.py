@@ -24,6 +24,7 @@ from medview.core.volume import Modality, Volume, VolumeId
 from medview.editing.brush import BrushShape
 from medview.workstation.correction import Correction
 from medview.workstation.edit_tools import EditTools
+from medview.workstation.editing import Editing
 from medview.workstation.jobs import Job, JobQueue
 from medview.workstation.main_queue import MainQueue
 from medview.workstation.shaping import Shaping
@@ -48,6 +49,7 @@ class Station:
     correction: Correction
     shaping: Shaping
     tools: EditTools
+    editing: Editing
 
     def finish(self, job: Job[Any] | None) -> None:
         """Wait for a job to come home."""
@@ -97,7 +99,9 @@ def station(
     workspace.activate(case, volume)
     correction = Correction(workspace, viewing, jobs, journals, undo_limit_bytes)
     shaping = Shaping(workspace, jobs, correction)
-    return Station(queue, workspace, viewing, jobs, case, volume, correction, shaping, EditTools())
+    tools = EditTools()
+    editing = Editing(workspace, viewing, jobs, correction, tools)
+    return Station(queue, workspace, viewing, jobs, case, volume, correction, shaping, tools, editing)
 
 
 def fingerprint(segmentation: Segmentation) -> str:

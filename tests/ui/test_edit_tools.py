@@ -17,6 +17,7 @@ from scipy import ndimage
 from medview.ui.reading_room import ReadingRoom
 from medview.views.slice_view import SliceView
 from medview.workstation.edit_tools import EditTool
+from medview.workstation.stroke import BrushOptions
 from medview.workstation.view_state import Mode, ViewName
 from tests.ui.conftest import LEFT, NO_KEYS, RIGHT, Screen, move
 
@@ -225,3 +226,48 @@ def test_a_region_grows_through_all_slices_in_the_background(editor: Screen) -> 
     expected = region(editor, seed, 400.0, None)
     assert expected.any(axis=(1, 2)).sum() > 3
     np.testing.assert_array_equal(painted(editor), expected)
+
+
+def test_a_threshold_takes_its_range_from_the_mouse_and_fills_all_slices(editor: Screen) -> None:
+    editor.key(Qt.Key.Key_T)
+    assert editor.station.tools.tool is EditTool.THRESHOLD
+    window = editor.station.viewing.state.window
+    threshold = editor.station.editing.threshold
+    assert threshold.range == (window.lower, window.upper)
+    way = [(-66, 0), (-54, 12)]
+    trace(editor, way)
+    lowest, highest = threshold.range
+    number, voxels = slice_number(editor), editor.volume.voxels
+    for place in way:
+        j, i = (round(value) for value in at(editor, place))
+        assert lowest <= voxels[number, j, i] <= highest
+    trace(editor, [(40, 0), (44, 4)], keys=CONTROL)
+    wider = threshold.range
+    assert wider[0] <= lowest
+    assert wider[1] >= highest
+    editor.wheel(-2)
+    editor.key(Qt.Key.Key_Return)
+    editor.wait(lambda: bool(painted(editor).any()))
+    np.testing.assert_array_equal(painted(editor), (voxels >= wider[0]) & (voxels <= wider[1]))
+    threshold.set_range(highest, lowest)
+    editor.wait(lambda: not editor.station.jobs.open_jobs)
+    job = threshold.keep()
+    assert job is not None
+    editor.wait(lambda: job.state.is_final)
+    np.testing.assert_array_equal(painted(editor), (voxels >= lowest) & (voxels <= highest))
+
+
+def test_the_brush_takes_its_range_from_under_the_mouse(editor: Screen) -> None:
+    view = editor.view()
+    place = (-60, 10)
+    move(view, view.rect().center() + QPoint(*place), Qt.MouseButton.NoButton, NO_KEYS)
+    radius = 30.0
+    editor.station.correction.set_options(BrushOptions(radius_mm=radius))
+    editor.key(Qt.Key.Key_T, Qt.KeyboardModifier.ShiftModifier)
+    geometry = editor.volume.geometry
+    j, i = at(editor, place)
+    rows, columns = np.indices(geometry.shape[1:])
+    far = np.hypot((rows - j) * geometry.spacing_mm[1], (columns - i) * geometry.spacing_mm[2])
+    values = editor.volume.voxels[slice_number(editor)][far <= radius].astype(float)
+    expected = (values.mean() - 2 * values.std(), values.mean() + 2 * values.std())
+    assert editor.station.correction.options.values == pytest.approx(expected)

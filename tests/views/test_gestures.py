@@ -87,7 +87,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
         search = SearchBox(one.workspace)
         boxed = BoxInViews(search, one.workspace)
         boxed.attach(view)
-        edit = edit_hand(view, one.workspace, one.viewing, one.jobs, one.correction, one.tools, errors.append)
+        edit = edit_hand(view, one.editing, errors.append)
         hand = SliceInteraction(
             view, one.viewing, edit, measure=MeasureHand(view, measuring), box=BoxHand(view, search)
         )

@@ -83,7 +83,7 @@ def line_of(picture: Picture, plane: Plane, *, column: int | None = None, row: i
 def test_scrolling_one_view_moves_its_line_in_the_others(wall: Wall) -> None:
     one = wall.station
     axial = wall.views[ViewName.AXIAL]
-    edit = edit_hand(axial, one.workspace, one.viewing, one.jobs, one.correction, one.tools, lambda error: None)
+    edit = edit_hand(axial, one.editing, lambda error: None)
     hand = SliceInteraction(axial, one.viewing, edit)
     before = wall.frames()
     hand.wheel(Pointer(80, 60), 6)
