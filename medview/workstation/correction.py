@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-
-import numpy as np
 
 from medview.catalog import terminology
 from medview.catalog.terminology import Terminology
@@ -19,12 +17,14 @@ from medview.core.planes import Plane
 from medview.core.segmentation import Color, Segment, Segmentation
 from medview.core.text import Text
 from medview.core.volume import Volume
-from medview.editing import rules, segments
+from medview.editing import segments
 from medview.editing.history import Recorder
 from medview.editing.reshape import Proposal
+from medview.editing.rules import PaintRules
 from medview.workstation.edit_summary import EditSummary
 from medview.workstation.edit_tools import InWork
 from medview.workstation.jobs import JobQueue
+from medview.workstation.proposals import Proposals
 from medview.workstation.recovering import Recovering, still_loading
 from medview.workstation.stroke import LARGEST_RADIUS_MM, SMALLEST_RADIUS_MM, BrushOptions, Stroke
 from medview.workstation.view_state import Viewing
@@ -51,6 +51,7 @@ class Correction:
         changed: Emitted when anything that this class tells may have changed.
         options: How strokes are made.
         recovering: Brings back the work of a program that was closed or killed.
+        proposals: Does what tools propose, within the rules.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Correction:
         self._jobs = jobs
         self._work = WorkInHand(workspace, jobs, journal_folder, undo_limit_bytes)
         self.recovering = Recovering(workspace, jobs, self._work, self._activate)
+        self.proposals = Proposals(self._work, self.end_stroke, lambda: self._terms)
         self._stroke: Stroke | None = None
         workspace.changed.connect(self._on_workspace)
         self._work.changed.connect(self._on_work)
@@ -159,6 +161,7 @@ class Correction:
             erase=erase,
             label=found.label,
             locked=self.locked,
+            rules=self.proposals.rules,
             plane=plane,
             point=point,
             voxels=found.volume.voxels,
@@ -327,64 +330,15 @@ class Correction:
         if self._active is not None and label in self.locked:
             raise _locked(self._active, label)
 
+    def set_rules(self, rules: PaintRules) -> None:
+        """Choose what may be painted over."""
+        if rules != self.proposals.rules:
+            self.proposals.rules = rules
+            self.changed.emit(None)
+
     def put(self, segmentation: Segmentation, label: int, name: Text, found: Proposal, *, drawn: bool = False) -> None:
-        """Do to a segment what a tool has proposed, as one step.
-
-        What was painted since stays: only background is taken, and only what is still the segment's is given up. What
-        the reader has drawn takes from other segments, as the brush does.
-        Nothing happens when segmentation or segment are gone, or the segment was locked meanwhile.
-
-        Args:
-            segmentation: What was looked at.
-            label: Its segment.
-            name: Of the step.
-            found: The proposal.
-            drawn: Whether the reader's hand has drawn it.
-        """
-        work = self._work.find(segmentation)
-        if work is None or found.is_empty or segmentation.segment(label) is None or label in work.locked:
-            return
-        self.end_stroke()
-        self._work.begin_step(work)
-        recorder = Recorder(segmentation)
-        recorder.touch(found.box)
-        before = segmentation.labels[found.box.slices]
-        after = (
-            rules.painted(before, found.added, label, work.locked)
-            if drawn
-            else rules.filled(before, found.added, label)
-        )
-        segmentation.write(found.box, rules.erased(after, found.removed, label, frozenset()))
-        self._work.end_step(work, recorder.finish(name))
-
-    def put_apart(self, segmentation: Segmentation, label: int, name: Text, parts: Sequence[Proposal]) -> None:
-        """Give what a segment would lose to new segments, one for each proposal, all as one step.
-
-        Args:
-            segmentation: What was looked at.
-            label: The segment.
-            name: Of the step.
-            parts: What it would lose; as many as there are labels left for are taken.
-        """
-        work, old = self._work.find(segmentation), segmentation.segment(label)
-        if work is None or not parts or old is None or label in work.locked:
-            return
-        self.end_stroke()
-        self._work.begin_step(work)
-        recorder = Recorder(segmentation)
-        for number, part in enumerate(parts, start=2):
-            if len(segmentation.segments) >= segmentation.largest_label:
-                break
-            new = segments.new_segment(
-                self._terms, segmentation.segments, segmentation.largest_label, f"{old.name} {number}"
-            )
-            segmentation.set_segments((*segmentation.segments, new))
-            recorder.touch(part.box)
-            before = segmentation.labels[part.box.slices]
-            segmentation.write(
-                part.box, np.where(part.removed & (before == label), before.dtype.type(new.label), before)
-            )
-        self._work.end_step(work, recorder.finish(name))
+        """Do to a segment what a tool has proposed, as one step: `Proposals.put`."""
+        self.proposals.put(segmentation, label, name, found, drawn=drawn)
 
     # Keeping
 
@@ -463,6 +417,9 @@ class Correction:
     def _on_workspace(self, change: WorkspaceChange) -> None:
         if isinstance(change, ActiveChanged):
             self.end_stroke()
+            if self.proposals.rules.chosen:
+                # the labels of another segmentation are other structures
+                self.proposals.rules = PaintRules()
             self.changed.emit(None)
 
     def _on_work(self, _: None) -> None:

@@ -15,6 +15,7 @@ from medview.core.text import Text
 from medview.editing import brush, rules
 from medview.editing.brush import BrushShape
 from medview.editing.history import Edit, Recorder
+from medview.editing.rules import PaintRules
 
 SMALLEST_RADIUS_MM = 0.1
 LARGEST_RADIUS_MM = 100.0
@@ -46,6 +47,7 @@ class Stroke:
         erase: Whether it takes away.
         label: The segment in work.
         locked: Segments that keep their voxels.
+        rules: What may be painted over.
         plane: The plane of the view that it is made in.
         point: Where it begins: x, y, z, LPS, mm.
         voxels: The image under it, (k, j, i) on the same grid.
@@ -59,6 +61,7 @@ class Stroke:
         erase: bool,
         label: int,
         locked: frozenset[int],
+        rules: PaintRules,
         plane: Plane,
         point: Point,
         voxels: NDArray[Any],
@@ -68,6 +71,7 @@ class Stroke:
         self._erase = erase
         self._label = label
         self._locked = locked
+        self._rules = rules
         self._axis = slice_plane(target.geometry, plane).axis
         self._voxels = voxels
         self._recorder = Recorder(target)
@@ -90,7 +94,7 @@ class Stroke:
         if self._erase:
             after = rules.erased(before, mask, None if options.erases_all else self._label, self._locked)
         else:
-            after = rules.painted(before, mask, self._label, self._locked)
+            after = rules.painted(before, mask, self._label, self._locked, self._rules)
         if not np.array_equal(before, after):
             self._recorder.touch(box)
             self.target.write(box, after)
