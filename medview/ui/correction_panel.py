@@ -57,7 +57,7 @@ class CorrectionPanel(QWidget):
         self._hint = wrapped("quiet")
         self._tools_heading = _heading()
         self.tools = ToolPalette(station)
-        self.tools.threshold.failed.connect(self.banner.show_error)
+        self.tools.failed.connect(self.banner.show_error)
         self._segments_heading = _heading()
         self.segments = SegmentList(station.correction, station.viewing)
         self.segments.failed.connect(self.banner.show_error)

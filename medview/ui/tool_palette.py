@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from PySide6.QtCore import QEvent, Qt
+from PySide6.QtCore import QEvent, Qt, Signal
 from PySide6.QtGui import QKeySequence
 from PySide6.QtWidgets import QGridLayout, QToolButton, QVBoxLayout, QWidget
 
@@ -14,6 +14,7 @@ from medview.ui.brush_tools import BrushTools
 from medview.ui.editing_desk import EDIT_ACTIONS
 from medview.ui.grow_options import GrowOptionsRow
 from medview.ui.labels import wrapped
+from medview.ui.seed_options import SeedOptions
 from medview.ui.theme import STEP_PX, icon
 from medview.ui.threshold_options import ThresholdOptions
 from medview.ui.translation import render
@@ -32,6 +33,9 @@ class ToolPalette(QWidget):
         station: Whose tools.
     """
 
+    failed = Signal(object)
+    """A `MedViewError`: why nothing was done."""
+
     def __init__(self, station: Workstation, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._tools = station.tools
@@ -47,19 +51,25 @@ class ToolPalette(QWidget):
         self.brush = BrushTools(station.correction, station.viewing)
         self.grow = GrowOptionsRow(station.tools)
         self.threshold = ThresholdOptions(station.editing.threshold, station.tools, station.viewing)
-        self._options: dict[EditTool, QWidget] = {
-            EditTool.BRUSH: self.brush,
-            EditTool.ERASER: self.brush,
-            EditTool.GROW: self.grow,
-            EditTool.THRESHOLD: self.threshold,
+        self.seeds = SeedOptions(station.editing.seeding, station.tools, station.jobs)
+        self._options: dict[EditTool, tuple[QWidget, ...]] = {
+            EditTool.BRUSH: (self.brush,),
+            EditTool.ERASER: (self.brush,),
+            EditTool.GROW: (self.grow,),
+            EditTool.THRESHOLD: (self.threshold,),
+            EditTool.SEEDS: (self.brush, self.seeds),
         }
+        self._parts = (self.brush, self.grow, self.threshold, self.seeds)
+        for part in self._parts:
+            if isinstance(part, ThresholdOptions | SeedOptions):
+                part.failed.connect(self.failed)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2 * STEP_PX)
         layout.addLayout(grid)
         layout.addWidget(self._name)
-        for widget in dict.fromkeys(self._options.values()):
-            layout.addWidget(widget)
+        for part in self._parts:
+            layout.addWidget(part)
         self._connections = [
             self._tools.changed.connect(self._tools_changed),
             self._viewing.changed.connect(self._view_changed),
@@ -69,9 +79,8 @@ class ToolPalette(QWidget):
 
     def close_down(self) -> None:
         """Stop listening."""
-        self.brush.close_down()
-        self.grow.close_down()
-        self.threshold.close_down()
+        for part in self._parts:
+            part.close_down()
         for connection in self._connections:
             connection.close()
 
@@ -100,9 +109,8 @@ class ToolPalette(QWidget):
             button.setChecked(editing and one is tool)
         words = TOOL_WORDS[tool]
         self._name.setText(render(Text.of("{name}. {help}", name=words.name, help=words.help)))
-        shown = self._options.get(tool)
-        for widget in dict.fromkeys(self._options.values()):
-            widget.setVisible(widget is shown)
+        for part in self._parts:
+            part.setVisible(part in self._options.get(tool, ()))
 
     def _write_texts(self) -> None:
         for tool, button in self.buttons.items():

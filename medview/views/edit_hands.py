@@ -10,6 +10,7 @@ from medview.views.brush_hand import BrushHand
 from medview.views.edit_hand import EditHand, ToolHand
 from medview.views.grow_hand import GrowHand
 from medview.views.outline_hand import OutlineHand
+from medview.views.seed_hand import SeedHand
 from medview.views.slice_view import SliceView
 from medview.views.threshold_hand import ThresholdHand
 from medview.workstation.edit_tools import EditTool
@@ -37,5 +38,6 @@ def edit_hand(view: SliceView, editing: Editing, tell: Callable[[MedViewError], 
         EditTool.OUTLINE: OutlineHand(view, check, outlined, color),
         EditTool.GROW: GrowHand(view, editing),
         EditTool.THRESHOLD: ThresholdHand(view, editing.threshold, color),
+        EditTool.SEEDS: SeedHand(view, editing),
     }
     return EditHand(editing.tools, editing.viewing, hands, tell)

@@ -21,6 +21,7 @@ class EditTool(StrEnum):
     OUTLINE = "outline"
     GROW = "grow"
     THRESHOLD = "threshold"
+    SEEDS = "seeds"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,13 @@ TOOL_WORDS: Mapping[EditTool, ToolWords] = MappingProxyType(
                 "them. All that is in the range is shown on the slices, and Enter adds it to the segment."
             ),
         ),
+        EditTool.SEEDS: ToolWords(
+            Text("Grow from seeds"),
+            Text(
+                "Paint a little of every structure, each as a segment of its own, and one for what is around them. "
+                "Enter grows them all until they meet at edges, and shows it; Enter again takes it, Esc puts it away."
+            ),
+        ),
     }
 )
 
@@ -80,10 +88,12 @@ class ToolOptions:
     Attributes:
         grow: How regions grow.
         threshold: The lowest and the highest value that are taken; None as long as nobody has chosen.
+        seeds_reach_mm: How far around the seeds segments may grow.
     """
 
     grow: GrowOptions = GrowOptions()
     threshold: tuple[float, float] | None = None
+    seeds_reach_mm: float = 20.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -7,6 +7,7 @@ from medview.workstation.correction import Correction
 from medview.workstation.edit_tools import EditTools
 from medview.workstation.growing import Growing
 from medview.workstation.jobs import JobQueue
+from medview.workstation.seeding import Seeding
 from medview.workstation.thresholding import Thresholding
 from medview.workstation.view_state import Viewing
 from medview.workstation.workspace import Workspace
@@ -27,6 +28,7 @@ class Editing:
     Attributes:
         growing: Grows regions.
         threshold: Thresholds.
+        seeding: Grows segments from seeds.
     """
 
     def __init__(
@@ -38,6 +40,7 @@ class Editing:
         self.tools = tools
         self.growing = Growing(jobs, correction)
         self.threshold = Thresholding(jobs, correction, tools, viewing)
+        self.seeding = Seeding(workspace, viewing, jobs, correction, tools)
 
     def check(self) -> None:
         """Ask whether the segment in work may be changed.

@@ -271,3 +271,43 @@ def test_the_brush_takes_its_range_from_under_the_mouse(editor: Screen) -> None:
     values = editor.volume.voxels[slice_number(editor)][far <= radius].astype(float)
     expected = (values.mean() - 2 * values.std(), values.mean() + 2 * values.std())
     assert editor.station.correction.options.values == pytest.approx(expected)
+
+
+def test_segments_grow_from_seeds_are_shown_and_then_taken_or_put_away(editor: Screen) -> None:
+    correction, seeding = editor.station.correction, editor.station.editing.seeding
+    editor.key(Qt.Key.Key_W, Qt.KeyboardModifier.ShiftModifier)
+    assert editor.station.tools.tool is EditTool.SEEDS
+    correction.set_options(BrushOptions(radius_mm=12.0))
+    trace(editor, [(-66, 0), (-54, 12)])
+    correction.add_segment()
+    trace(editor, [(0, -20), (6, -14)])
+    drawn = editor.segmentation.labels.copy()
+    assert set(np.unique(drawn)) == {0, 1, 2}
+
+    editor.key(Qt.Key.Key_Return)
+    editor.wait(lambda: seeding.is_offering)
+    shown = editor.station.workspace.drawn_segmentation
+    assert shown is not None
+    assert shown is not editor.segmentation
+    np.testing.assert_array_equal(editor.segmentation.labels, drawn)
+    assert (shown.labels[drawn != 0] == drawn[drawn != 0]).all()
+    assert np.count_nonzero(shown.labels) > 2 * np.count_nonzero(drawn)
+    editor.key(Qt.Key.Key_Escape)
+    assert not seeding.is_offering
+    assert editor.station.workspace.drawn_segmentation is editor.segmentation
+    np.testing.assert_array_equal(editor.segmentation.labels, drawn)
+
+    correction.set_locked(1, True)
+    editor.key(Qt.Key.Key_Return)
+    editor.wait(lambda: seeding.is_offering)
+    grown = shown.labels.copy()
+    editor.key(Qt.Key.Key_Return)
+    np.testing.assert_array_equal(editor.segmentation.labels == 1, drawn == 1)
+    np.testing.assert_array_equal(editor.segmentation.labels == 2, grown == 2)
+    editor.key(Qt.Key.Key_Z, CONTROL)
+    np.testing.assert_array_equal(editor.segmentation.labels, drawn)
+
+    editor.key(Qt.Key.Key_Return)
+    editor.wait(lambda: seeding.is_offering)
+    trace(editor, [(20, 30), (24, 30)])
+    assert not seeding.is_offering, "a stroke puts it away"
