@@ -116,6 +116,8 @@ TABLE = (
     ),
     Entry("smaller", Text("Smaller brush"), ("-",), _C),
     Entry("larger", Text("Larger brush"), ("=", "+"), _C),
+    Entry("copy-up", Text("Copy the segment to the slice above, and go there"), ("Ctrl+Up",), _C, in_views=True),
+    Entry("copy-down", Text("Copy the segment to the slice below, and go there"), ("Ctrl+Down",), _C, in_views=True),
     Entry("next-segment", Text("Next segment"), (".",), _C),
     Entry("previous-segment", Text("Previous segment"), (",",), _C),
     Entry("undo", Text("Undo"), ("Ctrl+Z",), _C, "undo"),

@@ -211,6 +211,8 @@ class MainWindow(QMainWindow):
         on("annotations", lambda: viewing.update(annotations_shown=not viewing.state.annotations_shown))
         on("smaller", lambda: room.hand.resize_tool(-1))
         on("larger", lambda: room.hand.resize_tool(1))
+        on("copy-up", lambda: self._copy_slice(-1))
+        on("copy-down", lambda: self._copy_slice(1))
         on("next-segment", lambda: correction.select_next_segment(1))
         on("previous-segment", lambda: correction.select_next_segment(-1))
         on("undo", lambda: self._try(station.taking_back.undo))
@@ -414,6 +416,12 @@ class MainWindow(QMainWindow):
             return
         state = self._station.viewing.state
         self._station.viewing.update(maximised=None if state.maximised is not None else state.active_view)
+
+    def _copy_slice(self, steps: int) -> None:
+        state = self._station.viewing.state
+        plane = state.active_view.plane
+        if state.mode is Mode.EDIT and plane is not None:
+            self._try(lambda: self._station.editing.combining.copy_to_next(plane, steps))
 
     def _fold(self) -> None:
         folded = self._cases.isVisible() or self._tabs.isVisible()

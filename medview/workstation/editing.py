@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from medview.core.segmentation import Color
+from medview.workstation.combining import Combining
 from medview.workstation.correction import Correction
 from medview.workstation.edit_tools import EditTools
 from medview.workstation.growing import Growing
@@ -29,6 +30,7 @@ class Editing:
         growing: Grows regions.
         threshold: Thresholds.
         seeding: Grows segments from seeds.
+        combining: The segment in work beside others.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class Editing:
         self.tools = tools
         self.growing = Growing(jobs, correction)
         self.threshold = Thresholding(jobs, correction, tools, viewing)
+        self.combining = Combining(workspace, viewing, jobs, correction)
         self.seeding = Seeding(workspace, viewing, jobs, correction, tools)
 
     def check(self) -> None:
