@@ -24,6 +24,7 @@ from medview.views.linking import LinkedViews
 from medview.views.measure_hand import MeasureHand, MeasurementsInViews
 from medview.views.pointer import Pointer
 from medview.views.slice_view import SliceView
+from medview.views.volume_scissors import VolumeScissors
 from medview.views.volume_view import VolumeView
 from medview.workstation.edit_tools import EditTool
 from medview.workstation.measuring_tools import DraftChanged, MeasuringChange
@@ -68,7 +69,8 @@ class ReadingRoom(QWidget):
             plane = viewport.name.plane
             if plane is None:
                 self._space = VolumeView(viewport.renderer, viewport.gl.request_frame)
-                viewport.gl.target = VolumeInteraction(self._space, station.viewing)
+                self._scissors = VolumeScissors(self._space, station.editing, tell)
+                viewport.gl.target = VolumeInteraction(self._space, station.viewing, self._scissors)
                 self._linked.attach(viewport.name, self._space)
                 continue
             view = SliceView(viewport.renderer, plane, viewport.gl.request_frame, translated)
@@ -127,6 +129,9 @@ class ReadingRoom(QWidget):
 
     def edit_key(self, key: EditKey) -> bool:
         """A key that the tool in hand may take, wherever something is begun; whether it was meant for it."""
+        if key is EditKey.CANCEL and self._scissors.is_busy:
+            self._scissors.put_down()
+            return True
         return any(hand.key(key) for hand in self._hands.values())
 
     def go_to_end(self, *, last: bool) -> None:
@@ -171,6 +176,7 @@ class ReadingRoom(QWidget):
             hand.close()
         for view in self._slices.values():
             view.close()
+        self._scissors.close()
         self._space.close()
         self._grid.close_gl()
 
@@ -236,6 +242,8 @@ class ReadingRoom(QWidget):
         cursor = tool_cursor(wanted, self) if isinstance(wanted, str) else QCursor(wanted)
         for name in self._slices:
             self._grid[name].gl.setCursor(cursor)
+        in_space = cursor if self._scissors.is_in_hand else QCursor(Qt.CursorShape.ArrowCursor)
+        self._grid[ViewName.VOLUME].gl.setCursor(in_space)
 
     @property
     def _shows_pictures(self) -> bool:

@@ -14,6 +14,7 @@ from medview.ui.brush_tools import BrushTools
 from medview.ui.editing_desk import EDIT_ACTIONS
 from medview.ui.grow_options import GrowOptionsRow
 from medview.ui.labels import wrapped
+from medview.ui.scissors_options import ScissorsOptionsRow
 from medview.ui.seed_options import SeedOptions
 from medview.ui.theme import STEP_PX, icon
 from medview.ui.threshold_options import ThresholdOptions
@@ -51,6 +52,7 @@ class ToolPalette(QWidget):
         self.brush = BrushTools(station.correction, station.viewing)
         self.grow = GrowOptionsRow(station.tools)
         self.threshold = ThresholdOptions(station.editing.threshold, station.tools, station.viewing)
+        self.scissors = ScissorsOptionsRow(station.tools)
         self.seeds = SeedOptions(station.editing.seeding, station.tools, station.jobs)
         self._options: dict[EditTool, tuple[QWidget, ...]] = {
             EditTool.BRUSH: (self.brush,),
@@ -58,8 +60,9 @@ class ToolPalette(QWidget):
             EditTool.GROW: (self.grow,),
             EditTool.THRESHOLD: (self.threshold,),
             EditTool.SEEDS: (self.brush, self.seeds),
+            EditTool.SCISSORS: (self.scissors,),
         }
-        self._parts = (self.brush, self.grow, self.threshold, self.seeds)
+        self._parts = (self.brush, self.grow, self.threshold, self.seeds, self.scissors)
         for part in self._parts:
             if isinstance(part, ThresholdOptions | SeedOptions):
                 part.failed.connect(self.failed)

@@ -6,8 +6,12 @@ from collections.abc import Callable
 
 from medview.core.errors import MedViewError
 from medview.core.geometry import Floats
+from medview.core.segmentation import Color
+from medview.editing import outline
+from medview.editing.brush import Stamp
 from medview.views.brush_hand import BrushHand
 from medview.views.edit_hand import EditHand, ToolHand
+from medview.views.edit_preview import REMOVED_COLOR
 from medview.views.grow_hand import GrowHand
 from medview.views.outline_hand import OutlineHand
 from medview.views.seed_hand import SeedHand
@@ -30,14 +34,25 @@ def edit_hand(view: SliceView, editing: Editing, tell: Callable[[MedViewError], 
     def outlined(points: Floats, axis: int, index: int, adds: bool) -> None:
         put_outline(editing.correction, points, axis, index, adds=adds, tool=EditTool.OUTLINE)
 
+    def filled(points: Floats, axis: int, index: int, adds: bool) -> tuple[Color, Stamp | None]:
+        stamp = outline.inside(view.volume.geometry, points, axis, index) if view.volume is not None else None
+        return editing.color() if adds else REMOVED_COLOR, stamp
+
+    def cut(points: Floats, axis: int, index: int, first_side: bool) -> None:
+        editing.cutting.cut(points, axis, index, other_side=not first_side)
+
+    def taken(points: Floats, axis: int, index: int, first_side: bool) -> tuple[Color, Stamp | None]:
+        return REMOVED_COLOR, editing.cutting.on_slice(points, axis, index, other_side=not first_side)
+
     color, check = editing.color, editing.check
     brush = BrushHand(view, editing.tools, editing.correction, color)
     hands: dict[EditTool, ToolHand] = {
         EditTool.BRUSH: brush,
         EditTool.ERASER: brush,
-        EditTool.OUTLINE: OutlineHand(view, check, outlined, color),
+        EditTool.OUTLINE: OutlineHand(view, check, outlined, filled),
         EditTool.GROW: GrowHand(view, editing),
         EditTool.THRESHOLD: ThresholdHand(view, editing.threshold, color),
         EditTool.SEEDS: SeedHand(view, editing),
+        EditTool.SCISSORS: OutlineHand(view, check, cut, taken),
     }
     return EditHand(editing.tools, editing.viewing, hands, tell)

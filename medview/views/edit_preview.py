@@ -121,7 +121,11 @@ class EditPreviewLayer:
             self._text.hide()
 
     def _fill(self, preview: EditPreview, geometry: Geometry, cut: SlicePlane, index: int, scale: float) -> None:
-        if preview.mask is None or not preview.mask[0].start[cut.axis] <= index < preview.mask[0].stop[cut.axis]:
+        if (
+            preview.mask is None
+            or preview.mask[0].is_empty
+            or not preview.mask[0].start[cut.axis] <= index < preview.mask[0].stop[cut.axis]
+        ):
             self._filled = None
             self._sheet.actor.VisibilityOff()
             return

@@ -20,6 +20,7 @@ from medview.views.edit_hand import EditHand, EditKey
 from medview.views.measure_hand import MeasureHand
 from medview.views.pointer import Button, Pointer
 from medview.views.slice_view import SliceView
+from medview.views.volume_scissors import VolumeScissors
 from medview.views.volume_view import VolumeView
 from medview.workstation.view_state import Mode, Viewing, ViewName
 
@@ -277,16 +278,25 @@ class SliceInteraction:
 
 
 class VolumeInteraction:
-    """Mouse and wheel in the 3D view: left turns, middle pans, right and wheel zoom."""
+    """Mouse and wheel in the 3D view: left turns, middle pans, right and wheel zoom. With scissors, right turns.
 
-    def __init__(self, view: VolumeView, viewing: Viewing) -> None:
+    Args:
+        view: The view.
+        viewing: Changed by what the mouse does.
+        scissors: Cut with the left button while they are in hand.
+    """
+
+    def __init__(self, view: VolumeView, viewing: Viewing, scissors: VolumeScissors | None = None) -> None:
         self._view = view
         self._viewing = viewing
+        self._scissors = scissors
         self._last: Pointer | None = None
 
     def press(self, pointer: Pointer) -> None:
         """A button went down."""
         self._viewing.update(active_view=ViewName.VOLUME)
+        if self._last is None and self._scissors is not None and self._scissors.press(pointer):
+            return
         if self._last is None:
             self._last = pointer
             self._view.begin_motion()
@@ -295,9 +305,12 @@ class VolumeInteraction:
         """The mouse moved."""
         last = self._last
         if last is None:
+            if self._scissors is not None and self._scissors.is_busy:
+                self._scissors.move(pointer)
             return
         dx, dy = pointer.x - last.x, pointer.y - last.y
-        if last.button is Button.LEFT and not last.shift:
+        turning = Button.RIGHT if self._scissors is not None and self._scissors.is_in_hand else Button.LEFT
+        if last.button is turning and not last.shift:
             self._view.turn(dx, dy)
         elif last.button is Button.RIGHT:
             self._view.zoom(math.exp(_ZOOM_SHARE * dy / self._view.scale))
@@ -307,6 +320,8 @@ class VolumeInteraction:
 
     def release(self, pointer: Pointer) -> None:
         """The button went up."""
+        if self._scissors is not None and self._scissors.is_busy and pointer.button is Button.LEFT:
+            self._scissors.release()
         if self._last is not None and pointer.button is self._last.button:
             self._last = None
             self._view.end_motion()

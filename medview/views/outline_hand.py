@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from medview.core.geometry import Floats, Geometry
+from medview.core.geometry import Floats
 from medview.core.segmentation import Color
-from medview.editing import outline
+from medview.editing.brush import Stamp
 from medview.views.edit_hand import EditKey, ToolHand, takes_away
-from medview.views.edit_preview import REMOVED_COLOR, EditPreview
+from medview.views.edit_preview import EditPreview
 from medview.views.pointer import Pointer
 from medview.views.slice_view import SliceView
 
@@ -20,8 +20,10 @@ _TRACE_PX = 3.0
 _CLOSE_PX = 8.0
 _SAME_PX = 3.0
 
-Finish = Callable[[Floats, int, int, bool], None]
+Finish = Callable[[Floats, int, int, bool], object]
 """Gets the corners, (n, 3) LPS mm, the axis that the slice stands on, its index, and whether to add."""
+Show = Callable[[Floats, int, int, bool], tuple[Color, Stamp | None]]
+"""Of the same: the colour of the outline, and what is filled."""
 
 
 class OutlineHand(ToolHand):
@@ -34,14 +36,14 @@ class OutlineHand(ToolHand):
         view: The view.
         check: Asked before anything is drawn; raises where nothing may be changed.
         finish: Gets the outline.
-        color: Of the segment in work.
+        show: Says how it looks meanwhile.
     """
 
-    def __init__(self, view: SliceView, check: Callable[[], None], finish: Finish, color: Callable[[], Color]) -> None:
+    def __init__(self, view: SliceView, check: Callable[[], None], finish: Finish, show: Show) -> None:
         self._view = view
         self._check = check
         self._finish_with = finish
-        self._color = color
+        self._show_as = show
         self._placed: list[Floats] = []
         self._adds = True
         self._index = 0
@@ -126,11 +128,9 @@ class OutlineHand(ToolHand):
     def _show(self, corners: list[Floats]) -> None:
         points = np.array(corners)
         ring = np.vstack([points, points[:1]])
-        color = self._color() if self._adds else REMOVED_COLOR
         marked = None if self._traced else np.array(self._placed)
-        mask = outline.inside(self._geometry, points, self._view.cut.axis, self._index)
-        shown = mask if not mask[0].is_empty else None
-        self._view.show_preview(EditPreview(color, self._index, (ring,), marked, shown))
+        color, mask = self._show_as(points, self._view.cut.axis, self._index, self._adds)
+        self._view.show_preview(EditPreview(color, self._index, (ring,), marked, mask))
 
     def _is_near(self, pointer: Pointer, point: Floats, pixels: float) -> bool:
         x, y, z = (float(value) for value in point)
@@ -138,8 +138,3 @@ class OutlineHand(ToolHand):
 
     def _point(self, pointer: Pointer) -> Floats:
         return np.array(self._view.point_at(pointer.x, pointer.y))
-
-    @property
-    def _geometry(self) -> Geometry:
-        assert self._view.volume is not None
-        return self._view.volume.geometry

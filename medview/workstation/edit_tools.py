@@ -22,6 +22,7 @@ class EditTool(StrEnum):
     GROW = "grow"
     THRESHOLD = "threshold"
     SEEDS = "seeds"
+    SCISSORS = "scissors"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,14 @@ TOOL_WORDS: Mapping[EditTool, ToolWords] = MappingProxyType(
                 "Enter grows them all until they meet at edges, and shows it; Enter again takes it, Esc puts it away."
             ),
         ),
+        EditTool.SCISSORS: ToolWords(
+            Text("Scissors"),
+            Text(
+                "Draw a closed curve, traced or clicked: the segment is cut along it through all slices, or in the 3D "
+                "view into the depth. The right button, or Ctrl, keeps the other side. In the 3D view the right "
+                "button turns."
+            ),
+        ),
     }
 )
 
@@ -82,6 +91,19 @@ class GrowOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class ScissorsOptions:
+    """What the scissors take.
+
+    Attributes:
+        outside: What lies outside of the curve, and not what lies inside.
+        slab_mm: How thick the slab is that is cut, around the slice that is drawn on; None: through all slices.
+    """
+
+    outside: bool = False
+    slab_mm: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ToolOptions:
     """How the tools work. The brush has its own: `BrushOptions`.
 
@@ -89,11 +111,13 @@ class ToolOptions:
         grow: How regions grow.
         threshold: The lowest and the highest value that are taken; None as long as nobody has chosen.
         seeds_reach_mm: How far around the seeds segments may grow.
+        scissors: What the scissors take.
     """
 
     grow: GrowOptions = GrowOptions()
     threshold: tuple[float, float] | None = None
     seeds_reach_mm: float = 20.0
+    scissors: ScissorsOptions = ScissorsOptions()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

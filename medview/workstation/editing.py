@@ -5,6 +5,7 @@ from __future__ import annotations
 from medview.core.segmentation import Color
 from medview.workstation.combining import Combining
 from medview.workstation.correction import Correction
+from medview.workstation.cutting import Cutting
 from medview.workstation.edit_tools import EditTools
 from medview.workstation.growing import Growing
 from medview.workstation.jobs import JobQueue
@@ -31,6 +32,7 @@ class Editing:
         threshold: Thresholds.
         seeding: Grows segments from seeds.
         combining: The segment in work beside others.
+        cutting: Cuts with scissors.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class Editing:
         self.growing = Growing(jobs, correction)
         self.threshold = Thresholding(jobs, correction, tools, viewing)
         self.combining = Combining(workspace, viewing, jobs, correction)
+        self.cutting = Cutting(workspace, viewing, jobs, correction, tools)
         self.seeding = Seeding(workspace, viewing, jobs, correction, tools)
 
     def check(self) -> None:

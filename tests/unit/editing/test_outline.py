@@ -4,29 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
-from medview.core.geometry import Box, Floats, Geometry
+from medview.core.geometry import Box
 from medview.editing import outline
 from tests.support import grids
-
-
-def turns(geometry: Geometry, points: Floats, axis: int, index: int) -> NDArray[np.int_]:
-    """(row, column): how often an outline goes around the voxel centres of a slice, by the angles it is seen in."""
-    where = np.take(grids.centers(geometry), index, axis=axis)
-    right, up = (geometry.direction[:, other] for other in range(3) if other != axis)
-    total = np.zeros(where.shape[:2])
-    for one, other in zip(points, np.roll(points, -1, axis=0), strict=True):
-        a, b = (np.stack([(end - where) @ right, (end - where) @ up], axis=-1) for end in (one, other))
-        total += np.arctan2(a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0], (a * b).sum(axis=-1))
-    return np.rint(total / (2 * np.pi)).astype(int)
-
-
-def drawn(geometry: Geometry, axis: int, index: int, seed: int, count: int = 9) -> Floats:
-    """(count, 3) corners on a slice, some of them off the grid; the outline crosses itself."""
-    corners = np.random.default_rng(seed).uniform(-0.2, 1.2, (count, 3)) * np.asarray(geometry.shape)
-    corners[:, axis] = index
-    return geometry.to_patient(corners)
+from tests.support.winding import drawn, turns_in_slice
 
 
 @pytest.mark.parametrize("axis", range(3))
@@ -36,7 +18,7 @@ def test_a_voxel_is_inside_when_the_outline_goes_around_its_centre(name: str, ax
     for seed in range(4):
         points = drawn(geometry, axis, index, seed)
         expected = np.zeros(geometry.shape, dtype=np.bool_)
-        np.moveaxis(expected, axis, 0)[index] = turns(geometry, points, axis, index) != 0
+        np.moveaxis(expected, axis, 0)[index] = turns_in_slice(geometry, points, axis, index) != 0
         box, mask = outline.inside(geometry, points, axis, index)
         found = np.zeros(geometry.shape, dtype=np.bool_)
         found[box.slices] = mask
