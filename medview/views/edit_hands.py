@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from medview.core.errors import MedViewError
 from medview.core.geometry import Floats
@@ -17,6 +18,7 @@ from medview.views.outline_hand import OutlineHand
 from medview.views.seed_hand import SeedHand
 from medview.views.slice_view import SliceView
 from medview.views.threshold_hand import ThresholdHand
+from medview.views.wire_hands import LevelHand, LiveWireHand
 from medview.workstation.edit_tools import EditTool
 from medview.workstation.editing import Editing
 from medview.workstation.outlining import put_outline
@@ -31,8 +33,8 @@ def edit_hand(view: SliceView, editing: Editing, tell: Callable[[MedViewError], 
         tell: Gets what went wrong.
     """
 
-    def outlined(points: Floats, axis: int, index: int, adds: bool) -> None:
-        put_outline(editing.correction, points, axis, index, adds=adds, tool=EditTool.OUTLINE)
+    def outlined(tool: EditTool, points: Floats, axis: int, index: int, adds: bool) -> None:
+        put_outline(editing.correction, points, axis, index, adds=adds, tool=tool)
 
     def filled(points: Floats, axis: int, index: int, adds: bool) -> tuple[Color, Stamp | None]:
         stamp = outline.inside(view.volume.geometry, points, axis, index) if view.volume is not None else None
@@ -49,7 +51,9 @@ def edit_hand(view: SliceView, editing: Editing, tell: Callable[[MedViewError], 
     hands: dict[EditTool, ToolHand] = {
         EditTool.BRUSH: brush,
         EditTool.ERASER: brush,
-        EditTool.OUTLINE: OutlineHand(view, check, outlined, filled),
+        EditTool.OUTLINE: OutlineHand(view, check, partial(outlined, EditTool.OUTLINE), filled),
+        EditTool.WIRE: LiveWireHand(view, check, partial(outlined, EditTool.WIRE), filled),
+        EditTool.LEVEL: LevelHand(view, check, partial(outlined, EditTool.LEVEL), color),
         EditTool.GROW: GrowHand(view, editing),
         EditTool.THRESHOLD: ThresholdHand(view, editing.threshold, color),
         EditTool.SEEDS: SeedHand(view, editing),

@@ -105,7 +105,7 @@ class OutlineHand(ToolHand):
             self._finish()
         elif key is EditKey.BACK and len(self._placed) > 1:
             self._placed.pop()
-            self._show(self._placed)
+            self._show(None)
         else:
             self.put_down()
         return True
@@ -116,17 +116,20 @@ class OutlineHand(ToolHand):
         self._view.show_preview(None)
 
     def _finish(self) -> None:
-        points, adds, index = np.array(self._placed), self._adds, self._index
+        points, adds, index = self._line(None, closed=True), self._adds, self._index
         self.put_down()
         if len(points) > 2:
             self._finish_with(points, self._view.cut.axis, index, adds)
 
     def _draw(self, pointer: Pointer) -> None:
-        here = [] if self._is_near(pointer, self._placed[-1], _SAME_PX) else [self._point(pointer)]
-        self._show([*self._placed, *here])
+        self._show(None if self._is_near(pointer, self._placed[-1], _SAME_PX) else self._point(pointer))
 
-    def _show(self, corners: list[Floats]) -> None:
-        points = np.array(corners)
+    def _line(self, here: Floats | None, *, closed: bool) -> Floats:
+        """(n, 3): the outline so far, to a further corner if there is one; `closed` where nothing follows."""
+        return np.array(self._placed if here is None else [*self._placed, here])
+
+    def _show(self, here: Floats | None) -> None:
+        points = self._line(here, closed=False)
         ring = np.vstack([points, points[:1]])
         marked = None if self._traced else np.array(self._placed)
         color, mask = self._show_as(points, self._view.cut.axis, self._index, self._adds)

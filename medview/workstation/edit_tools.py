@@ -19,6 +19,8 @@ class EditTool(StrEnum):
     BRUSH = "brush"
     ERASER = "eraser"
     OUTLINE = "outline"
+    WIRE = "wire"
+    LEVEL = "level"
     GROW = "grow"
     THRESHOLD = "threshold"
     SEEDS = "seeds"
@@ -42,6 +44,20 @@ TOOL_WORDS: Mapping[EditTool, ToolWords] = MappingProxyType(
             Text(
                 "Trace an outline with the button held, or click its corners. Left adds, right or Ctrl takes away. "
                 "Enter or a double click closes it, Backspace takes a corner back, Esc gives up."
+            ),
+        ),
+        EditTool.WIRE: ToolWords(
+            Text("Live wire"),
+            Text(
+                "Click along an edge: between the corners the outline follows it by itself. Left adds, right or Ctrl "
+                "takes away. Enter or a double click closes it, Backspace takes a corner back, Esc gives up."
+            ),
+        ),
+        EditTool.LEVEL: ToolWords(
+            Text("Level tracing"),
+            Text(
+                "The line of equal values under the mouse is drawn; a click takes what it goes around. Left adds, "
+                "right or Ctrl takes away."
             ),
         ),
         EditTool.GROW: ToolWords(

@@ -14,6 +14,8 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 from scipy import ndimage
 
+from medview.editing import level_trace, outline
+from medview.editing.live_wire import Wire
 from medview.ui.reading_room import ReadingRoom
 from medview.views.slice_view import SliceView
 from medview.workstation.edit_tools import EditTool
@@ -311,3 +313,52 @@ def test_segments_grow_from_seeds_are_shown_and_then_taken_or_put_away(editor: S
     editor.wait(lambda: seeding.is_offering)
     trace(editor, [(20, 30), (24, 30)])
     assert not seeding.is_offering, "a stroke puts it away"
+
+
+def test_a_live_wire_follows_edges_between_clicks(editor: Screen) -> None:
+    editor.key(Qt.Key.Key_M)
+    assert editor.station.tools.tool is EditTool.WIRE
+    places = [(-80, -40), (-10, -40), (90, 90), (-20, 40), (-80, 40)]
+    for place in places[:3]:
+        press(editor, place)
+    editor.key(Qt.Key.Key_Backspace)
+    for place in places[3:]:
+        press(editor, place)
+    editor.key(Qt.Key.Key_Return)
+    number, geometry = slice_number(editor), editor.volume.geometry
+
+    def point(place: Place) -> NDArray[np.float64]:
+        return np.asarray(geometry.to_patient((number, *at(editor, place))))
+
+    def voxel(place: Place) -> tuple[int, int, int]:
+        j, i = (round(value) for value in at(editor, place))
+        return number, j, i
+
+    kept = [places[0], places[1], places[3], places[4]]
+    line = [point(kept[0])[None]]
+    for one, other in pairwise([*kept, kept[0]]):
+        wire = Wire(editor.volume.voxels, geometry, voxel(one), 0)
+        line += [wire.to(voxel(other)), point(other)[None]]
+    box, mask = outline.inside(geometry, np.vstack(line), 0, number)
+    expected = np.zeros(geometry.shape, bool)
+    expected[box.slices] = mask
+    assert expected.sum() > 30
+    np.testing.assert_array_equal(painted(editor), expected)
+    assert str(editor.station.correction.undo_name) == "Live wire"
+
+
+def test_the_line_of_equal_values_under_the_mouse_is_taken(editor: Screen) -> None:
+    editor.key(Qt.Key.Key_K)
+    assert editor.station.tools.tool is EditTool.LEVEL
+    number, geometry = slice_number(editor), editor.volume.geometry
+    place = (-40, 0)
+    line = level_trace.traced(editor.volume.voxels, geometry, np.array([number, *at(editor, place)]), 0)
+    assert line is not None
+    press(editor, place)
+    box, mask = outline.inside(geometry, line, 0, number)
+    expected = np.zeros(geometry.shape, bool)
+    expected[box.slices] = mask
+    assert expected.any()
+    np.testing.assert_array_equal(painted(editor), expected)
+    press(editor, place, RIGHT)
+    assert not painted(editor).any()
