@@ -9,7 +9,7 @@ from medview.core.geometry import Box
 from medview.core.segmentation import LabelsChanged, Segmentation, SegmentsChanged
 from medview.core.text import Text
 from medview.core.volume import Volume
-from medview.views.interaction import Painting
+from medview.views.brush_hand import Painting
 from medview.views.slice_view import SliceView
 from medview.views.surfaces import LabelCopy, make_surfaces
 from medview.views.volume_view import VolumeView

@@ -18,6 +18,7 @@ from medview.core.planes import Plane, SlicePlane, slice_plane
 from medview.core.segmentation import Color, Segmentation
 from medview.core.volume import Volume
 from medview.views.annotations import SlicePlace, corner_text, has_scale
+from medview.views.edit_preview import EditPreview, EditPreviewLayer
 from medview.views.measurement_layer import MeasurementLayer, Shown
 from medview.views.overlay import LabelOverlay
 from medview.views.picking import SliceCamera
@@ -80,6 +81,8 @@ class SliceView:
         self._decoration = SliceDecoration(renderer, plane, framed=framed)
         self._measurements = MeasurementLayer(renderer)
         self._box_layer = SearchBoxLayer(renderer)
+        self._preview_layer = EditPreviewLayer(renderer)
+        self._preview: EditPreview | None = None
         self._box: Box | None = None
         self._box_pointed = False
         renderer.GetActiveCamera().ParallelProjectionOn()
@@ -252,6 +255,12 @@ class SliceView:
             self._brush = brush
             self._request_frame()
 
+    def show_preview(self, preview: EditPreview | None) -> None:
+        """Draw what a tool is about to do; None: nothing."""
+        if preview is not self._preview:
+            self._preview = preview
+            self._request_frame()
+
     def show_region(self, corners: tuple[Pixel, Pixel] | None) -> None:
         """Draw a rectangle between two device pixels; None takes it away."""
         if corners != self._region:
@@ -280,6 +289,7 @@ class SliceView:
         """Let go of the renderer."""
         self.renderer.RemoveObserver(self._observer)
         self._box_layer.close()
+        self._preview_layer.close()
         self._decoration.close()
         self._measurements.close()
         self.renderer.RemoveViewProp(self._picture)
@@ -335,6 +345,7 @@ class SliceView:
             self._decoration.hide()
             self._measurements.hide()
             self._box_layer.hide()
+            self._preview_layer.hide()
             self._overlay.actor.VisibilityOff()
             return
         self._set_camera(self._volume.geometry)
@@ -397,6 +408,9 @@ class SliceView:
         else:
             decoration.hide_crosshair()
         self._box_layer.draw(self.box_here, self._scale, strong=self._box_pointed)
+        self._preview_layer.draw(
+            self._preview, volume.geometry, self._cut, self._index, camera, self._scale, self._translate
+        )
         decoration.draw_brush(self._brush, camera, self._scale)
         decoration.draw_region(self._region, self._scale)
 

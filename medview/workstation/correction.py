@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-
-import numpy as np
 
 from medview.catalog import terminology
 from medview.catalog.terminology import Terminology
@@ -19,13 +17,16 @@ from medview.core.planes import Plane
 from medview.core.segmentation import Color, Segment, Segmentation
 from medview.core.text import Text
 from medview.core.volume import Volume
-from medview.editing import rules, segments
+from medview.editing import segments
 from medview.editing.history import Recorder
 from medview.editing.reshape import Proposal
+from medview.editing.rules import PaintRules
 from medview.workstation.edit_summary import EditSummary
+from medview.workstation.edit_tools import InWork
 from medview.workstation.jobs import JobQueue
+from medview.workstation.proposals import Proposals
 from medview.workstation.recovering import Recovering, still_loading
-from medview.workstation.stroke import LARGEST_RADIUS_MM, SMALLEST_RADIUS_MM, BrushOptions, BrushTool, Stroke
+from medview.workstation.stroke import LARGEST_RADIUS_MM, SMALLEST_RADIUS_MM, BrushOptions, Stroke
 from medview.workstation.view_state import Viewing
 from medview.workstation.work_in_hand import WorkInHand
 from medview.workstation.workspace import ActiveChanged, Workspace, WorkspaceChange
@@ -50,6 +51,7 @@ class Correction:
         changed: Emitted when anything that this class tells may have changed.
         options: How strokes are made.
         recovering: Brings back the work of a program that was closed or killed.
+        proposals: Does what tools propose, within the rules.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class Correction:
         self._jobs = jobs
         self._work = WorkInHand(workspace, jobs, journal_folder, undo_limit_bytes)
         self.recovering = Recovering(workspace, jobs, self._work, self._activate)
+        self.proposals = Proposals(self._work, self.end_stroke, lambda: self._terms)
         self._stroke: Stroke | None = None
         workspace.changed.connect(self._on_workspace)
         self._work.changed.connect(self._on_work)
@@ -143,36 +146,56 @@ class Correction:
         Args:
             point: Where: x, y, z, LPS, mm.
             plane: The plane of the view.
-            erase: Erase, whatever the tool.
+            erase: Take away instead of adding.
+
+        Raises:
+            MedViewError: No volume is open, it is still loading, or the segment in work is locked.
+        """
+        found = self.in_work(point, adds=not erase, spares_locked=not (erase and self.options.erases_all))
+        if found is None:
+            return
+        self._work.begin_step(self._work.on(found.segmentation))
+        self._stroke = Stroke(
+            found.segmentation,
+            self.options,
+            erase=erase,
+            label=found.label,
+            locked=self.locked,
+            rules=self.proposals.rules,
+            plane=plane,
+            point=point,
+            voxels=found.volume.voxels,
+        )
+
+    def in_work(self, point: Point, *, adds: bool, spares_locked: bool = True) -> InWork | None:
+        """What a tool changes that is set to work at a point. Ends the stroke, and shows the segment in work.
+
+        Args:
+            point: Where: x, y, z, LPS, mm.
+            adds: Whether it adds: then a segmentation and a segment are made where there are none.
+            spares_locked: Whether it keeps off a locked segment.
+
+        Returns:
+            None when there is nothing to take away from, or nothing to add to outside of the image.
 
         Raises:
             MedViewError: No volume is open, it is still loading, or the segment in work is locked.
         """
         self.end_stroke()
         _, volume = self._editable_volume()
-        erase = erase or self.options.tool is BrushTool.ERASER
         segmentation = self._active
         if segmentation is None:
-            if erase or volume.geometry.voxel_at(point) is None:
-                return
+            if not adds or volume.geometry.voxel_at(point) is None:
+                return None
             segmentation = self.new_segmentation()
-        if not segmentation.segments and not erase:
+        if not segmentation.segments and adds:
             self.add_segment()
         label = self.active_label
-        if label in self.locked and not (erase and self.options.erases_all):
+        if spares_locked and label in self.locked:
             raise _locked(segmentation, label)
-        self._work.begin_step(self._work.on(segmentation))
+        self._work.on(segmentation)
         self._show(segmentation, label)
-        self._stroke = Stroke(
-            segmentation,
-            self.options,
-            erase=erase,
-            label=label,
-            locked=self.locked,
-            plane=plane,
-            point=point,
-            voxels=volume.voxels,
-        )
+        return InWork(volume, segmentation, label)
 
     def stroke_to(self, point: Point) -> None:
         """Go on with the stroke: x, y, z, LPS, mm. Nothing happens when there is none."""
@@ -307,57 +330,15 @@ class Correction:
         if self._active is not None and label in self.locked:
             raise _locked(self._active, label)
 
-    def put(self, segmentation: Segmentation, label: int, name: Text, found: Proposal) -> None:
-        """Do to a segment what a tool has proposed, as one step.
+    def set_rules(self, rules: PaintRules) -> None:
+        """Choose what may be painted over."""
+        if rules != self.proposals.rules:
+            self.proposals.rules = rules
+            self.changed.emit(None)
 
-        What was painted since stays: only background is taken, and only what is still the segment's is given up.
-        Nothing happens when segmentation or segment are gone, or the segment was locked meanwhile.
-
-        Args:
-            segmentation: What was looked at.
-            label: Its segment.
-            name: Of the step.
-            found: The proposal.
-        """
-        work = self._work.find(segmentation)
-        if work is None or found.is_empty or segmentation.segment(label) is None or label in work.locked:
-            return
-        self.end_stroke()
-        self._work.begin_step(work)
-        recorder = Recorder(segmentation)
-        recorder.touch(found.box)
-        after = rules.filled(segmentation.labels[found.box.slices], found.added, label)
-        segmentation.write(found.box, rules.erased(after, found.removed, label, frozenset()))
-        self._work.end_step(work, recorder.finish(name))
-
-    def put_apart(self, segmentation: Segmentation, label: int, name: Text, parts: Sequence[Proposal]) -> None:
-        """Give what a segment would lose to new segments, one for each proposal, all as one step.
-
-        Args:
-            segmentation: What was looked at.
-            label: The segment.
-            name: Of the step.
-            parts: What it would lose; as many as there are labels left for are taken.
-        """
-        work, old = self._work.find(segmentation), segmentation.segment(label)
-        if work is None or not parts or old is None or label in work.locked:
-            return
-        self.end_stroke()
-        self._work.begin_step(work)
-        recorder = Recorder(segmentation)
-        for number, part in enumerate(parts, start=2):
-            if len(segmentation.segments) >= segmentation.largest_label:
-                break
-            new = segments.new_segment(
-                self._terms, segmentation.segments, segmentation.largest_label, f"{old.name} {number}"
-            )
-            segmentation.set_segments((*segmentation.segments, new))
-            recorder.touch(part.box)
-            before = segmentation.labels[part.box.slices]
-            segmentation.write(
-                part.box, np.where(part.removed & (before == label), before.dtype.type(new.label), before)
-            )
-        self._work.end_step(work, recorder.finish(name))
+    def put(self, segmentation: Segmentation, label: int, name: Text, found: Proposal, *, drawn: bool = False) -> None:
+        """Do to a segment what a tool has proposed, as one step: `Proposals.put`."""
+        self.proposals.put(segmentation, label, name, found, drawn=drawn)
 
     # Keeping
 
@@ -436,6 +417,9 @@ class Correction:
     def _on_workspace(self, change: WorkspaceChange) -> None:
         if isinstance(change, ActiveChanged):
             self.end_stroke()
+            if self.proposals.rules.chosen:
+                # the labels of another segmentation are other structures
+                self.proposals.rules = PaintRules()
             self.changed.emit(None)
 
     def _on_work(self, _: None) -> None:

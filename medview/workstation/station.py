@@ -20,6 +20,8 @@ from medview.workstation.archives import Archives
 from medview.workstation.attaching import Attaching
 from medview.workstation.correction import Correction
 from medview.workstation.deidentifying import Deidentified, check_target, deidentify
+from medview.workstation.edit_tools import EditTools
+from medview.workstation.editing import Editing
 from medview.workstation.findings_desk import FindingsDesk
 from medview.workstation.importing import Importing
 from medview.workstation.jobs import Job, JobQueue, Lane
@@ -62,6 +64,8 @@ class Workstation:
             home / "journals",
             self.settings.current.undo_limit_mb * 2**20,
         )
+        self.tools = EditTools()
+        self.editing = Editing(self.workspace, self.viewing, self.jobs, self.correction, self.tools)
         self.shaping = Shaping(self.workspace, self.jobs, self.correction)
         shipped = shipped_plugins_folder()
         self.shelf = PluginShelf(
