@@ -23,6 +23,7 @@ from medview.core.segmentation import LabelsChanged, Segmentation, SegmentsChang
 from medview.core.text import Text
 from medview.ui.banner import Banner
 from medview.ui.brush_tools import BrushTools
+from medview.ui.checking_sections import CheckingSections
 from medview.ui.labels import wrapped
 from medview.ui.recovery_offer import RecoveryOffer
 from medview.ui.segment_list import SegmentList
@@ -69,6 +70,7 @@ class CorrectionPanel(QWidget):
         self.shaping = ShapingTools(station.shaping, station.viewing, station.jobs)
         self.shaping.failed.connect(self.banner.show_error)
         self._shaping_heading = _heading()
+        self.checking = CheckingSections(station)
         self.save_button = QPushButton()
         self.save_button.clicked.connect(self._save)
         self._display_heading = _heading()
@@ -105,6 +107,7 @@ class CorrectionPanel(QWidget):
         self.offer.close_down()
         self.tools.close_down()
         self.shaping.close_down()
+        self.checking.close_down()
         for connection in self._connections:
             connection.close()
         if self._watch is not None:
@@ -307,6 +310,8 @@ class CorrectionPanel(QWidget):
         content.addWidget(_separator())
         content.addWidget(self._shaping_heading)
         content.addWidget(self.shaping)
+        content.addWidget(_separator())
+        content.addWidget(self.checking)
         content.addWidget(_separator())
         content.addWidget(self._display_heading)
         content.addLayout(_row(self._opacity_label, self.opacity, self.outline))

@@ -57,6 +57,14 @@ _STEPS = (
         ),
     ),
     (
+        Text("Check"),
+        Text(
+            "Shift+G turns all views between your masks, those of the model and the difference: what was added, "
+            "removed or given to another segment. Ctrl+PgDown and Ctrl+PgUp go from one changed slice to the next; "
+            "under Changes they are listed, with the millilitres of each segment."
+        ),
+    ),
+    (
         Text("Save"),
         Text(
             "Ctrl+Shift+S saves the masks as DICOM SEG, RTSTRUCT, report, NIfTI, NRRD or STL. Every file is read back "

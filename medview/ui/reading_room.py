@@ -10,6 +10,7 @@ from PySide6.QtGui import QCursor, QShowEvent
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from medview.core.errors import MedViewError
+from medview.ui.difference_bar import DifferenceBar
 from medview.ui.measuring_desk import tool_cursor
 from medview.ui.player_bar import PlayerBar
 from medview.ui.status_bar import Probe
@@ -51,10 +52,14 @@ class ReadingRoom(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
+        self.difference = DifferenceBar(station.comparing, station.viewing)
+        layout.addWidget(self.difference)
         layout.addWidget(self._grid, 1)
         self.player = PlayerBar(station)
         layout.addWidget(self.player)
-        self._linked = LinkedViews(station.workspace, station.viewing, station.jobs, station.correction)
+        self._linked = LinkedViews(
+            station.workspace, station.viewing, station.jobs, station.correction, station.comparing
+        )
         self._measured = MeasurementsInViews(station.measuring)
         self._boxed = BoxInViews(station.analysis.search, station.workspace)
         self._slices: dict[ViewName, SliceView] = {}
@@ -150,6 +155,7 @@ class ReadingRoom(QWidget):
         """Let go of the scenes and of OpenGL."""
         self._quiet.stop()
         self.player.close_down()
+        self.difference.close_down()
         self._linked.close()
         self._measured.close()
         self._boxed.close()

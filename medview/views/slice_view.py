@@ -15,7 +15,7 @@ from medview.core.case import Series
 from medview.core.geometry import Box, Floats, Geometry, Index, Point
 from medview.core.measurement import Measurement
 from medview.core.planes import Plane, SlicePlane, slice_plane
-from medview.core.segmentation import Color, Segmentation
+from medview.core.segmentation import Color, Drawn, Segmentation
 from medview.core.volume import Volume
 from medview.views.annotations import SlicePlace, corner_text, has_scale
 from medview.views.measurement_layer import MeasurementLayer, Shown
@@ -169,6 +169,12 @@ class SliceView:
         """Draw a segmentation of the volume's grid, or none."""
         self._segmentation = segmentation
         self._overlay.show(segmentation, self._cut if segmentation is not None else None)
+        self._overlay_stale = True
+        self._request_frame()
+
+    def draw_instead(self, drawn: Drawn | None) -> None:
+        """Draw other labels in place of the segmentation's, or its own again; what was drawn is worked out anew."""
+        self._overlay.draw_instead(drawn)
         self._overlay_stale = True
         self._request_frame()
 

@@ -20,13 +20,15 @@ from medview.core.segmentation import Color, Segment, Segmentation
 from medview.core.text import Text
 from medview.core.volume import Volume
 from medview.editing import rules, segments
+from medview.editing.difference import Difference
+from medview.editing.first_labels import FirstLabels
 from medview.editing.history import Recorder
 from medview.editing.reshape import Proposal
 from medview.workstation.edit_summary import EditSummary
 from medview.workstation.jobs import JobQueue
 from medview.workstation.recovering import Recovering, still_loading
 from medview.workstation.stroke import LARGEST_RADIUS_MM, SMALLEST_RADIUS_MM, BrushOptions, BrushTool, Stroke
-from medview.workstation.view_state import Viewing
+from medview.workstation.view_state import Compared, Viewing
 from medview.workstation.work_in_hand import WorkInHand
 from medview.workstation.workspace import ActiveChanged, Workspace, WorkspaceChange
 
@@ -375,6 +377,21 @@ class Correction:
         """What was changed since the segmentation was adopted."""
         return self._work.on(segmentation).tally.summary()
 
+    def first_labels(self, segmentation: Segmentation) -> FirstLabels | None:
+        """The labels as they were when the segmentation was adopted; None while nothing was done to it."""
+        work = self._work.find(segmentation)
+        return work.tally.first if work is not None else None
+
+    def difference(self, segmentation: Segmentation) -> Difference | None:
+        """What differs from the labels as they were adopted; None while nothing was done to them."""
+        work = self._work.find(segmentation)
+        return work.tally.difference.result() if work is not None else None
+
+    def count_changes(self, segmentation: Segmentation, limit_s: float) -> bool:
+        """Count what differs, for no longer than some time, so that the questions for it are quick; whether all is."""
+        work = self._work.find(segmentation)
+        return work is None or work.tally.difference.refresh(limit_s)
+
     def volumes_ml(self, segmentation: Segmentation) -> Mapping[int, float]:
         """The volume of every label that has voxels, by label; quick after the first time."""
         return self._work.on(segmentation).tally.volumes_ml()
@@ -430,8 +447,9 @@ class Correction:
         """Nobody paints what cannot be seen."""
         state = self._viewing.state
         hidden = state.hidden_of(segmentation.id)
-        if not state.labels_shown or label in hidden:
-            self._viewing.put(replace(state.with_hidden(segmentation.id, hidden - {label}), labels_shown=True))
+        if not state.labels_shown or label in hidden or state.compared is not Compared.MINE:
+            shown = state.with_hidden(segmentation.id, hidden - {label})
+            self._viewing.put(replace(shown, labels_shown=True, compared=Compared.MINE))
 
     def _on_workspace(self, change: WorkspaceChange) -> None:
         if isinstance(change, ActiveChanged):

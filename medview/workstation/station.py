@@ -18,6 +18,7 @@ from medview.workstation import answer_maps, findings_export
 from medview.workstation.analysis import Analysis
 from medview.workstation.archives import Archives
 from medview.workstation.attaching import Attaching
+from medview.workstation.comparing import Comparing
 from medview.workstation.correction import Correction
 from medview.workstation.deidentifying import Deidentified, check_target, deidentify
 from medview.workstation.findings_desk import FindingsDesk
@@ -62,6 +63,7 @@ class Workstation:
             home / "journals",
             self.settings.current.undo_limit_mb * 2**20,
         )
+        self.comparing = Comparing(self.workspace, self.viewing, self.correction)
         self.shaping = Shaping(self.workspace, self.jobs, self.correction)
         shipped = shipped_plugins_folder()
         self.shelf = PluginShelf(

@@ -1,0 +1,42 @@
+"""What a reader checks before a mask is called right: each a line of the panel that unfolds."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QEvent
+from PySide6.QtWidgets import QVBoxLayout, QWidget
+
+from medview.ui.changes_list import ChangesList
+from medview.ui.folding import Folding
+from medview.ui.theme import STEP_PX
+from medview.workstation.station import Workstation
+
+
+class CheckingSections(QWidget):
+    """Folded until somebody looks.
+
+    Args:
+        station: Whose active segmentation.
+    """
+
+    def __init__(self, station: Workstation, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.changes = ChangesList(station)
+        self.changes_fold = Folding(self.changes)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(STEP_PX)
+        layout.addWidget(self.changes_fold)
+        self._write()
+
+    def close_down(self) -> None:
+        """Stop listening."""
+        self.changes.close_down()
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Follow the language."""
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.LanguageChange:
+            self._write()
+
+    def _write(self) -> None:
+        self.changes_fold.set_title(self.tr("Changes"))
