@@ -17,7 +17,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -118,6 +118,7 @@ class Head:
         seconds: Time on task up to here.
         segments: The list of segments after the step; None when it did not change.
         blocks: For every block that changed: its number (k, j, i) and how many bytes stand for it.
+        label: The segment that it was done to; 0 when it was to none in particular.
     """
 
     step: Step
@@ -126,6 +127,7 @@ class Head:
     seconds: float = 0.0
     segments: tuple[Segment, ...] | None = None
     blocks: tuple[tuple[int, int, int, int], ...] = ()
+    label: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +197,7 @@ def encode_header(header: Header) -> bytes:
 def encode(head: Head, images: Mapping[Index, bytes]) -> bytes:
     """The bytes of a record; the head's list of blocks is made here."""
     listed = tuple((*block, len(image)) for block, image in images.items())
-    full = Head(head.step, head.name, head.at, head.seconds, head.segments, listed)
+    full = replace(head, blocks=listed)
     text = _HEADS.dump_json(full)
     body = b"".join([_HEAD_LENGTH.pack(len(text)), text, *images.values()])
     return _FRAME.pack(len(body), zlib.crc32(body)) + body

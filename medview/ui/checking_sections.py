@@ -7,6 +7,7 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from medview.ui.changes_list import ChangesList
 from medview.ui.folding import Folding
+from medview.ui.history_list import HistoryList
 from medview.ui.theme import STEP_PX
 from medview.workstation.station import Workstation
 
@@ -22,15 +23,21 @@ class CheckingSections(QWidget):
         super().__init__(parent)
         self.changes = ChangesList(station)
         self.changes_fold = Folding(self.changes)
+        self.history = HistoryList(station.correction.steps)
+        self.history_fold = Folding(self.history)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(STEP_PX)
-        layout.addWidget(self.changes_fold)
+        for fold in (self.changes_fold, self.history_fold):
+            layout.addWidget(fold)
+        self._connection = station.correction.changed.connect(self._corrected)
         self._write()
 
     def close_down(self) -> None:
         """Stop listening."""
+        self._connection.close()
         self.changes.close_down()
+        self.history.close_down()
 
     def changeEvent(self, event: QEvent) -> None:
         """Follow the language."""
@@ -38,5 +45,9 @@ class CheckingSections(QWidget):
         if event.type() == QEvent.Type.LanguageChange:
             self._write()
 
+    def _corrected(self, _: None) -> None:
+        self.history.follow()
+
     def _write(self) -> None:
+        self.history_fold.set_title(self.tr("History"))
         self.changes_fold.set_title(self.tr("Changes"))

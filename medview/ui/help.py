@@ -61,7 +61,8 @@ _STEPS = (
         Text(
             "Shift+G turns all views between your masks, those of the model and the difference: what was added, "
             "removed or given to another segment. Ctrl+PgDown and Ctrl+PgUp go from one changed slice to the next; "
-            "under Changes they are listed, with the millilitres of each segment."
+            "under Changes they are listed, with the millilitres of each segment. A click under History goes back to "
+            "any step, or forth again."
         ),
     ),
     (

@@ -27,6 +27,7 @@ from medview.editing.reshape import Proposal
 from medview.workstation.edit_summary import EditSummary
 from medview.workstation.jobs import JobQueue
 from medview.workstation.recovering import Recovering, still_loading
+from medview.workstation.step_list import StepList
 from medview.workstation.stroke import LARGEST_RADIUS_MM, SMALLEST_RADIUS_MM, BrushOptions, BrushTool, Stroke
 from medview.workstation.view_state import Compared, Viewing
 from medview.workstation.work_in_hand import WorkInHand
@@ -51,6 +52,7 @@ class Correction:
     Attributes:
         changed: Emitted when anything that this class tells may have changed.
         options: How strokes are made.
+        steps: What was done, and the way back to any moment of it.
         recovering: Brings back the work of a program that was closed or killed.
     """
 
@@ -68,6 +70,7 @@ class Correction:
         self._viewing = viewing
         self._jobs = jobs
         self._work = WorkInHand(workspace, jobs, journal_folder, undo_limit_bytes)
+        self.steps = StepList(workspace, self._work, self.end_stroke)
         self.recovering = Recovering(workspace, jobs, self._work, self._activate)
         self._stroke: Stroke | None = None
         workspace.changed.connect(self._on_workspace)
@@ -224,12 +227,12 @@ class Correction:
         if self._stroke is not None:
             self.abort_stroke()
         else:
-            self._work.undo(self._active)
+            self._work.move(self._active, -1)
 
     def redo(self) -> None:
         """Do again what was taken back last."""
         self.end_stroke()
-        self._work.redo(self._active)
+        self._work.move(self._active, 1)
 
     # Segments
 
@@ -296,7 +299,7 @@ class Correction:
             raise _locked(segmentation, label)
         work = self._work.on(segmentation)
         self._work.begin_step(work)
-        recorder = Recorder(segmentation)
+        recorder = Recorder(segmentation, label)
         segments.remove(recorder, label)
         self._work.end_step(work, recorder.finish(Text.of("Remove {name}", name=segment.name)))
 
@@ -326,7 +329,7 @@ class Correction:
             return
         self.end_stroke()
         self._work.begin_step(work)
-        recorder = Recorder(segmentation)
+        recorder = Recorder(segmentation, label)
         recorder.touch(found.box)
         after = rules.filled(segmentation.labels[found.box.slices], found.added, label)
         segmentation.write(found.box, rules.erased(after, found.removed, label, frozenset()))
@@ -346,7 +349,7 @@ class Correction:
             return
         self.end_stroke()
         self._work.begin_step(work)
-        recorder = Recorder(segmentation)
+        recorder = Recorder(segmentation, label)
         for number, part in enumerate(parts, start=2):
             if len(segmentation.segments) >= segmentation.largest_label:
                 break

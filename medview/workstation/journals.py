@@ -198,7 +198,7 @@ def _replay(record: Record, segmentation: Segmentation, history: UndoStack, tall
         if edit is not None:
             tally.exchanged(edit)
     # What the record says is written in any case: an undo may reach further back than the history that is left.
-    recorder = Recorder(segmentation)
+    recorder = Recorder(segmentation, head.label)
     shape, dtype = segmentation.geometry.shape, segmentation.labels.dtype
     values = {}
     for block, image in record.images.items():
@@ -210,7 +210,7 @@ def _replay(record: Record, segmentation: Segmentation, history: UndoStack, tall
         segmentation.set_segments(head.segments)
     write_blocks(segmentation, values)
     if head.step is Step.EDIT:
-        edit = recorder.finish(head.name)
+        edit = recorder.finish(head.name, head.at)
         if edit is not None:
             history.push(edit)
             tally.edited(edit)

@@ -130,3 +130,35 @@ def test_changes_are_listed_by_segment_and_slice(screen: Screen, small_series_fo
     screen.key(Qt.Key.Key_Z, CONTROL)
     screen.wait(lambda: changes.slices.count() == 0)
     assert changes.amounts.text() == "Nothing differs"
+
+
+def test_a_click_in_the_history_goes_to_that_moment(screen: Screen, small_series_folder: Path) -> None:
+    segmentation = adopted(screen, small_series_folder)
+    history, fold = sections(screen).history, sections(screen).history_fold
+    screen.key(Qt.Key.Key_E)
+    states = [segmentation.labels.copy()]
+    for row in (-120, -60, 60, 120):
+        screen.drag((-150, row), (-100, row))
+        states.append(segmentation.labels.copy())
+    QTest.mouseClick(fold.button, LEFT)
+    model = history.rows.model()
+    screen.wait(lambda: model.rowCount() == 5)
+
+    def text(row: int) -> str:
+        return str(model.index(row, 0).data())
+
+    assert text(0) == "Beginning"
+    assert text(1).endswith("Brush: Liver")
+    assert history.rows.currentIndex().row() == 4
+    for row in (2, 0, 4, 3):
+        place = history.rows.visualRect(model.index(row, 0)).center()
+        QTest.mouseClick(history.rows.viewport(), LEFT, Qt.KeyboardModifier.NoModifier, place)
+        np.testing.assert_array_equal(segmentation.labels, states[row])
+        screen.wait(lambda wanted=row: history.rows.currentIndex().row() == wanted)  # type: ignore[misc]
+    screen.drag((-150, 0), (-100, 0))
+    screen.wait(lambda: model.rowCount() == 5)
+    screen.drag((-150, 0), (-100, 0))
+    event_loop.run_for(0.05)
+    assert model.rowCount() == 5, "what changes nothing costs no step"
+    with speaking_chinese():
+        assert text(0) == "起点"
