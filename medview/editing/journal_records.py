@@ -9,8 +9,8 @@ A journal is a folder:
 
 A record is its length and its CRC-32 (each 4 bytes, little endian), then that many bytes: the length of its head (4
 bytes), the head in JSON, and the packed blocks that the head lists, one after the other. A record that was cut off at
-the end does not count: it is the step that was not finished. One that is damaged further up is passed over, and the next
-whole one is looked for: every record holds its blocks as they were after it, whatever was before.
+the end does not count: it is the step that was not finished. One that is damaged further up is passed over, and the
+next whole one is looked for: every record holds its blocks as they were after it, whatever was before.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 from medview.ui.changes_list import ChangesList
 from medview.ui.folding import Folding
 from medview.ui.history_list import HistoryList
+from medview.ui.review_panel import ReviewPanel
 from medview.ui.theme import STEP_PX
 from medview.workstation.station import Workstation
 
@@ -25,10 +26,12 @@ class CheckingSections(QWidget):
         self.changes_fold = Folding(self.changes)
         self.history = HistoryList(station.correction.steps)
         self.history_fold = Folding(self.history)
+        self.review = ReviewPanel(station)
+        self.review_fold = Folding(self.review)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(STEP_PX)
-        for fold in (self.changes_fold, self.history_fold):
+        for fold in (self.changes_fold, self.history_fold, self.review_fold):
             layout.addWidget(fold)
         self._connection = station.correction.changed.connect(self._corrected)
         self._write()
@@ -38,6 +41,7 @@ class CheckingSections(QWidget):
         self._connection.close()
         self.changes.close_down()
         self.history.close_down()
+        self.review.close_down()
 
     def changeEvent(self, event: QEvent) -> None:
         """Follow the language."""
@@ -45,9 +49,15 @@ class CheckingSections(QWidget):
         if event.type() == QEvent.Type.LanguageChange:
             self._write()
 
+    def begin_comment(self) -> None:
+        """Unfold the review, and let the reader write a comment."""
+        self.review_fold.button.setChecked(True)
+        self.review.begin_comment()
+
     def _corrected(self, _: None) -> None:
         self.history.follow()
 
     def _write(self) -> None:
+        self.review_fold.set_title(self.tr("Review"))
         self.history_fold.set_title(self.tr("History"))
         self.changes_fold.set_title(self.tr("Changes"))

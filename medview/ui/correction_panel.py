@@ -59,7 +59,7 @@ class CorrectionPanel(QWidget):
         self._tools_heading = _heading()
         self.tools = BrushTools(station.correction, station.viewing)
         self._segments_heading = _heading()
-        self.segments = SegmentList(station.correction, station.viewing)
+        self.segments = SegmentList(station.correction, station.viewing, station.reviewing)
         self.segments.failed.connect(self.banner.show_error)
         self.undo_button, self.redo_button = QToolButton(), QToolButton()
         self.undo_button.clicked.connect(self._undo)
@@ -71,6 +71,7 @@ class CorrectionPanel(QWidget):
         self.shaping.failed.connect(self.banner.show_error)
         self._shaping_heading = _heading()
         self.checking = CheckingSections(station)
+        self.checking.review.failed.connect(self.banner.show_error)
         self.save_button = QPushButton()
         self.save_button.clicked.connect(self._save)
         self._display_heading = _heading()
@@ -108,6 +109,7 @@ class CorrectionPanel(QWidget):
         self.tools.close_down()
         self.shaping.close_down()
         self.checking.close_down()
+        self.segments.close_down()
         for connection in self._connections:
             connection.close()
         if self._watch is not None:

@@ -107,7 +107,14 @@ class MainWindow(QMainWindow):
         self.setCentralWidget(self._splitter)
         self._actions = Actions(self, self._room)
         self._measuring = MeasuringDesk(station.measuring, self._actions, self._cases.measurements.copy_text)
-        self._checking = CheckingDesk(station, self._actions)
+        self._checking = CheckingDesk(
+            station,
+            self._actions,
+            self._correction.checking,
+            lambda: self._tabs.setCurrentWidget(self._correction),
+            self._banner.show_error,
+            self,
+        )
         self._bar = ToolBar(self._actions, station.viewing, self._room.arrange, self)
         self.addToolBar(self._bar)
         self._connect_actions()

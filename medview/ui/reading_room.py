@@ -20,6 +20,7 @@ from medview.views.box_hand import BoxHand, BoxInViews
 from medview.views.interaction import Pointer, SliceInteraction, VolumeInteraction
 from medview.views.linking import LinkedViews
 from medview.views.measure_hand import MeasureHand, MeasurementsInViews
+from medview.views.pins import Pin
 from medview.views.slice_view import SliceView
 from medview.views.volume_view import VolumeView
 from medview.workstation.measuring_tools import DraftChanged, MeasuringChange, Tool
@@ -89,6 +90,7 @@ class ReadingRoom(QWidget):
             self._linked.attach(viewport.name, view)
             self._measured.attach(view)
             self._boxed.attach(view)
+        station.reviewing.changed.connect(self._reviewed)
         # Surfaces follow when the brush has been lifted for a moment.
         self._quiet = QTimer(self)
         self._quiet.setSingleShot(True)
@@ -236,11 +238,18 @@ class ReadingRoom(QWidget):
             if self._shows_pictures:
                 self._activate(ViewName.AXIAL)
 
+    def _reviewed(self, _: None) -> None:
+        pins = tuple(Pin(one.point, one.text) for one in self._station.reviewing.review.comments)
+        for view in self._slices.values():
+            view.show_pins(pins)
+
     def _correction_changed(self, _: None) -> None:
         if not self._station.correction.is_painting:
             self._quiet.start()
 
     def _hover(self, name: ViewName, pointer: Pointer | None) -> None:
+        if self.isActiveWindow():
+            self._station.reviewing.attend()
         hand, view = self._hands[name], self._slices[name]
         if pointer is None:
             hand.leave()

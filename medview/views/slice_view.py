@@ -21,6 +21,7 @@ from medview.views.annotations import SlicePlace, corner_text, has_scale
 from medview.views.measurement_layer import MeasurementLayer, Shown
 from medview.views.overlay import LabelOverlay
 from medview.views.picking import SliceCamera
+from medview.views.pins import Pin, PinLayer, on_slice
 from medview.views.screen_actors import Pixel, legible
 from medview.views.search_box_layer import BoxOnSlice, SearchBoxLayer, box_on_slice
 from medview.views.slice_decoration import BrushCursor, SliceDecoration
@@ -80,6 +81,8 @@ class SliceView:
         self._decoration = SliceDecoration(renderer, plane, framed=framed)
         self._measurements = MeasurementLayer(renderer)
         self._box_layer = SearchBoxLayer(renderer)
+        self._pin_layer = PinLayer(renderer)
+        self._pins: tuple[Pin, ...] = ()
         self._box: Box | None = None
         self._box_pointed = False
         renderer.GetActiveCamera().ParallelProjectionOn()
@@ -270,6 +273,12 @@ class SliceView:
         if self._cut_measurements() and self._state.annotations_shown:
             self._request_frame()
 
+    def show_pins(self, pins: tuple[Pin, ...]) -> None:
+        """Draw these remarks where they lie on the slice, and no others."""
+        if pins != self._pins:
+            self._pins = pins
+            self._request_frame()
+
     def show_box(self, box: Box | None) -> None:
         """Draw the box of voxels inside which plugins look, or none."""
         if box != self._box:
@@ -286,6 +295,7 @@ class SliceView:
         """Let go of the renderer."""
         self.renderer.RemoveObserver(self._observer)
         self._box_layer.close()
+        self._pin_layer.close()
         self._decoration.close()
         self._measurements.close()
         self.renderer.RemoveViewProp(self._picture)
@@ -341,6 +351,7 @@ class SliceView:
             self._decoration.hide()
             self._measurements.hide()
             self._box_layer.hide()
+            self._pin_layer.hide()
             self._overlay.actor.VisibilityOff()
             return
         self._set_camera(self._volume.geometry)
@@ -396,8 +407,10 @@ class SliceView:
             decoration.hide_text()
         if state.annotations_shown:
             self._measurements.draw(camera, self._scale, self._translate)
+            self._pin_layer.draw(on_slice(self._pins, volume.geometry, self._cut, self._index), camera, self._scale)
         else:
             self._measurements.hide()
+            self._pin_layer.hide()
         if state.crosshair_shown and state.annotations_shown and volume.is_spatial:
             decoration.draw_crosshair(volume.geometry, state.cursor, camera, self._scale)
         else:

@@ -12,6 +12,7 @@ from medview.core.planes import Plane, slice_plane
 from medview.core.segmentation import Drawn, Labels, Segment, Segmentation
 from medview.core.text import Text
 from medview.editing.difference import ADDED, EXCHANGED, REMOVED, Difference, map_of
+from medview.editing.first_labels import FirstLabels
 from medview.workstation.correction import Correction
 from medview.workstation.view_state import Compared, Viewing
 from medview.workstation.workspace import ActiveChanged, Workspace, WorkspaceChange
@@ -86,7 +87,7 @@ class Comparing:
 
     def drawn(self, segmentation: Segmentation, compared: Compared) -> Drawn | None:
         """What is to be drawn in place of a segmentation's labels; None: these themselves."""
-        first = self._correction.first_labels(segmentation)
+        first = self._first(segmentation)
         if first is None or compared is Compared.MINE:
             return None
         if compared is Compared.MODEL:
@@ -104,13 +105,15 @@ class Comparing:
     def counted(self, limit_s: float) -> bool:
         """Count what differs in the active segmentation, for no longer than some time; whether all is counted."""
         active = self._workspace.active_segmentation
-        return active is None or self._correction.count_changes(active, limit_s)
+        work = self._correction.work.find(active)
+        return work is None or work.tally.difference.refresh(limit_s)
 
     @property
     def difference(self) -> Difference | None:
         """What differs in the active segmentation; None where nothing is being corrected."""
         active = self._workspace.active_segmentation
-        return self._correction.difference(active) if active is not None else None
+        work = self._correction.work.find(active)
+        return work.tally.difference.result() if work is not None else None
 
     def changes(self) -> tuple[Change, ...]:
         """What the segments gained and lost, those that did; first the listed ones, then those that are gone."""
@@ -118,7 +121,7 @@ class Comparing:
         if active is None or found is None:
             return ()
         ml = active.geometry.voxel_mm3 / _ML
-        first = self._correction.first_labels(active)
+        first = self._first(active)
         known = (*active.segments, *(first.segments if first is not None else ()))
         names = {one.label: one.name for one in reversed(known)}
         order = list(dict.fromkeys(one.label for one in known))
@@ -158,7 +161,7 @@ class Comparing:
     def go_to_slice(self, plane: Plane, index: int) -> None:
         """Bring the views to a slice of a plane, at the middle of what differs there."""
         active = self._workspace.active_segmentation
-        first = self._correction.first_labels(active) if active is not None else None
+        first = self._first(active)
         if active is None or first is None:
             return
         axis, found = slice_plane(active.geometry, plane).axis, self.difference
@@ -187,6 +190,10 @@ class Comparing:
             self.go_to_slice(self.plane, next((one for one in found if one > here), found[0]))
         else:
             self.go_to_slice(self.plane, next((one for one in reversed(found) if one < here), found[-1]))
+
+    def _first(self, segmentation: Segmentation | None) -> FirstLabels | None:
+        work = self._correction.work.find(segmentation)
+        return work.tally.first if work is not None else None
 
     def _on_workspace(self, change: WorkspaceChange) -> None:
         if isinstance(change, ActiveChanged):

@@ -20,8 +20,6 @@ from medview.core.segmentation import Color, Segment, Segmentation
 from medview.core.text import Text
 from medview.core.volume import Volume
 from medview.editing import rules, segments
-from medview.editing.difference import Difference
-from medview.editing.first_labels import FirstLabels
 from medview.editing.history import Recorder
 from medview.editing.reshape import Proposal
 from medview.workstation.edit_summary import EditSummary
@@ -52,6 +50,7 @@ class Correction:
     Attributes:
         changed: Emitted when anything that this class tells may have changed.
         options: How strokes are made.
+        work: The segmentations that are corrected, with what is kept of each.
         steps: What was done, and the way back to any moment of it.
         recovering: Brings back the work of a program that was closed or killed.
     """
@@ -69,19 +68,19 @@ class Correction:
         self._workspace = workspace
         self._viewing = viewing
         self._jobs = jobs
-        self._work = WorkInHand(workspace, jobs, journal_folder, undo_limit_bytes)
-        self.steps = StepList(workspace, self._work, self.end_stroke)
-        self.recovering = Recovering(workspace, jobs, self._work, self._activate)
+        self.work = WorkInHand(workspace, jobs, journal_folder, undo_limit_bytes)
+        self.steps = StepList(workspace, self.work, self.end_stroke)
+        self.recovering = Recovering(workspace, jobs, self.work, self._activate)
         self._stroke: Stroke | None = None
         workspace.changed.connect(self._on_workspace)
-        self._work.changed.connect(self._on_work)
+        self.work.changed.connect(self._on_work)
 
     # What is in hand
 
     @property
     def problem(self) -> StorageError | None:
         """Why the work is not protected by its journal just now; None when it is."""
-        return self._work.journals.problem
+        return self.work.journals.problem
 
     @property
     def active_label(self) -> int:
@@ -89,7 +88,7 @@ class Correction:
         segmentation = self._active
         if segmentation is None or not segmentation.segments:
             return 0
-        work = self._work.find(segmentation)
+        work = self.work.find(segmentation)
         if work is not None and segmentation.segment(work.active_label) is not None:
             return work.active_label
         return segmentation.segments[0].label
@@ -97,7 +96,7 @@ class Correction:
     @property
     def locked(self) -> frozenset[int]:
         """The segments of the active segmentation that keep their voxels."""
-        work = self._work.find(self._active)
+        work = self.work.find(self._active)
         if work is None:
             return frozenset()
         return work.locked & {segment.label for segment in work.segmentation.segments}
@@ -116,7 +115,7 @@ class Correction:
         segmentation = self._active
         if segmentation is not None and segmentation.segment(label) is not None and label != self.active_label:
             self.end_stroke()
-            self._work.on(segmentation).active_label = label
+            self.work.on(segmentation).active_label = label
             self.changed.emit(None)
 
     def select_next_segment(self, steps: int = 1) -> None:
@@ -131,7 +130,7 @@ class Correction:
         segmentation = self._active
         if segmentation is not None and segmentation.segment(label) is not None:
             self.end_stroke()
-            work = self._work.on(segmentation)
+            work = self.work.on(segmentation)
             work.locked = work.locked | {label} if locked else work.locked - {label}
             self.changed.emit(None)
 
@@ -166,7 +165,7 @@ class Correction:
         label = self.active_label
         if label in self.locked and not (erase and self.options.erases_all):
             raise _locked(segmentation, label)
-        self._work.begin_step(self._work.on(segmentation))
+        self.work.begin_step(self.work.on(segmentation))
         self._show(segmentation, label)
         self._stroke = Stroke(
             segmentation,
@@ -187,9 +186,9 @@ class Correction:
     def end_stroke(self) -> None:
         """Lift the brush: the stroke is one step to undo, unless nothing changed."""
         stroke, self._stroke = self._stroke, None
-        work = self._work.find(stroke.target) if stroke is not None else None
+        work = self.work.find(stroke.target) if stroke is not None else None
         if stroke is not None and work is not None:
-            self._work.end_step(work, stroke.finish())
+            self.work.end_step(work, stroke.finish())
 
     def abort_stroke(self) -> None:
         """Put everything back as it was before the stroke."""
@@ -203,23 +202,23 @@ class Correction:
     @property
     def can_undo(self) -> bool:
         """Whether there is a step of the active segmentation, or a stroke, to take back."""
-        return self._stroke is not None or self._work.last_done(self._active) is not None
+        return self._stroke is not None or self.work.last_done(self._active) is not None
 
     @property
     def can_redo(self) -> bool:
         """Whether there is a step of the active segmentation to do again."""
-        return self._work.last_undone(self._active) is not None
+        return self.work.last_undone(self._active) is not None
 
     @property
     def undo_name(self) -> Text:
         """What `undo` would take back; empty when there is nothing."""
-        edit = self._work.last_done(self._active)
+        edit = self.work.last_done(self._active)
         return edit.name if edit is not None else Text("")
 
     @property
     def redo_name(self) -> Text:
         """What `redo` would do again; empty when there is nothing."""
-        edit = self._work.last_undone(self._active)
+        edit = self.work.last_undone(self._active)
         return edit.name if edit is not None else Text("")
 
     def undo(self) -> None:
@@ -227,12 +226,12 @@ class Correction:
         if self._stroke is not None:
             self.abort_stroke()
         else:
-            self._work.move(self._active, -1)
+            self.work.move(self._active, -1)
 
     def redo(self) -> None:
         """Do again what was taken back last."""
         self.end_stroke()
-        self._work.move(self._active, 1)
+        self.work.move(self._active, 1)
 
     # Segments
 
@@ -251,7 +250,7 @@ class Correction:
             title=Text.of("Segmentation {number}", number=number),
         )
         case.add_segmentation(segmentation, on=volume.id)
-        self._work.on(segmentation)
+        self.work.on(segmentation)
         self._activate(case, volume, segmentation)
         return segmentation
 
@@ -297,11 +296,11 @@ class Correction:
         self.end_stroke()
         if label in self.locked:
             raise _locked(segmentation, label)
-        work = self._work.on(segmentation)
-        self._work.begin_step(work)
+        work = self.work.on(segmentation)
+        self.work.begin_step(work)
         recorder = Recorder(segmentation, label)
         segments.remove(recorder, label)
-        self._work.end_step(work, recorder.finish(Text.of("Remove {name}", name=segment.name)))
+        self.work.end_step(work, recorder.finish(Text.of("Remove {name}", name=segment.name)))
 
     def check_unlocked(self, label: int) -> None:
         """Ask whether a segment of the active segmentation may be changed.
@@ -324,16 +323,16 @@ class Correction:
             name: Of the step.
             found: The proposal.
         """
-        work = self._work.find(segmentation)
+        work = self.work.find(segmentation)
         if work is None or found.is_empty or segmentation.segment(label) is None or label in work.locked:
             return
         self.end_stroke()
-        self._work.begin_step(work)
+        self.work.begin_step(work)
         recorder = Recorder(segmentation, label)
         recorder.touch(found.box)
         after = rules.filled(segmentation.labels[found.box.slices], found.added, label)
         segmentation.write(found.box, rules.erased(after, found.removed, label, frozenset()))
-        self._work.end_step(work, recorder.finish(name))
+        self.work.end_step(work, recorder.finish(name))
 
     def put_apart(self, segmentation: Segmentation, label: int, name: Text, parts: Sequence[Proposal]) -> None:
         """Give what a segment would lose to new segments, one for each proposal, all as one step.
@@ -344,11 +343,11 @@ class Correction:
             name: Of the step.
             parts: What it would lose; as many as there are labels left for are taken.
         """
-        work, old = self._work.find(segmentation), segmentation.segment(label)
+        work, old = self.work.find(segmentation), segmentation.segment(label)
         if work is None or not parts or old is None or label in work.locked:
             return
         self.end_stroke()
-        self._work.begin_step(work)
+        self.work.begin_step(work)
         recorder = Recorder(segmentation, label)
         for number, part in enumerate(parts, start=2):
             if len(segmentation.segments) >= segmentation.largest_label:
@@ -362,7 +361,7 @@ class Correction:
             segmentation.write(
                 part.box, np.where(part.removed & (before == label), before.dtype.type(new.label), before)
             )
-        self._work.end_step(work, recorder.finish(name))
+        self.work.end_step(work, recorder.finish(name))
 
     # Keeping
 
@@ -374,44 +373,29 @@ class Correction:
         Raises:
             ValueError: The segmentation lies on no open case.
         """
-        self._work.on(segmentation)
+        self.work.on(segmentation)
 
     def summary(self, segmentation: Segmentation) -> EditSummary:
         """What was changed since the segmentation was adopted."""
-        return self._work.on(segmentation).tally.summary()
-
-    def first_labels(self, segmentation: Segmentation) -> FirstLabels | None:
-        """The labels as they were when the segmentation was adopted; None while nothing was done to it."""
-        work = self._work.find(segmentation)
-        return work.tally.first if work is not None else None
-
-    def difference(self, segmentation: Segmentation) -> Difference | None:
-        """What differs from the labels as they were adopted; None while nothing was done to them."""
-        work = self._work.find(segmentation)
-        return work.tally.difference.result() if work is not None else None
-
-    def count_changes(self, segmentation: Segmentation, limit_s: float) -> bool:
-        """Count what differs, for no longer than some time, so that the questions for it are quick; whether all is."""
-        work = self._work.find(segmentation)
-        return work is None or work.tally.difference.refresh(limit_s)
+        return self.work.on(segmentation).tally.summary()
 
     def volumes_ml(self, segmentation: Segmentation) -> Mapping[int, float]:
         """The volume of every label that has voxels, by label; quick after the first time."""
-        return self._work.on(segmentation).tally.volumes_ml()
+        return self.work.on(segmentation).tally.volumes_ml()
 
     def is_unsaved(self, segmentation: Segmentation) -> bool:
         """Whether anything was changed since the segmentation was adopted or saved last."""
-        work = self._work.find(segmentation)
+        work = self.work.find(segmentation)
         return work is not None and work.unsaved
 
     def mark_saved(self, segmentation: Segmentation) -> None:
         """The labels as they are now were saved: they need not be brought back after this."""
-        self._work.mark_saved(segmentation)
+        self.work.mark_saved(segmentation)
 
     def close(self) -> None:
         """Finish the stroke and the journals. Journals of unsaved work stay and are offered at the next start."""
         self.end_stroke()
-        self._work.close()
+        self.work.close()
 
     # Inside
 
@@ -436,11 +420,11 @@ class Correction:
 
     def _set_segments(self, segmentation: Segmentation, new: tuple[Segment, ...], name: Text) -> None:
         self.end_stroke()
-        work = self._work.on(segmentation)
-        self._work.begin_step(work)
+        work = self.work.on(segmentation)
+        self.work.begin_step(work)
         recorder = Recorder(segmentation)
         segmentation.set_segments(new)
-        self._work.end_step(work, recorder.finish(name))
+        self.work.end_step(work, recorder.finish(name))
 
     def _activate(self, case: Case, volume: Volume, segmentation: Segmentation) -> None:
         self._workspace.activate(case, volume, segmentation)

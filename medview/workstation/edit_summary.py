@@ -17,7 +17,7 @@ from medview.editing.first_labels import FirstLabels
 from medview.editing.history import Edit
 
 _LONGEST_GAP_S = 60.0
-"""A longer pause between two strokes counts as this much: the reader was away."""
+"""A longer pause between two signs of work does not count: the reader was away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class EditSummary:
 
     Attributes:
         strokes: How many edits were made, undone ones included.
-        seconds: Time on task; pauses count up to a minute.
+        seconds: Time on task; pauses of more than a minute do not count.
         added: Voxels that have a label now and had not at first: (label, voxels), by label.
         removed: Voxels that had a label at first and have it no more: (label, voxels), by label.
         box: Around all of these; empty when there are none.
@@ -67,9 +67,13 @@ class EditTally:
     def tick(self) -> None:
         """Somebody is at work now."""
         now = time.monotonic()
-        if self._last is not None:
-            self.seconds += min(now - self._last, _LONGEST_GAP_S)
+        if self._last is not None and now - self._last <= _LONGEST_GAP_S:
+            self.seconds += now - self._last
         self._last = now
+
+    def pause(self) -> None:
+        """Nobody is at work from now on, until the next tick."""
+        self._last = None
 
     def edited(self, edit: Edit) -> None:
         """An edit was made; its images are those from before."""

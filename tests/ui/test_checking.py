@@ -5,13 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QListWidget
 
+from medview.core.review import Judgement, SegmentState
 from medview.core.segmentation import ModelRef, Provenance, Segment, Segmentation
 from medview.ui.changes_list import ChangesList
 from medview.ui.checking_sections import CheckingSections
+from medview.ui.correction_panel import CorrectionPanel
 from medview.ui.difference_bar import DifferenceBar
 from medview.workstation.view_state import Compared
 from tests.support import event_loop
@@ -162,3 +164,67 @@ def test_a_click_in_the_history_goes_to_that_moment(screen: Screen, small_series
     assert model.rowCount() == 5, "what changes nothing costs no step"
     with speaking_chinese():
         assert text(0) == "起点"
+
+
+def test_the_state_of_a_segment_is_shown_and_set_in_its_row(screen: Screen, small_series_folder: Path) -> None:
+    adopted(screen, small_series_folder)
+    screen.key(Qt.Key.Key_E)
+    event_loop.run_for(0.05)
+    panel = screen.window.findChild(CorrectionPanel)
+    assert panel is not None
+    row = panel.segments.rows[1]
+    assert row.state.toolTip() == "State: not started"
+    screen.drag((-150, -60), (-150, 60))
+    screen.wait(lambda: row.state.toolTip() == "State: in progress")
+    menu = row.state.menu()
+    assert menu is not None
+
+    def choose() -> None:
+        done = next(action for action in menu.actions() if action.text() == "done")
+        QTest.mouseClick(menu, LEFT, Qt.KeyboardModifier.NoModifier, menu.actionGeometry(done).center())
+
+    QTimer.singleShot(200, choose)
+    QTest.mouseClick(row.state, LEFT)
+    screen.wait(lambda: row.state.toolTip() == "State: done")
+    assert screen.station.reviewing.states() == {1: SegmentState.DONE}
+
+
+def test_the_whole_is_judged_and_commented_on(screen: Screen, small_series_folder: Path) -> None:
+    adopted(screen, small_series_folder)
+    screen.station.settings.update(reader="B. Reader")
+    screen.key(Qt.Key.Key_E)
+    part = sections(screen)
+    review = part.review
+    QTest.mouseClick(part.review_fold.button, LEFT)
+    screen.wait(review.isVisible)
+    QTest.mouseClick(review.judgements[Judgement.REJECTED], LEFT)
+    event_loop.run_for(0.05)
+    assert screen.station.reviewing.review.judgement is Judgement.OPEN, "a rejection needs a reason"
+    assert not review.judgements[Judgement.REJECTED].isChecked()
+    QTest.keyClicks(review.reason, "breathing")
+    QTest.mouseClick(review.judgements[Judgement.REJECTED], LEFT)
+    screen.wait(lambda: review.said.text().startswith("Rejected by B. Reader, today"))
+    screen.view().setFocus()
+    screen.key(Qt.Key.Key_Return, CONTROL)
+    screen.wait(lambda: review.said.text().startswith("Accepted by B. Reader"))
+    assert screen.station.reviewing.review.judgement is Judgement.ACCEPTED
+
+    screen.key(Qt.Key.Key_C, SHIFT)
+    screen.wait(review.words.hasFocus)
+    cursor = screen.station.viewing.state.cursor
+    QTest.keyClicks(review.words, "leak here")
+    QTest.keyClick(review.words, Qt.Key.Key_Return)
+    screen.wait(lambda: review.comments.count() == 1)
+    assert rows(review.comments) == ["leak here"]
+    screen.view().setFocus()
+    screen.wheel(-4)
+    assert screen.station.viewing.state.cursor != cursor
+    click_row(review.comments, 0)
+    assert screen.station.viewing.state.cursor == cursor
+    QTest.mouseClick(review.take_back, LEFT)
+    screen.wait(lambda: review.comments.count() == 0)
+    assert review.clock.text().startswith("Time on task 0:")
+    with speaking_chinese():
+        event_loop.run_for(0.1)
+        assert part.review_fold.button.text() == "审阅"
+        assert review.judgements[Judgement.ACCEPTED].text() == "接受"
