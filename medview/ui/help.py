@@ -59,6 +59,25 @@ _STEPS = (
         ),
     ),
     (
+        Text("Check"),
+        Text(
+            "Shift+G turns all views between your masks, those of the model and the difference: what was added, "
+            "removed or given to another segment. Ctrl+PgDown and Ctrl+PgUp go from one changed slice to the next; "
+            "under Changes they are listed, with the millilitres of each segment. A click under History goes back to "
+            "any step, or forth again."
+        ),
+    ),
+    (
+        Text("Review"),
+        Text(
+            "The round sign in a segment's row says how far it is: not started, in progress, done or flagged. Under "
+            "Review the whole is accepted, accepted as corrected, or rejected with a reason; Ctrl+Return accepts. "
+            "Shift+C puts a comment at the crosshair; it stands there as a pin, and a click in the list goes to it. "
+            "Who said what, when and after how much work is kept, and goes into the training example. Ctrl+Shift+N "
+            "shows the next open case."
+        ),
+    ),
+    (
         Text("Save"),
         Text(
             "Ctrl+Shift+S saves the masks as DICOM SEG, RTSTRUCT, report, NIfTI, NRRD or STL. Every file is read back "

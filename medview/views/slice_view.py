@@ -15,13 +15,14 @@ from medview.core.case import Series
 from medview.core.geometry import Box, Floats, Geometry, Index, Point
 from medview.core.measurement import Measurement
 from medview.core.planes import Plane, SlicePlane, slice_plane
-from medview.core.segmentation import Color, Segmentation
+from medview.core.segmentation import Color, Drawn, Segmentation
 from medview.core.volume import Volume
 from medview.views.annotations import SlicePlace, corner_text, has_scale
 from medview.views.edit_preview import EditPreview, EditPreviewLayer
 from medview.views.measurement_layer import MeasurementLayer, Shown
 from medview.views.overlay import LabelOverlay
 from medview.views.picking import SliceCamera
+from medview.views.pins import Pin, PinLayer, on_slice
 from medview.views.screen_actors import Pixel, legible
 from medview.views.search_box_layer import BoxOnSlice, SearchBoxLayer, box_on_slice
 from medview.views.slice_decoration import BrushCursor, SliceDecoration
@@ -83,6 +84,8 @@ class SliceView:
         self._box_layer = SearchBoxLayer(renderer)
         self._preview_layer = EditPreviewLayer(renderer)
         self._preview: EditPreview | None = None
+        self._pin_layer = PinLayer(renderer)
+        self._pins: tuple[Pin, ...] = ()
         self._box: Box | None = None
         self._box_pointed = False
         renderer.GetActiveCamera().ParallelProjectionOn()
@@ -172,6 +175,12 @@ class SliceView:
         """Draw a segmentation of the volume's grid, or none."""
         self._segmentation = segmentation
         self._overlay.show(segmentation, self._cut if segmentation is not None else None)
+        self._overlay_stale = True
+        self._request_frame()
+
+    def draw_instead(self, drawn: Drawn | None) -> None:
+        """Draw other labels in place of the segmentation's, or its own again; what was drawn is worked out anew."""
+        self._overlay.draw_instead(drawn)
         self._overlay_stale = True
         self._request_frame()
 
@@ -273,6 +282,12 @@ class SliceView:
         if self._cut_measurements() and self._state.annotations_shown:
             self._request_frame()
 
+    def show_pins(self, pins: tuple[Pin, ...]) -> None:
+        """Draw these remarks where they lie on the slice, and no others."""
+        if pins != self._pins:
+            self._pins = pins
+            self._request_frame()
+
     def show_box(self, box: Box | None) -> None:
         """Draw the box of voxels inside which plugins look, or none."""
         if box != self._box:
@@ -290,6 +305,7 @@ class SliceView:
         self.renderer.RemoveObserver(self._observer)
         self._box_layer.close()
         self._preview_layer.close()
+        self._pin_layer.close()
         self._decoration.close()
         self._measurements.close()
         self.renderer.RemoveViewProp(self._picture)
@@ -346,6 +362,7 @@ class SliceView:
             self._measurements.hide()
             self._box_layer.hide()
             self._preview_layer.hide()
+            self._pin_layer.hide()
             self._overlay.actor.VisibilityOff()
             return
         self._set_camera(self._volume.geometry)
@@ -401,8 +418,10 @@ class SliceView:
             decoration.hide_text()
         if state.annotations_shown:
             self._measurements.draw(camera, self._scale, self._translate)
+            self._pin_layer.draw(on_slice(self._pins, volume.geometry, self._cut, self._index), camera, self._scale)
         else:
             self._measurements.hide()
+            self._pin_layer.hide()
         if state.crosshair_shown and state.annotations_shown and volume.is_spatial:
             decoration.draw_crosshair(volume.geometry, state.cursor, camera, self._scale)
         else:

@@ -20,6 +20,14 @@ class Mode(StrEnum):
     EDIT = "edit"
 
 
+class Compared(StrEnum):
+    """Which labels are drawn: as they are, as they came, or what differs."""
+
+    MINE = "mine"
+    MODEL = "model"
+    DIFFERENCE = "difference"
+
+
 class ViewName(StrEnum):
     """The four views."""
 
@@ -48,6 +56,7 @@ class ViewState:
         active_view: The view that keys go to.
         maximised: The one view that fills the window; None for all four.
         labels_shown: Whether segmentations are drawn at all (key G).
+        compared: Which labels are drawn (key Shift+G).
         annotations_shown: Whether corner text, letters, scale bar and crosshair are drawn (key I).
         crosshair_shown: Whether the crosshair is drawn.
         interpolated: Whether pixels are smoothed between voxels.
@@ -67,6 +76,7 @@ class ViewState:
     active_view: ViewName = ViewName.AXIAL
     maximised: ViewName | None = None
     labels_shown: bool = True
+    compared: Compared = Compared.MINE
     annotations_shown: bool = True
     crosshair_shown: bool = True
     interpolated: bool = True

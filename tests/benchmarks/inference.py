@@ -281,7 +281,7 @@ def _train(made: Any, image: Any, truth: Any, steps: int = 120, size: int = 48) 
         where = tuple(slice(one, one + size) for one in at.integers(0, np.array(image.shape) - size + 1))
         loss = torch.nn.functional.cross_entropy(made(image[where][None, None]), truth[where][None])
         descent.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         descent.step()
         schedule.step()
 
