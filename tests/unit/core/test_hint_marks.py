@@ -68,7 +68,7 @@ def test_a_lasso_means_what_it_encloses_in_its_slice(grid: Geometry) -> None:
     found = voxels_of(Hint.lasso([_at(grid, 4, j, i) for j, i in outline]), grid)
     j, i = np.meshgrid(np.arange(grid.shape[1]), np.arange(grid.shape[2]), indexing="ij")
     wanted = points_in_poly(np.stack([j.ravel(), i.ravel()], axis=1), outline).reshape(j.shape)
-    assert found.any(axis=(1, 2)).nonzero()[0].tolist() == [4]
+    assert np.flatnonzero(found.any(axis=(1, 2))).tolist() == [4]
     assert np.array_equal(found[4], wanted)
 
 
@@ -76,7 +76,7 @@ def test_a_thick_lasso_reaches_to_both_sides() -> None:
     grid = GRIDS[0]
     corners = [_at(grid, 6, *place) for place in ((3.0, 3.0), (3.0, 11.0), (11.0, 11.0), (11.0, 3.0))]
     found = voxels_of(Hint.lasso(corners, radius_mm=2.0), grid)
-    assert found.any(axis=(1, 2)).nonzero()[0].tolist() == [4, 5, 6, 7, 8]
+    assert np.flatnonzero(found.any(axis=(1, 2))).tolist() == [4, 5, 6, 7, 8]
 
 
 def test_a_mask_keeps_its_place_on_another_grid() -> None:
