@@ -26,6 +26,7 @@ from medview.core.progress import Progress
 from medview.core.segmentation import Labels
 from medview.core.text import Text
 from medview.core.volume import Modality, Volume
+from medview.editing.hint_tool import by_hints
 from medview.editing.regions import (
     Mask,
     Spacing,
@@ -73,6 +74,7 @@ __all__ = [
     "Spacing",
     "Text",
     "Volume",
+    "by_hints",
     "closed",
     "components",
     "connected_to",
