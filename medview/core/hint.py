@@ -6,15 +6,13 @@ A hint lies in the patient: x, y, z, LPS, mm. Whoever answers it asks `core.hint
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
 from medview.core.geometry import Box, Geometry, Point
-from medview.core.segmentation import ModelRef
 
 
 class HintKind(StrEnum):
@@ -132,22 +130,3 @@ class HintRecord:
         points = tuple((round(x, 3), round(y, 3), round(z, 3)) for x, y, z in hint.points)
         count = int(np.count_nonzero(hint.voxels.voxels)) if hint.voxels is not None else 0
         return cls(hint.kind, hint.positive, points, round(hint.radius_mm, 3), count)
-
-
-@dataclass(frozen=True, slots=True)
-class HintedEdit:
-    """An answer to hints that a reader has accepted.
-
-    Attributes:
-        label: The segment that it went into.
-        engine: What answered: a plugin, or a tool of MedView's by its name.
-        hints: All that were given, in their order.
-        part: What of the answer was accepted: "all", "box", "piece" or "slice".
-        at: When, UTC.
-    """
-
-    label: int
-    engine: ModelRef
-    hints: tuple[HintRecord, ...]
-    part: str = "all"
-    at: datetime = field(default_factory=lambda: datetime.now(UTC))

@@ -34,7 +34,9 @@ Belief = Callable[[Box], Floats]
 
 MOST_VOXELS = 160_000
 """Of the grid that is solved: it answers within about a second on two cores."""
-_MARGINS_MM = (50.0, 110.0, 200.0)
+FARTHEST_MM = 200.0
+"""So far around the hints it looks at most."""
+_MARGINS_MM = (50.0, 110.0, FARTHEST_MM)
 """How far around the hints it looks: first, and where that is not far enough."""
 _ALIKE = 0.3
 """It is not where this share of the border looks like what is under the hints."""

@@ -17,7 +17,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -29,7 +29,7 @@ from pydantic import TypeAdapter, ValidationError
 from medview.core.case import Study
 from medview.core.errors import StorageError
 from medview.core.geometry import Geometry, Index
-from medview.core.segmentation import Labels, Provenance, Segment, SegmentationId
+from medview.core.segmentation import HintedEdit, Labels, Provenance, Segment, SegmentationId
 from medview.core.text import Text
 from medview.core.volume import Modality
 from medview.editing import blocks
@@ -118,6 +118,7 @@ class Head:
         seconds: Time on task up to here.
         segments: The list of segments after the step; None when it did not change.
         blocks: For every block that changed: its number (k, j, i) and how many bytes stand for it.
+        hinted: The answers to hints that were taken with the step.
     """
 
     step: Step
@@ -126,6 +127,7 @@ class Head:
     seconds: float = 0.0
     segments: tuple[Segment, ...] | None = None
     blocks: tuple[tuple[int, int, int, int], ...] = ()
+    hinted: tuple[HintedEdit, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,8 +197,7 @@ def encode_header(header: Header) -> bytes:
 def encode(head: Head, images: Mapping[Index, bytes]) -> bytes:
     """The bytes of a record; the head's list of blocks is made here."""
     listed = tuple((*block, len(image)) for block, image in images.items())
-    full = Head(head.step, head.name, head.at, head.seconds, head.segments, listed)
-    text = _HEADS.dump_json(full)
+    text = _HEADS.dump_json(replace(head, blocks=listed))
     body = b"".join([_HEAD_LENGTH.pack(len(text)), text, *images.values()])
     return _FRAME.pack(len(body), zlib.crc32(body)) + body
 

@@ -103,6 +103,7 @@ def example_of(
         reviewed_at=draft.provenance.reviewed_at,
         edit=edit,
         files=files,
+        hinted=draft.provenance.hinted,
     )
 
 
