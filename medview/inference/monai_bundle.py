@@ -92,18 +92,28 @@ def run(
     with ExitStack() as stack:
         if trusted:
             stack.enter_context(trusted_bundle.own_modules(bundle))
-        config = bundle_config.read(bundle, trusted=trusted, regions=manifest.has_regions)
-        parts: Building = Parts(config, context.device)
-        if trusted:
-            parts = trusted_bundle.TrustedParts(config, context.device, bundle)
         context.progress(0.0, Text("Loading the model"))
-        names = engine_weights(engine, context.options)
-        networks = load_networks(bundle, names, parts, context.device, trusted=trusted)
-        if manifest.task == "detect" and "detector_ops" in config.entries:
-            parts.build("detector_ops")  # they set up the detector that the inferer refers to
-        mirrors = engine.mirroring if context.options.mirroring is None else context.options.mirroring
-        mirrored = engine.mirror_axes if mirrors else ()
-        return answer(_loaded(config, parts, networks, mirrored), case, context, manifest)
+        return answer(load(bundle, engine, manifest, context, trusted=trusted), case, context, manifest)
+
+
+def load(
+    bundle: Path, engine: BundleEngine, manifest: PluginManifest, context: Context, *, trusted: bool
+) -> LoadedBundle:
+    """Build what a bundle names, with its weights; a trusted one's own modules must be found meanwhile.
+
+    Raises:
+        PluginUnavailableError: The bundle needs trust, or is not one that can be run.
+    """
+    config = bundle_config.read(bundle, trusted=trusted, regions=manifest.has_regions)
+    parts: Building = Parts(config, context.device)
+    if trusted:
+        parts = trusted_bundle.TrustedParts(config, context.device, bundle)
+    names = engine_weights(engine, context.options)
+    networks = load_networks(bundle, names, parts, context.device, trusted=trusted)
+    if manifest.task == "detect" and "detector_ops" in config.entries:
+        parts.build("detector_ops")  # they set up the detector that the inferer refers to
+    mirrors = engine.mirroring if context.options.mirroring is None else context.options.mirroring
+    return _loaded(config, parts, networks, engine.mirror_axes if mirrors else ())
 
 
 def answer(loaded: LoadedBundle, case: Case, context: Context, manifest: PluginManifest) -> NDArray[Any] | Findings:
@@ -156,12 +166,13 @@ def segment(prepared: Prepared, loaded: LoadedBundle, manifest: PluginManifest, 
         wanted = [label.value for label in manifest.label]
         found = bundle_prompts.labels(inferer, prepared.tensor, network, wanted, part, device=context.device)
         kept = [one for one in prepared.after if type(one).__name__ != "VistaPostTransformd"]  # that was done there
-        return _carried_back(replace(prepared, after=tuple(kept)), found, context)
+        return carried_back(replace(prepared, after=tuple(kept)), found, context)
     values = sliding.by_inferer(inferer, prepared.tensor, network, part, device=context.device)
-    return _carried_back(prepared, values, context)
+    return carried_back(prepared, values, context)
 
 
-def _carried_back(prepared: Prepared, values: torch.Tensor, context: Context) -> NDArray[Any]:
+def carried_back(prepared: Prepared, values: torch.Tensor, context: Context) -> NDArray[Any]:
+    """The bundle's own last steps on all values at once, and labels on the image's grid: (k, j, i)."""
     context.progress(0.9, Text("Carrying the result back to the image"))
     return bundle_ending.as_written(prepared, values, context.check)
 
@@ -217,7 +228,7 @@ def _in_windows(
         values = sliding.whole(
             image, forward, rules, context.part(0.1, 0.9), device=context.device, retreat=forward.retreat
         )
-        return _carried_back(prepared, values, context)
+        return carried_back(prepared, values, context)
     x, y, z = image.shape[1:]
     lattice = Lattice.over((x, y, z), rules)
     if back is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -11,6 +11,7 @@ import numpy as np
 
 from medview.core.errors import PluginFailedError
 from medview.core.geometry import Box, Index
+from medview.core.hint import Hint, PlacedMask
 from medview.core.progress import PartOf, Progress
 from medview.core.segmentation import Labels, ModelRef, Segment
 from medview.core.text import Text
@@ -77,6 +78,8 @@ class Context:
         preview: Takes what is found so far; None when nobody looks.
         occupancy: Where in the images there is something to look for; None: everywhere.
         options: What the user asks of the run.
+        hints: Where the reader says that the structure is, and is not; empty for plugins that take none.
+        before: What was answered to earlier hints on the same structure; None for the first.
     """
 
     def __init__(
@@ -90,9 +93,13 @@ class Context:
         preview: Preview | None = None,
         occupancy: Occupancy | None = None,
         options: RunOptions | None = None,
+        hints: Sequence[Hint] = (),
+        before: PlacedMask | None = None,
     ) -> None:
         self.folder = folder
         self.occupancy = occupancy
+        self.hints = tuple(hints)
+        self.before = before
         self.options = options or RunOptions()
         self._progress = progress
         self._choose_device = choose_device

@@ -88,7 +88,7 @@ def run(
         preview=_at(box, preview), options=options,
     )  # fmt: skip
     context.progress(0.0, Text.of("Starting {name}", name=Text(manifest.name)))
-    sha256 = _pinned(record, progress)
+    sha256 = pinned(record, progress)
     key = ""
     keeps = earlier if manifest.task == "segment" else None
     if keeps is not None:
@@ -190,7 +190,7 @@ def case_of(
     return case
 
 
-def _pinned(record: PluginRecord, progress: Progress) -> str:
+def pinned(record: PluginRecord, progress: Progress) -> str:
     """The hash of the plugin's files, which must be the one that was trusted where one was.
 
     Raises:

@@ -110,6 +110,7 @@ def example_of(
         edit=edit,
         review=_reviewed(draft.review, draft.study.patient) if draft.review is not None else None,
         files=files,
+        hinted=draft.provenance.hinted,
     )
 
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from medview.core.geometry import Geometry
 from medview.core.review import Judgement, SegmentState
-from medview.core.segmentation import Code, Color, Labels, ModelRef, Provenance, Segment
+from medview.core.segmentation import Code, Color, HintedEdit, Labels, ModelRef, Provenance, Segment
 from medview.learning.splits import Split, split_of
 
 SCHEMA = 1
@@ -194,6 +194,7 @@ class Example(Record):
         edit: What was changed; None when there is nothing to compare with.
         review: What readers said of it; None when nobody was asked.
         files: The files of this revision.
+        hinted: The answers to hints that the reader took into the labels.
     """
 
     schema_version: int = Field(SCHEMA, ge=1, le=SCHEMA)
@@ -215,6 +216,7 @@ class Example(Record):
     edit: EditRecord | None
     review: ReviewedRecord | None = None
     files: tuple[FileRecord, ...]
+    hinted: tuple[HintedEdit, ...] = ()
 
     @property
     def split(self) -> Split:
@@ -225,11 +227,12 @@ class Example(Record):
     def provenance(self) -> Provenance:
         """Who made the labels, as a segmentation knows it; a reader who changed nothing did not make them."""
         if self.model is None:
-            return Provenance(None, self.saved_at, self.reader or None, self.reviewed_at)
+            return Provenance(None, self.saved_at, self.reader or None, self.reviewed_at, self.hinted)
         model = ModelRef(self.model.plugin_id, self.model.version, self.model.sha256)
         changed = self.edit is not None and any(one.added or one.removed for one in self.edit.segments)
         edited = self.reviewed_at is not None or changed
-        return Provenance(model, self.model.proposed_at, (self.reader or None) if edited else None, self.reviewed_at)
+        reader = (self.reader or None) if edited else None
+        return Provenance(model, self.model.proposed_at, reader, self.reviewed_at, self.hinted)
 
 
 class Source(Record):

@@ -25,6 +25,7 @@ from medview.workstation.deidentifying import Deidentified, check_target, deiden
 from medview.workstation.edit_tools import EditTools
 from medview.workstation.editing import Editing
 from medview.workstation.findings_desk import FindingsDesk
+from medview.workstation.hinting import Hinting
 from medview.workstation.importing import Importing
 from medview.workstation.jobs import Job, JobQueue, Lane
 from medview.workstation.main_queue import MainQueue
@@ -86,6 +87,7 @@ class Workstation:
             EarlierRuns(home / "answers", self.settings.current.kept_answers_mb * 2**20),
         )
         self.analysis.exact = self.settings.current.exact
+        self.hinting = Hinting(self.workspace, self.jobs, self.correction, self.analysis)
         self._listening = self.settings.changed.connect(self._settings_changed)
         self.measuring = Measuring(
             self.workspace,

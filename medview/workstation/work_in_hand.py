@@ -37,6 +37,7 @@ class Work:
         active_label: The segment in work; 0 when there is none.
         locked: Segments that keep their voxels.
         unsaved: Whether there are steps since it was adopted or saved last.
+        hinted: How many answers to hints that were taken are in the journal.
     """
 
     segmentation: Segmentation
@@ -45,6 +46,7 @@ class Work:
     active_label: int
     locked: frozenset[int] = frozenset()
     unsaved: bool = False
+    hinted: int = 0
 
 
 class WorkInHand:
@@ -95,7 +97,8 @@ class WorkInHand:
             journal = self.journals.new()
             labels = segmentation.labels
             journal.begin(_header(case, segmentation), labels.copy() if labels.any() else None)
-            work = Work(segmentation, journal, EditTally(segmentation), _first_label(segmentation))
+            hinted = len(segmentation.provenance.hinted)
+            work = Work(segmentation, journal, EditTally(segmentation), _first_label(segmentation), hinted=hinted)
             self._works[segmentation.id] = work
         return work
 
@@ -158,7 +161,8 @@ class WorkInHand:
         case.add_segmentation(segmentation, on=on)
         journal = self.journals.opened(restored)
         label = _first_label(segmentation)
-        self._works[segmentation.id] = Work(segmentation, journal, restored.tally, label, unsaved=True)
+        hinted = len(segmentation.provenance.hinted)
+        self._works[segmentation.id] = Work(segmentation, journal, restored.tally, label, unsaved=True, hinted=hinted)
         self._history.take_over(restored.history)
         self.changed.emit(None)
 
@@ -172,7 +176,9 @@ class WorkInHand:
     def _record(self, work: Work, edit: Edit) -> None:
         segmentation = work.segmentation
         segments = segmentation.segments if edit.changes_segments else None
-        head = Head(Step.EDIT, edit.name, edit.at, work.tally.seconds, segments, label=edit.label)
+        hinted = segmentation.provenance.hinted[work.hinted :]
+        work.hinted += len(hinted)
+        head = Head(Step.EDIT, edit.name, edit.at, work.tally.seconds, segments, label=edit.label, hinted=hinted)
         work.journal.append(head, copies_of(segmentation.labels, edit.images))
         self._written(work)
 
