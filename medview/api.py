@@ -13,9 +13,14 @@ A Python plugin is a folder with a `plugin.toml` and a module. This one works:
 It is given volumes by the names of its manifest's inputs and returns labels on the first one's grid: an array (k, j, i)
 of whole numbers, 0 for background. Arrays are (slice, row, column); `Volume.geometry` says where they lie in the
 patient (LPS, mm). A plugin whose task is to classify, or to find boxes or points, returns `Findings`.
+
+One that classifies may show where it looked (`shows-evidence = true` under `[classify]` in the manifest): when
+`context.evidence` is not None, `context.explain(network, ...)` asks a network of torch, and `context.add_evidence`
+takes the answer, carried to the image's grid.
 """
 
 from medview.core.errors import Cancelled, PluginError, PluginFailedError, PluginUnavailableError
+from medview.core.evidence import Evidence, EvidenceMethod
 from medview.core.geometry import Box, Geometry, Index, Point
 from medview.core.planes import Plane, slice_plane
 from medview.core.progress import Progress
@@ -48,6 +53,8 @@ __all__ = [
     "Case",
     "ClassFound",
     "Context",
+    "Evidence",
+    "EvidenceMethod",
     "Familiarity",
     "Findings",
     "Geometry",

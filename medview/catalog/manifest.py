@@ -78,6 +78,10 @@ value = 0                            # its place among the network's values, fro
 name = "Density A"
 code = ["RADLEX", "RID34265", "Almost entirely fat"]
 
+[classify]                           # about the classes as a whole
+evidence-layer = ["features.norm5"]  # which layers Grad-CAM looks at; when not given: the last convolution
+shows-evidence = true                # a Python plugin that answers context.evidence
+
 [[score]]                            # how good it is, as measured; shown before it is run, and kept with its results
 name = "Dice, left lung"
 value = 0.97
@@ -227,6 +231,19 @@ class Class(Table):
         return OperatingPoint(self.threshold, self.sensitivity, self.specificity)
 
 
+class Classify(Table):
+    """What holds for all classes of a plugin that classifies.
+
+    Attributes:
+        evidence_layer: The layers of the network that Grad-CAM looks at, as PyTorch names them; the maps of several are
+            added up. When empty: the last convolution.
+        shows_evidence: Whether a Python plugin gives its evidence when it is asked for; engines of the host always do.
+    """
+
+    evidence_layer: Annotated[tuple[NonEmpty, ...], Field(max_length=16)] = ()
+    shows_evidence: bool = False
+
+
 class Score(Table):
     """How good a plugin is, as somebody measured it."""
 
@@ -250,6 +267,7 @@ class PluginManifest(Table):
     input: Annotated[tuple[Input, ...], Field(min_length=1, max_length=16)]
     label: tuple[Label, ...] = ()
     class_: Annotated[tuple[Class, ...], Field(alias="class")] = ()
+    classify: Classify = Classify()
     trained_on: str = ""
     score: tuple[Score, ...] = ()
     translations: dict[str, dict[str, str]] = Field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""What the program is answered: both classes with their probabilities, and the doubts as notes."""
+"""What the program is answered: both classes with their probabilities, the doubts as notes, and where it looked."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ from .network import CLASSES
 def run(case: Case, context: Context) -> Findings:
     """The probability of each class on `case["radiograph"]`; why to doubt it is noted."""
     context.progress(0.1, "Looking at the radiograph")
-    outcome = Classifier(context.folder, context.device).classify(case["radiograph"])
+    classifier = Classifier(context.folder, context.device)
+    outcome = classifier.classify(case["radiograph"])
+    context.pass_took(outcome.picture.shape, outcome.seconds)
+    if context.evidence is not None:
+        context.add_evidence(classifier.evidence(case["radiograph"], context))
     for sentence in outcome.outside:
         context.note(sentence)
     return Findings(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +12,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from medview.api import Familiarity, Volume
+from medview.api import Context, EvidenceMethod, Familiarity, Volume
 
 from . import network, radiograph
-from .network import CLASSES, Network
+from .network import CLASSES, EVIDENCE_LAYERS, Asked, Network
 from .radiograph import Picture
 
 WEIGHTS = Path("models") / "model.pt"
@@ -31,12 +32,14 @@ class Outcome:
         threshold: From which probability on of the last class its finding is called positive.
         outside: Why the image is outside what the model knows, in sentences; empty when it is not.
         picture: What the network saw.
+        seconds: How long the network took.
     """
 
     probabilities: Mapping[str, float]
     threshold: float
     outside: tuple[str, ...]
     picture: Picture
+    seconds: float
 
 
 class Classifier:
@@ -62,12 +65,23 @@ class Classifier:
     def classify(self, volume: Volume) -> Outcome:
         """Answer about a radiograph: (1, j, i), larger is brighter, whatever its values mean."""
         picture = radiograph.picture_of(volume)
+        started = time.perf_counter()
         shares, unknown = self.answers(picture[None])
+        seconds = time.perf_counter() - started
         outside = radiograph.doubts(volume)
         if unknown[0]:
             outside = (*outside, "It does not look like the radiographs that the model has learned from.")
         probabilities = {name: float(share) for name, share in zip(CLASSES, shares[0], strict=True)}
-        return Outcome(probabilities, self.threshold, outside, picture)
+        return Outcome(probabilities, self.threshold, outside, picture, seconds)
+
+    def evidence(self, volume: Volume, context: Context) -> NDArray[np.float32]:
+        """Where the network looked, in the way that is asked for: (k, j, i), 0..1, on the radiograph's grid."""
+        covered = context.evidence is not None and context.evidence.method is EvidenceMethod.OCCLUSION
+        asked = Asked(self._model, both_ways=covered).eval()
+        shown = torch.from_numpy(radiograph.picture_of(volume)[None, None]).to(context.device).float() / 255
+        layers = [f"model.{name}" for name in EVIDENCE_LAYERS]
+        found = context.explain(asked, shown, lambda values: (values / self._temperature).softmax(-1), layers)
+        return radiograph.on_image(found, volume)
 
     def answers(self, pictures: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """Answer about pictures as the network sees them, (n, 28, 28).
