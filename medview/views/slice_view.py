@@ -18,6 +18,7 @@ from medview.core.planes import Plane, SlicePlane, slice_plane
 from medview.core.segmentation import Color, Segmentation
 from medview.core.volume import Volume
 from medview.views.annotations import SlicePlace, corner_text, has_scale
+from medview.views.map_layer import MapLayer
 from medview.views.measurement_layer import MeasurementLayer, Shown
 from medview.views.overlay import LabelOverlay
 from medview.views.picking import SliceCamera
@@ -76,6 +77,7 @@ class SliceView:
         self._overlay = LabelOverlay()
         renderer.SetBackground(0.0, 0.0, 0.0)
         renderer.AddViewProp(self._picture)
+        self._map = MapLayer(renderer)
         renderer.AddViewProp(self._overlay.actor)
         self._decoration = SliceDecoration(renderer, plane, framed=framed)
         self._measurements = MeasurementLayer(renderer)
@@ -143,6 +145,7 @@ class SliceView:
         self._volume, self._series = volume, series
         if volume is None or before is None or not volume.geometry.same_grid(before.geometry):
             self.set_segmentation(None)
+            self.set_map(None)
         self._shared = None
         if volume is None:
             # A mapper that has drawn keeps the memory of the voxels for as long as it lives.
@@ -171,6 +174,11 @@ class SliceView:
         self._overlay.show(segmentation, self._cut if segmentation is not None else None)
         self._overlay_stale = True
         self._request_frame()
+
+    def set_map(self, volume: Volume | None) -> None:
+        """Draw a map over the image, on its grid, or none."""
+        if self._map.show(volume):
+            self._request_frame()
 
     def apply(self, state: ViewState) -> None:
         """Take the state of the views: cursor, window, what is drawn."""
@@ -282,6 +290,7 @@ class SliceView:
         self._box_layer.close()
         self._decoration.close()
         self._measurements.close()
+        self._map.close()
         self.renderer.RemoveViewProp(self._picture)
         self.renderer.RemoveViewProp(self._overlay.actor)
         self._volume, self._shared, self._segmentation = None, None, None
@@ -335,10 +344,12 @@ class SliceView:
             self._decoration.hide()
             self._measurements.hide()
             self._box_layer.hide()
+            self._map.hide()
             self._overlay.actor.VisibilityOff()
             return
         self._set_camera(self._volume.geometry)
         self._set_window()
+        self._map.draw(self._state.map_opacity, interpolated=self._state.interpolated)
         self._set_labels()
         self._decorate(self._volume)
 
@@ -386,11 +397,11 @@ class SliceView:
             decoration.draw_text(corners, camera, self._scale, self._translate)
             decoration.draw_letters(camera if volume.is_spatial else None, self._scale)
             decoration.draw_scale_bar(camera if has_scale(volume) else None, self._scale, self._translate)
-        else:
-            decoration.hide_text()
-        if state.annotations_shown:
+            self._map.draw_legend(camera, self._scale, self._translate)
             self._measurements.draw(camera, self._scale, self._translate)
         else:
+            decoration.hide_text()
+            self._map.hide_legend()
             self._measurements.hide()
         if state.crosshair_shown and state.annotations_shown and volume.is_spatial:
             decoration.draw_crosshair(volume.geometry, state.cursor, camera, self._scale)
