@@ -191,7 +191,7 @@ class Context:
         """Give the evidence that was asked for.
 
         Args:
-            values: (k, j, i), on the first image's grid, 0..1: 1 where it looked most, 0 where it did not.
+            values: (k, j, i), on the first image's grid, 0..1: the larger, the more it mattered. The largest becomes 1.
 
         Raises:
             PluginFailedError: They do not lie on the grid, or are no such numbers.
@@ -204,7 +204,8 @@ class Context:
                 Text("The evidence does not lie on the image, or holds values that are not between 0 and 1."),
                 Text("Nothing was changed. Tell the plugin's author."),
             )
-        self.add_maps([SideMap(MapKind.EVIDENCE, wanted.value, values.astype(np.float16))])
+        most = float(np.max(values))
+        self.add_maps([SideMap(MapKind.EVIDENCE, wanted.value, (values / (most or 1.0)).astype(np.float16))])
 
     def explain(
         self, network: Any, shown: Any, activate: Callable[[Any], Any], layers: Sequence[str] = ()

@@ -20,6 +20,7 @@ from medview.workstation.archives import Archives
 from medview.workstation.attaching import Attaching
 from medview.workstation.correction import Correction
 from medview.workstation.deidentifying import Deidentified, check_target, deidentify
+from medview.workstation.evidence_desk import EvidenceDesk
 from medview.workstation.findings_desk import FindingsDesk
 from medview.workstation.importing import Importing
 from medview.workstation.jobs import Job, JobQueue, Lane
@@ -93,6 +94,7 @@ class Workstation:
             home / "findings",
             lambda: self.settings.current.reader_name,
         )
+        self.evidence = EvidenceDesk(self.workspace, self.viewing, self.jobs, self.analysis, self.findings)
         self.taking_back = TakingBack(self.viewing, self.measuring, self.correction)
         self.named_images = NamedImages(self.workspace, self.viewing, self.jobs, self.importing)
         self.attaching = Attaching(self.workspace, self.viewing, self.jobs, self.importing, self.correction)
