@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,11 +55,8 @@ class LoadedBundle:
     def values(self, items: dict[str, Any], context: Context) -> torch.Tensor:
         """The network's values for a prepared image, (1, ...); how long they took is told to the host."""
         shown = self.shown(items, context.device)
-        started = time.perf_counter()
         with torch.inference_mode():
-            values = self.inferer(shown, self.network)
+            values = context.timed(lambda: self.inferer(shown, self.network), shown.shape[2:])
         if not isinstance(values, torch.Tensor):
             raise PluginFailedError(Text("The network returns more than one value."), Text("Tell the plugin's author."))
-        values = values.float().cpu()
-        context.pass_took(shown.shape[2:], time.perf_counter() - started)
-        return values
+        return values.float().cpu()

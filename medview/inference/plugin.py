@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,9 @@ from medview.inference.found import Findings
 from medview.inference.maps import MapKind, SideMap
 from medview.inference.occupancy import Occupancy, only_inside
 from medview.inference.options import RunOptions
+
+T = TypeVar("T")
+_QUICK_CALL_S = 1.0
 
 Case = Mapping[str, Volume]
 """The images that a plugin asked for, by the names in its manifest."""
@@ -236,14 +240,25 @@ class Context:
             self.note(found.note)
         return found.values
 
-    def pass_took(self, shape: Sequence[int], seconds: float) -> None:
-        """Say how long one call of the network took.
+    def timed(self, call: Callable[[], T], shape: Sequence[int]) -> T:
+        """Call a network, and remember how long that took, so that the cost of asking it more can be told.
 
         Args:
-            shape: The voxels that it was shown, along each axis.
-            seconds: How long.
+            call: Calls it once. It is called again where that was quick: a first call also sets things up.
+            shape: The voxels that the network is shown, along each axis.
+
+        Returns:
+            What the first call gave.
         """
-        self.measured = PassTime(tuple(int(n) for n in shape), float(seconds))
+        started = time.perf_counter()
+        found = call()
+        seconds = time.perf_counter() - started
+        if seconds < _QUICK_CALL_S and self.measured is None:
+            started = time.perf_counter()
+            call()
+            seconds = min(seconds, time.perf_counter() - started)
+        self.measured = PassTime(tuple(int(n) for n in shape), seconds)
+        return found
 
     def part(self, start: float, stop: float) -> Progress:
         """A stretch of the whole progress, for a step that reports 0..1 of its own."""

@@ -5,15 +5,14 @@ from __future__ import annotations
 from medview.api import Case, ClassFound, Context, Findings
 
 from .classifier import Classifier
-from .network import CLASSES
+from .network import CLASSES, SIDE
 
 
 def run(case: Case, context: Context) -> Findings:
     """The probability of each class on `case["radiograph"]`; why to doubt it is noted."""
     context.progress(0.1, "Looking at the radiograph")
     classifier = Classifier(context.folder, context.device)
-    outcome = classifier.classify(case["radiograph"])
-    context.pass_took(outcome.picture.shape, outcome.seconds)
+    outcome = context.timed(lambda: classifier.classify(case["radiograph"]), (SIDE, SIDE))
     if context.evidence is not None:
         context.add_evidence(classifier.evidence(case["radiograph"], context))
     for sentence in outcome.outside:

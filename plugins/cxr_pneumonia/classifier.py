@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,14 +31,12 @@ class Outcome:
         threshold: From which probability on of the last class its finding is called positive.
         outside: Why the image is outside what the model knows, in sentences; empty when it is not.
         picture: What the network saw.
-        seconds: How long the network took.
     """
 
     probabilities: Mapping[str, float]
     threshold: float
     outside: tuple[str, ...]
     picture: Picture
-    seconds: float
 
 
 class Classifier:
@@ -65,14 +62,12 @@ class Classifier:
     def classify(self, volume: Volume) -> Outcome:
         """Answer about a radiograph: (1, j, i), larger is brighter, whatever its values mean."""
         picture = radiograph.picture_of(volume)
-        started = time.perf_counter()
         shares, unknown = self.answers(picture[None])
-        seconds = time.perf_counter() - started
         outside = radiograph.doubts(volume)
         if unknown[0]:
             outside = (*outside, "It does not look like the radiographs that the model has learned from.")
         probabilities = {name: float(share) for name, share in zip(CLASSES, shares[0], strict=True)}
-        return Outcome(probabilities, self.threshold, outside, picture, seconds)
+        return Outcome(probabilities, self.threshold, outside, picture)
 
     def evidence(self, volume: Volume, context: Context) -> NDArray[np.float32]:
         """Where the network looked, in the way that is asked for: (k, j, i), 0..1, on the radiograph's grid."""
