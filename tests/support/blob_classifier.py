@@ -69,7 +69,15 @@ def network(shown: tuple[int, ...], *, everywhere: bool = True) -> Classifier:
     return made
 
 
-def write(folder: Path, shown: tuple[int, ...], *, everywhere: bool = True, more: str = "", **changes: Any) -> Path:
+def write(
+    folder: Path,
+    shown: tuple[int, ...],
+    *,
+    everywhere: bool = True,
+    more: str = "",
+    modalities: str = "",
+    **changes: Any,
+) -> Path:
     """The plugin, with pictures or volumes brought to the size that its network wants.
 
     Args:
@@ -77,6 +85,7 @@ def write(folder: Path, shown: tuple[int, ...], *, everywhere: bool = True, more
         shown: What the network sees, (x, y) or (x, y, z).
         everywhere: See `network`.
         more: Further lines of the manifest.
+        modalities: Which it takes, as the manifest says it.
         changes: Other entries of the configuration.
     """
     flat = len(shown) == 2
@@ -110,7 +119,7 @@ def write(folder: Path, shown: tuple[int, ...], *, everywhere: bool = True, more
         **changes,
     }  # fmt: skip
     zoo_tasks.write(folder, config, network(shown, everywhere=everywhere), {"version": "0.1.0"})
-    modalities = '["CR", "DX", "US"]' if flat else '["CT", "MR"]'
+    modalities = modalities or ('["CR", "DX", "US"]' if flat else '["CT", "MR"]')
     text = MANIFEST.format(modalities=modalities, dims=len(shown), more=more)
     (folder / "plugin.toml").write_text(text, encoding="utf-8")
     return folder

@@ -30,9 +30,7 @@ def reader(medview_home: Path, tmp_path: Path) -> Iterator[Reader]:
 
 @pytest.fixture
 def plugin(tmp_path: Path) -> Path:
-    text = (blob_classifier.write(tmp_path / "blobs", SHOWN_3D) / "plugin.toml").read_text(encoding="utf-8")
-    (tmp_path / "blobs" / "plugin.toml").write_text(text.replace('["CT", "MR"]', '["CT", "MR", "OT"]'))
-    return tmp_path / "blobs"
+    return blob_classifier.write(tmp_path / "blobs", SHOWN_3D, modalities='["CT", "MR", "OT"]')
 
 
 def _blob(reader: Reader) -> Entry:
