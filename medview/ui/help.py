@@ -46,7 +46,8 @@ _STEPS = (
         Text(
             "On the right, under Analyse, are the plugins that suit the series. Run one; you can go on reading "
             "meanwhile. What a classifier says stands under Findings: accept it, reject it, or say what it is. It "
-            "counts only once you accept it."
+            "counts only once you accept it. The magnifier asks the model where it looked, and draws that over the "
+            "image: it is not where the disease is."
         ),
     ),
     (

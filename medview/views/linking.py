@@ -122,6 +122,7 @@ class LinkedViews:
                 view.show(volume, series)
             view.set_segmentation(self._segmentation)
             view.draw_instead(self._drawn())
+            view.set_map(self._map())
         view.apply(self._viewing.state)
 
     def _viewing_changed(self, change: ViewChange) -> None:
@@ -129,6 +130,16 @@ class LinkedViews:
             view.apply(change.new)
         if change.touches("compared"):
             self._draw_compared()
+        if change.touches("map_id"):
+            for one in self._slice_views():
+                one.set_map(self._map())
+
+    def _map(self) -> Volume | None:
+        """The map over the active volume; one of another grid waits."""
+        volume, case, map_id = self._workspace.active_volume, self._workspace.active_case, self._viewing.state.map_id
+        found = case.volumes.get(map_id) if case is not None and map_id is not None else None
+        fits = found is not None and volume is not None and found.geometry.same_grid(volume.geometry)
+        return found if fits and found is not volume else None
 
     def _case_changed(self, change: CaseChange) -> None:
         volume = self._workspace.active_volume

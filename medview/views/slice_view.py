@@ -19,6 +19,7 @@ from medview.core.segmentation import Color, Drawn, Segmentation
 from medview.core.volume import Volume
 from medview.views.annotations import SlicePlace, corner_text, has_scale
 from medview.views.edit_preview import EditPreview, EditPreviewLayer
+from medview.views.map_layer import MapLayer
 from medview.views.measurement_layer import MeasurementLayer, Shown
 from medview.views.overlay import LabelOverlay
 from medview.views.picking import SliceCamera
@@ -78,6 +79,7 @@ class SliceView:
         self._overlay = LabelOverlay()
         renderer.SetBackground(0.0, 0.0, 0.0)
         renderer.AddViewProp(self._picture)
+        self._map = MapLayer(renderer)
         renderer.AddViewProp(self._overlay.actor)
         self._decoration = SliceDecoration(renderer, plane, framed=framed)
         self._measurements = MeasurementLayer(renderer)
@@ -149,6 +151,7 @@ class SliceView:
         self._volume, self._series = volume, series
         if volume is None or before is None or not volume.geometry.same_grid(before.geometry):
             self.set_segmentation(None)
+            self.set_map(None)
         self._shared = None
         if volume is None:
             # A mapper that has drawn keeps the memory of the voxels for as long as it lives.
@@ -183,6 +186,11 @@ class SliceView:
         self._overlay.draw_instead(drawn)
         self._overlay_stale = True
         self._request_frame()
+
+    def set_map(self, volume: Volume | None) -> None:
+        """Draw a map over the image, on its grid, or none."""
+        if self._map.show(volume):
+            self._request_frame()
 
     def apply(self, state: ViewState) -> None:
         """Take the state of the views: cursor, window, what is drawn."""
@@ -308,6 +316,7 @@ class SliceView:
         self._pin_layer.close()
         self._decoration.close()
         self._measurements.close()
+        self._map.close()
         self.renderer.RemoveViewProp(self._picture)
         self.renderer.RemoveViewProp(self._overlay.actor)
         self._volume, self._shared, self._segmentation = None, None, None
@@ -363,10 +372,12 @@ class SliceView:
             self._box_layer.hide()
             self._preview_layer.hide()
             self._pin_layer.hide()
+            self._map.hide()
             self._overlay.actor.VisibilityOff()
             return
         self._set_camera(self._volume.geometry)
         self._set_window()
+        self._map.draw(self._state.map_opacity, interpolated=self._state.interpolated)
         self._set_labels()
         self._decorate(self._volume)
 
@@ -414,12 +425,12 @@ class SliceView:
             decoration.draw_text(corners, camera, self._scale, self._translate)
             decoration.draw_letters(camera if volume.is_spatial else None, self._scale)
             decoration.draw_scale_bar(camera if has_scale(volume) else None, self._scale, self._translate)
-        else:
-            decoration.hide_text()
-        if state.annotations_shown:
+            self._map.draw_legend(camera, self._scale, self._translate)
             self._measurements.draw(camera, self._scale, self._translate)
             self._pin_layer.draw(on_slice(self._pins, volume.geometry, self._cut, self._index), camera, self._scale)
         else:
+            decoration.hide_text()
+            self._map.hide_legend()
             self._measurements.hide()
             self._pin_layer.hide()
         if state.crosshair_shown and state.annotations_shown and volume.is_spatial:

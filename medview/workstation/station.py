@@ -24,6 +24,7 @@ from medview.workstation.correction import Correction
 from medview.workstation.deidentifying import Deidentified, check_target, deidentify
 from medview.workstation.edit_tools import EditTools
 from medview.workstation.editing import Editing
+from medview.workstation.evidence_desk import EvidenceDesk
 from medview.workstation.findings_desk import FindingsDesk
 from medview.workstation.hinting import Hinting
 from medview.workstation.importing import Importing
@@ -104,6 +105,7 @@ class Workstation:
             home / "findings",
             lambda: self.settings.current.reader_name,
         )
+        self.evidence = EvidenceDesk(self.workspace, self.viewing, self.jobs, self.analysis, self.findings)
         self.taking_back = TakingBack(self.viewing, self.measuring, self.correction)
         self.reviewing = Reviewing(
             self.workspace,
