@@ -21,6 +21,7 @@ _SLIDER_SMALLEST_PX = 40
 _SLIDER_LARGEST_MM = 40.0
 """The slider covers what is used; larger radii are typed."""
 _LARGEST_VALUE = 1e6
+_USUAL_DEVIATIONS = 2.5
 
 
 class BrushTools(QWidget):
@@ -47,6 +48,11 @@ class BrushTools(QWidget):
         self.slider.setRange(0, _SLIDER_STEPS)
         self.slider.setMinimumWidth(_SLIDER_SMALLEST_PX)
         self.slider.valueChanged.connect(lambda step: self._set_radius(round(_radius_at(step), 1)))
+        self.adaptive = QCheckBox()
+        self.adaptive.toggled.connect(lambda on: self._set_deviations(_USUAL_DEVIATIONS if on else None))
+        self.deviations = NumberBox(0.1, 10.0)
+        self.deviations.setSingleStep(0.5)
+        self.deviations.valueChanged.connect(self._set_deviations)
         self.everything = QCheckBox()
         self.everything.toggled.connect(self._set_everything)
         self.ranged = QCheckBox()
@@ -71,8 +77,10 @@ class BrushTools(QWidget):
         layout.addWidget(self._radius_label, 1, 0)
         layout.addWidget(self.slider, 1, 1)
         layout.addWidget(self.radius, 1, 2)
-        layout.addWidget(self.everything, 2, 0, 1, 3)
-        layout.addLayout(limits, 3, 0, 1, 3)
+        layout.addWidget(self.adaptive, 2, 0, 1, 2)
+        layout.addWidget(self.deviations, 2, 2)
+        layout.addWidget(self.everything, 3, 0, 1, 3)
+        layout.addLayout(limits, 4, 0, 1, 3)
         self._connection = correction.changed.connect(self._correction_changed)
         self._write_texts()
         self._write_options()
@@ -92,6 +100,9 @@ class BrushTools(QWidget):
 
     def _write_texts(self) -> None:
         disk, sphere = self.shapes[BrushShape.DISK], self.shapes[BrushShape.SPHERE]
+        square = self.shapes[BrushShape.SQUARE]
+        square.setIcon(icon("square-outline"))
+        square.setToolTip(self.tr("Square: paint in this slice only, along rows and columns"))
         disk.setIcon(icon("circle-outline"))
         disk.setToolTip(self.tr("Disk: paint in this slice only"))
         sphere.setIcon(icon("sphere"))
@@ -100,6 +111,11 @@ class BrushTools(QWidget):
             button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonIconOnly)
             set_role(button, "flat")
         self._radius_label.setText(self.tr("Radius"))
+        self.adaptive.setText(self.tr("Stop at edges"))
+        self.adaptive.setToolTip(
+            self.tr("Take only what hangs together with the middle of the brush, and has values like those there")
+        )
+        self.deviations.setToolTip(self.tr("How many standard deviations values may differ from those in the middle"))
         self.everything.setText(self.tr("Eraser takes every segment"))
         self.ranged.setText(self.tr("Values"))
         self.ranged.setToolTip(self.tr("Paint and erase only voxels whose value lies between these two"))
@@ -110,13 +126,20 @@ class BrushTools(QWidget):
         options = self._correction.options
         for shape, button in self.shapes.items():
             button.setChecked(shape is options.shape)
-        controls = (self.radius, self.slider, self.everything, self.ranged, self.lowest, self.highest)
+        controls = (
+            *(self.radius, self.slider, self.everything, self.ranged, self.lowest, self.highest),
+            *(self.adaptive, self.deviations),
+        )
         for control in controls:
             control.blockSignals(True)
         self.radius.setValue(options.radius_mm)
         if not self.slider.isSliderDown():
             self.slider.setValue(_step_at(options.radius_mm))
         self.everything.setChecked(options.erases_all)
+        self.adaptive.setChecked(options.deviations is not None)
+        self.deviations.setVisible(options.deviations is not None)
+        if options.deviations is not None:
+            self.deviations.setValue(options.deviations)
         self.ranged.setChecked(options.values is not None)
         for box, value in zip((self.lowest, self.highest), options.values or (), strict=False):
             box.setValue(value)
@@ -131,6 +154,9 @@ class BrushTools(QWidget):
 
     def _set_radius(self, radius_mm: float) -> None:
         self._correction.set_options(replace(self._correction.options, radius_mm=radius_mm))
+
+    def _set_deviations(self, deviations: float | None) -> None:
+        self._correction.set_options(replace(self._correction.options, deviations=deviations))
 
     def _set_everything(self, everything: bool) -> None:
         self._correction.set_options(replace(self._correction.options, erases_all=everything))

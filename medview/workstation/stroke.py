@@ -12,7 +12,7 @@ from medview.core.geometry import Point
 from medview.core.planes import Plane, slice_plane
 from medview.core.segmentation import Segmentation
 from medview.core.text import Text
-from medview.editing import brush, rules
+from medview.editing import adaptive, brush, rules
 from medview.editing.brush import BrushShape
 from medview.editing.history import Edit, Recorder
 from medview.editing.rules import PaintRules
@@ -26,16 +26,19 @@ class BrushOptions:
     """How strokes are made.
 
     Attributes:
-        shape: A disk in the slice or a sphere through its neighbours.
+        shape: A disk or a square in the slice, or a sphere through its neighbours.
         radius_mm: Of either.
         erases_all: Whether the eraser takes away every segment that is not locked, and not only the one in work.
         values: Only voxels whose value lies between these two, in the unit of the image, are reached; None: all.
+        deviations: Only what hangs together with the middle of the brush, and differs from it by no more standard
+            deviations than these, is reached; None: all.
     """
 
     shape: BrushShape = BrushShape.DISK
     radius_mm: float = 5.0
     erases_all: bool = False
     values: tuple[float, float] | None = None
+    deviations: float | None = None
 
 
 class Stroke:
@@ -84,12 +87,17 @@ class Stroke:
         geometry, options = self.target.geometry, self._options
         if options.shape is BrushShape.SPHERE:
             box, mask = brush.sphere(geometry, start, point, options.radius_mm)
+        elif options.shape is BrushShape.SQUARE:
+            box, mask = brush.square(geometry, start, point, options.radius_mm, self._axis)
         else:
             box, mask = brush.disk(geometry, start, point, options.radius_mm, self._axis)
         if box.is_empty:
             return
         if options.values is not None:
             mask = mask & rules.within(self._voxels[box.slices], *options.values)
+        if options.deviations is not None:
+            axis = None if options.shape is BrushShape.SPHERE else self._axis
+            mask = adaptive.taken(self._voxels, geometry, box, mask, point, options.radius_mm, axis, options.deviations)
         before = self.target.labels[box.slices]
         if self._erase:
             after = rules.erased(before, mask, None if options.erases_all else self._label, self._locked)
