@@ -78,6 +78,19 @@ value = 0                            # its place among the network's values, fro
 name = "Density A"
 code = ["RADLEX", "RID34265", "Almost entirely fat"]
 
+[hints]                              # it takes hints at one structure, and answers each anew
+kinds = ["point", "scribble"]        # also "box", "lasso", "mask"
+negative = true                      # also hints at what does not belong to it
+given-as = "channels"                # bundle: images behind the image's own, or "points" for its inferer; a Python
+                                     # plugin: "program", as context.hints
+channels = ["positive", "negative"]  # what they show; also "positive-box" and the like, and "previous", the last answer
+sigma-voxels = 3.0                   # of the Gaussian around a point, as DeepEdit has it; 0: as thick as it was drawn
+margin-mm = 60                       # how far around the hints it looks; when not given: all of the image
+
+[classify]                           # about the classes as a whole
+evidence-layer = ["features.norm5"]  # which layers Grad-CAM looks at; when not given: the last convolution
+shows-evidence = true                # a Python plugin that answers context.evidence
+
 [[score]]                            # how good it is, as measured; shown before it is run, and kept with its results
 name = "Dice, left lung"
 value = 0.97
@@ -98,6 +111,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from medview.catalog.manifest_engines import BundleEngine, NetworkEngine, NnunetEngine, PythonEngine
+from medview.catalog.manifest_hints import Hints
 from medview.catalog.manifest_problems import FILE_NAME, explain, syntax_error
 from medview.catalog.manifest_table import Extent, Millimetres, NonEmpty, Share, Table, Triple
 from medview.core.errors import ManifestError
@@ -227,6 +241,19 @@ class Class(Table):
         return OperatingPoint(self.threshold, self.sensitivity, self.specificity)
 
 
+class Classify(Table):
+    """What holds for all classes of a plugin that classifies.
+
+    Attributes:
+        evidence_layer: The layers of the network that Grad-CAM looks at, as PyTorch names them; the maps of several are
+            added up. When empty: the last convolution.
+        shows_evidence: Whether a Python plugin gives its evidence when it is asked for; engines of the host always do.
+    """
+
+    evidence_layer: Annotated[tuple[NonEmpty, ...], Field(max_length=16)] = ()
+    shows_evidence: bool = False
+
+
 class Score(Table):
     """How good a plugin is, as somebody measured it."""
 
@@ -250,6 +277,8 @@ class PluginManifest(Table):
     input: Annotated[tuple[Input, ...], Field(min_length=1, max_length=16)]
     label: tuple[Label, ...] = ()
     class_: Annotated[tuple[Class, ...], Field(alias="class")] = ()
+    hints: Hints | None = None
+    classify: Classify = Classify()
     trained_on: str = ""
     score: tuple[Score, ...] = ()
     translations: dict[str, dict[str, str]] = Field(default_factory=dict)
@@ -293,6 +322,17 @@ class PluginManifest(Table):
                     raise PydanticCustomError("no_windows", "No windows", {"number": number, "key": key})
             if number and one.crop is not None:
                 raise PydanticCustomError("crop_elsewhere", "Not the first input", {"number": number, "key": "crop"})
+        return self
+
+    @model_validator(mode="after")
+    def _can_be_given_hints(self) -> PluginManifest:
+        if self.hints is None:
+            return self
+        if self.task != "segment" or self.has_regions or self.input[0].dims != 3:
+            raise PydanticCustomError("hints_elsewhere", "Hints are for one structure of a volume")
+        ways = {"python": ("program",), "bundle": ("channels", "points")}.get(self.engine.kind, ())
+        if self.hints.given_as not in ways:
+            raise PydanticCustomError("hints_not_so", "Not this way", {"ways": ", ".join(ways)})
         return self
 
     @property

@@ -88,7 +88,7 @@ def run(
         preview=_at(box, preview), options=options,
     )  # fmt: skip
     context.progress(0.0, Text.of("Starting {name}", name=Text(manifest.name)))
-    sha256 = _pinned(record, progress)
+    sha256 = pinned(record, progress)
     key = ""
     keeps = earlier if manifest.task == "segment" else None
     if keeps is not None:
@@ -107,6 +107,11 @@ def run(
     labels, layers, maps = _on_whole_grid(answer, manifest, context, box, shape)
     if options.maps > len(maps):
         context.note(Text("The model's last steps are its own: there are no maps of its values."))
+    if options.evidence is not None and not maps:
+        raise PluginFailedError(
+            Text.of("{name} does not show where it looked.", name=Text(manifest.name)),
+            Text("Tell the plugin's author."),
+        )
     nothing = findings.is_empty and not labels.any()
     result = SegmentationResult(
         labels,
@@ -119,6 +124,7 @@ def run(
         findings,
         options,
         maps,
+        measured=context.measured,
     )
     if keeps is not None:
         keeps.keep(key, result, progress)
@@ -190,7 +196,7 @@ def case_of(
     return case
 
 
-def _pinned(record: PluginRecord, progress: Progress) -> str:
+def pinned(record: PluginRecord, progress: Progress) -> str:
     """The hash of the plugin's files, which must be the one that was trusted where one was.
 
     Raises:

@@ -11,7 +11,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from medview.core.geometry import Geometry
-from medview.core.segmentation import Code, Color, Labels, ModelRef, Provenance, Segment
+from medview.core.review import Judgement, SegmentState
+from medview.core.segmentation import Code, Color, HintedEdit, Labels, ModelRef, Provenance, Segment
 from medview.learning.splits import Split, split_of
 
 SCHEMA = 1
@@ -123,6 +124,46 @@ class EditRecord(Record):
     seconds: float | None = None
 
 
+class SegmentReview(Record):
+    """How far a reader said that a segment is."""
+
+    label: int
+    state: SegmentState
+    reader: str
+    at: datetime
+
+
+class CommentRecord(Record):
+    """A reader's remark at a place of the image: x, y, z, LPS, mm."""
+
+    text: str
+    point: tuple[float, float, float]
+    reader: str
+    at: datetime
+
+
+class ReviewedRecord(Record):
+    """What readers said of the labels.
+
+    Attributes:
+        judgement: Of the whole.
+        reason: Why; may be empty.
+        reader: Who judged; empty while nobody has.
+        at: When; None while nobody has.
+        seconds: Time on task.
+        segments: How far each segment is, of those of which it was said.
+        comments: Remarks at places.
+    """
+
+    judgement: Judgement
+    reason: str = ""
+    reader: str = ""
+    at: datetime | None = None
+    seconds: float = 0.0
+    segments: tuple[SegmentReview, ...] = ()
+    comments: tuple[CommentRecord, ...] = ()
+
+
 class FileRecord(Record):
     """A file of the example, by its name in the example's folder, and its hash."""
 
@@ -151,7 +192,9 @@ class Example(Record):
         model: Which model proposed the labels; None when they were drawn.
         reviewed_at: When a reader last changed them, UTC.
         edit: What was changed; None when there is nothing to compare with.
+        review: What readers said of it; None when nobody was asked.
         files: The files of this revision.
+        hinted: The answers to hints that the reader took into the labels.
     """
 
     schema_version: int = Field(SCHEMA, ge=1, le=SCHEMA)
@@ -171,7 +214,9 @@ class Example(Record):
     model: ModelRecord | None
     reviewed_at: datetime | None
     edit: EditRecord | None
+    review: ReviewedRecord | None = None
     files: tuple[FileRecord, ...]
+    hinted: tuple[HintedEdit, ...] = ()
 
     @property
     def split(self) -> Split:
@@ -182,11 +227,12 @@ class Example(Record):
     def provenance(self) -> Provenance:
         """Who made the labels, as a segmentation knows it; a reader who changed nothing did not make them."""
         if self.model is None:
-            return Provenance(None, self.saved_at, self.reader or None, self.reviewed_at)
+            return Provenance(None, self.saved_at, self.reader or None, self.reviewed_at, self.hinted)
         model = ModelRef(self.model.plugin_id, self.model.version, self.model.sha256)
         changed = self.edit is not None and any(one.added or one.removed for one in self.edit.segments)
         edited = self.reviewed_at is not None or changed
-        return Provenance(model, self.model.proposed_at, (self.reader or None) if edited else None, self.reviewed_at)
+        reader = (self.reader or None) if edited else None
+        return Provenance(model, self.model.proposed_at, reader, self.reviewed_at, self.hinted)
 
 
 class Source(Record):

@@ -22,6 +22,7 @@ from medview.core.events import Connection
 from medview.core.segmentation import LabelsChanged, Segmentation, SegmentsChanged
 from medview.core.text import Text
 from medview.ui.banner import Banner
+from medview.ui.checking_sections import CheckingSections
 from medview.ui.combine_tools import CombineTools
 from medview.ui.labels import wrapped
 from medview.ui.recovery_offer import RecoveryOffer
@@ -60,7 +61,7 @@ class CorrectionPanel(QWidget):
         self.tools = ToolPalette(station)
         self.tools.failed.connect(self.banner.show_error)
         self._segments_heading = _heading()
-        self.segments = SegmentList(station.correction, station.viewing)
+        self.segments = SegmentList(station.correction, station.viewing, station.reviewing)
         self.segments.failed.connect(self.banner.show_error)
         self.undo_button, self.redo_button = QToolButton(), QToolButton()
         self.undo_button.clicked.connect(self._undo)
@@ -73,6 +74,8 @@ class CorrectionPanel(QWidget):
         self.combine = CombineTools(station.editing.combining)
         self.combine.failed.connect(self.banner.show_error)
         self._shaping_heading, self._combine_heading = _heading(), _heading()
+        self.checking = CheckingSections(station)
+        self.checking.review.failed.connect(self.banner.show_error)
         self.save_button = QPushButton()
         self.save_button.clicked.connect(self._save)
         self._display_heading = _heading()
@@ -109,6 +112,8 @@ class CorrectionPanel(QWidget):
         self.offer.close_down()
         self.tools.close_down()
         self.shaping.close_down()
+        self.checking.close_down()
+        self.segments.close_down()
         for connection in self._connections:
             connection.close()
         if self._watch is not None:
@@ -315,6 +320,8 @@ class CorrectionPanel(QWidget):
         content.addWidget(self.shaping)
         content.addWidget(self._combine_heading)
         content.addWidget(self.combine)
+        content.addWidget(_separator())
+        content.addWidget(self.checking)
         content.addWidget(_separator())
         content.addWidget(self._display_heading)
         content.addLayout(_row(self._opacity_label, self.opacity, self.outline))

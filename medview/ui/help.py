@@ -46,7 +46,8 @@ _STEPS = (
         Text(
             "On the right, under Analyse, are the plugins that suit the series. Run one; you can go on reading "
             "meanwhile. What a classifier says stands under Findings: accept it, reject it, or say what it is. It "
-            "counts only once you accept it."
+            "counts only once you accept it. The magnifier asks the model where it looked, and draws that over the "
+            "image: it is not where the disease is."
         ),
     ),
     (
@@ -56,6 +57,25 @@ _STEPS = (
             "wheel. Under Whole segment a segment is smoothed, grown, freed of small parts and holes, or split. "
             "Ctrl+Z takes back. Every finished step is on disk at once: if the program ends, the work is offered "
             "again."
+        ),
+    ),
+    (
+        Text("Check"),
+        Text(
+            "Shift+G turns all views between your masks, those of the model and the difference: what was added, "
+            "removed or given to another segment. Ctrl+PgDown and Ctrl+PgUp go from one changed slice to the next; "
+            "under Changes they are listed, with the millilitres of each segment. A click under History goes back to "
+            "any step, or forth again."
+        ),
+    ),
+    (
+        Text("Review"),
+        Text(
+            "The round sign in a segment's row says how far it is: not started, in progress, done or flagged. Under "
+            "Review the whole is accepted, accepted as corrected, or rejected with a reason; Ctrl+Return accepts. "
+            "Shift+C puts a comment at the crosshair; it stands there as a pin, and a click in the list goes to it. "
+            "Who said what, when and after how much work is kept, and goes into the training example. Ctrl+Shift+N "
+            "shows the next open case."
         ),
     ),
     (

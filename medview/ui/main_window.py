@@ -27,6 +27,7 @@ from medview.ui.analysis_panel import AnalysisPanel
 from medview.ui.archive_dialog import ArchiveDialog
 from medview.ui.banner import Banner
 from medview.ui.case_panel import CasePanel
+from medview.ui.checking_desk import CheckingDesk
 from medview.ui.correction_panel import CorrectionPanel
 from medview.ui.editing_desk import EditingDesk
 from medview.ui.empty_state import EmptyState
@@ -106,6 +107,14 @@ class MainWindow(QMainWindow):
         self._actions = Actions(self, self._room)
         self._measuring = MeasuringDesk(station.measuring, self._actions, self._cases.measurements.copy_text)
         self._editing = EditingDesk(station.tools, station.viewing, self._actions, self._room.edit_key)
+        self._checking = CheckingDesk(
+            station,
+            self._actions,
+            self._correction.checking,
+            lambda: self._tabs.setCurrentWidget(self._correction),
+            self._banner.show_error,
+            self,
+        )
         self._bar = ToolBar(self._actions, station.viewing, self._room.arrange, self)
         self.addToolBar(self._bar)
         self._connect_actions()

@@ -10,6 +10,7 @@ from PySide6.QtGui import QCursor, QShowEvent
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from medview.core.errors import MedViewError
+from medview.ui.difference_bar import DifferenceBar
 from medview.ui.editing_desk import EDIT_ACTIONS
 from medview.ui.measuring_desk import TOOL_ACTIONS, tool_cursor
 from medview.ui.player_bar import PlayerBar
@@ -22,6 +23,7 @@ from medview.views.edit_hands import edit_hand
 from medview.views.interaction import SliceInteraction, VolumeInteraction
 from medview.views.linking import LinkedViews
 from medview.views.measure_hand import MeasureHand, MeasurementsInViews
+from medview.views.pins import Pin
 from medview.views.pointer import Pointer
 from medview.views.slice_view import SliceView
 from medview.views.volume_scissors import VolumeScissors
@@ -57,10 +59,14 @@ class ReadingRoom(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
+        self.difference = DifferenceBar(station.comparing, station.viewing)
+        layout.addWidget(self.difference)
         layout.addWidget(self._grid, 1)
         self.player = PlayerBar(station)
         layout.addWidget(self.player)
-        self._linked = LinkedViews(station.workspace, station.viewing, station.jobs, station.correction)
+        self._linked = LinkedViews(
+            station.workspace, station.viewing, station.jobs, station.correction, station.comparing
+        )
         self._measured = MeasurementsInViews(station.measuring)
         self._boxed = BoxInViews(station.analysis.search, station.workspace)
         self._slices: dict[ViewName, SliceView] = {}
@@ -89,6 +95,7 @@ class ReadingRoom(QWidget):
             self._linked.attach(viewport.name, view)
             self._measured.attach(view)
             self._boxed.attach(view)
+        station.reviewing.changed.connect(self._reviewed)
         # Surfaces follow when the brush has been lifted for a moment.
         self._quiet = QTimer(self)
         self._quiet.setSingleShot(True)
@@ -167,6 +174,7 @@ class ReadingRoom(QWidget):
         """Let go of the scenes and of OpenGL."""
         self._quiet.stop()
         self.player.close_down()
+        self.difference.close_down()
         self._linked.close()
         self._measured.close()
         self._boxed.close()
@@ -259,11 +267,18 @@ class ReadingRoom(QWidget):
             if self._shows_pictures:
                 self._activate(ViewName.AXIAL)
 
+    def _reviewed(self, _: None) -> None:
+        pins = tuple(Pin(one.point, one.text) for one in self._station.reviewing.review.comments)
+        for view in self._slices.values():
+            view.show_pins(pins)
+
     def _correction_changed(self, _: None) -> None:
         if not self._station.correction.is_painting:
             self._quiet.start()
 
     def _hover(self, name: ViewName, pointer: Pointer | None) -> None:
+        if self.isActiveWindow():
+            self._station.reviewing.attend()
         hand, view = self._hands[name], self._slices[name]
         if pointer is None:
             hand.leave()

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from medview.core.geometry import Box, Floats, Geometry
 from medview.core.planes import SlicePlane
-from medview.core.segmentation import Segment, Segmentation
+from medview.core.segmentation import Drawn, Segment, Segmentation
 from medview.views.texel_sheet import TexelSheet
 
 _KINDS = 255
@@ -33,6 +33,7 @@ class LabelOverlay:
         self.actor = self._sheet.actor
         self.repainted = False
         self._segmentation: Segmentation | None = None
+        self._drawn: Drawn | None = None
         self._plane: SlicePlane | None = None
         self._index = 0
         self._palette = np.zeros((256, 4), dtype=np.uint8)
@@ -49,14 +50,23 @@ class LabelOverlay:
         shape = segmentation.geometry.shape
         self._sheet.resize(shape[plane.up_axis], shape[plane.right_axis])
 
+    def draw_instead(self, drawn: Drawn | None) -> None:
+        """Draw other labels on the segmentation's grid; None: its own."""
+        if drawn is not self._drawn:
+            self._drawn = drawn
+            self._painted = None
+
     def paint_with(self, hidden: frozenset[int]) -> None:
         """Take the segments' colours; a hidden segment, and a label without a segment, is transparent."""
         if self._segmentation is None:
             return
-        look = (self._segmentation.segments, hidden)
+        segments = self._segmentation.segments if self._drawn is None else self._drawn.segments
+        if self._drawn is not None and not self._drawn.of_segments:
+            hidden = frozenset()
+        look = (segments, hidden)
         if look != self._painted:
             self._painted = look
-            self._palette = palette(self._segmentation, hidden)
+            self._palette = palette(segments, self._segmentation.largest_label, hidden)
             self.repainted = True
 
     def set_look(self, fill_opacity: float, outline_px: float) -> None:
@@ -86,9 +96,9 @@ class LabelOverlay:
         assert self._segmentation is not None
         assert self._plane is not None
         plane = self._plane
-        cut: list[slice | int] = list(box.slices)
-        cut[plane.axis] = self._index
-        part = self._segmentation.labels[tuple(cut)]
+        box = box.narrowed(plane.axis, self._index, self._index + 1)
+        labels = self._segmentation.labels[box.slices] if self._drawn is None else self._drawn.within(box)
+        part = labels.squeeze(plane.axis)
         if plane.up_axis > plane.right_axis:
             part = part.T
         rows, columns = box.slices[plane.up_axis], box.slices[plane.right_axis]
@@ -102,10 +112,10 @@ class LabelOverlay:
         self._sheet.place(corners_of(geometry, Box.whole(geometry.shape), self._plane, self._index, towards_reader_mm))
 
 
-def palette(segmentation: Segmentation, hidden: frozenset[int]) -> NDArray[np.uint8]:
+def palette(segments: tuple[Segment, ...], largest_label: int, hidden: frozenset[int]) -> NDArray[np.uint8]:
     """(label, 4) uint8: red, green, blue, and a mark that tells labels apart; the mark is 0 where nothing is drawn."""
-    table = np.zeros((segmentation.largest_label + 1, 4), dtype=np.uint8)
-    for segment in segmentation.segments:
+    table = np.zeros((largest_label + 1, 4), dtype=np.uint8)
+    for segment in segments:
         if segment.label not in hidden:
             table[segment.label] = (*segment.color, 1 + segment.label % _KINDS)
     return table

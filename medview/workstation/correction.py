@@ -26,8 +26,9 @@ from medview.workstation.edit_tools import InWork
 from medview.workstation.jobs import JobQueue
 from medview.workstation.proposals import Proposals
 from medview.workstation.recovering import Recovering, still_loading
+from medview.workstation.step_list import StepList
 from medview.workstation.stroke import LARGEST_RADIUS_MM, SMALLEST_RADIUS_MM, BrushOptions, Stroke
-from medview.workstation.view_state import Viewing
+from medview.workstation.view_state import Compared, Viewing
 from medview.workstation.work_in_hand import WorkInHand
 from medview.workstation.workspace import ActiveChanged, Workspace, WorkspaceChange
 
@@ -50,6 +51,8 @@ class Correction:
     Attributes:
         changed: Emitted when anything that this class tells may have changed.
         options: How strokes are made.
+        work: The segmentations that are corrected, with what is kept of each.
+        steps: What was done, and the way back to any moment of it.
         recovering: Brings back the work of a program that was closed or killed.
         proposals: Does what tools propose, within the rules.
     """
@@ -64,22 +67,23 @@ class Correction:
     ) -> None:
         self.changed: Event[None] = Event()
         self.options = BrushOptions()
-        self._workspace = workspace
+        self.workspace = workspace
         self._viewing = viewing
         self._jobs = jobs
-        self._work = WorkInHand(workspace, jobs, journal_folder, undo_limit_bytes)
-        self.recovering = Recovering(workspace, jobs, self._work, self._activate)
-        self.proposals = Proposals(self._work, self.end_stroke, lambda: self._terms)
+        self.work = WorkInHand(workspace, jobs, journal_folder, undo_limit_bytes)
+        self.steps = StepList(workspace, self.work, self.end_stroke)
+        self.recovering = Recovering(workspace, jobs, self.work, self._activate)
+        self.proposals = Proposals(self.work, self.end_stroke, lambda: self._terms)
         self._stroke: Stroke | None = None
         workspace.changed.connect(self._on_workspace)
-        self._work.changed.connect(self._on_work)
+        self.work.changed.connect(self._on_work)
 
     # What is in hand
 
     @property
     def problem(self) -> StorageError | None:
         """Why the work is not protected by its journal just now; None when it is."""
-        return self._work.journals.problem
+        return self.work.journals.problem
 
     @property
     def active_label(self) -> int:
@@ -87,7 +91,7 @@ class Correction:
         segmentation = self._active
         if segmentation is None or not segmentation.segments:
             return 0
-        work = self._work.find(segmentation)
+        work = self.work.find(segmentation)
         if work is not None and segmentation.segment(work.active_label) is not None:
             return work.active_label
         return segmentation.segments[0].label
@@ -95,7 +99,7 @@ class Correction:
     @property
     def locked(self) -> frozenset[int]:
         """The segments of the active segmentation that keep their voxels."""
-        work = self._work.find(self._active)
+        work = self.work.find(self._active)
         if work is None:
             return frozenset()
         return work.locked & {segment.label for segment in work.segmentation.segments}
@@ -114,7 +118,7 @@ class Correction:
         segmentation = self._active
         if segmentation is not None and segmentation.segment(label) is not None and label != self.active_label:
             self.end_stroke()
-            self._work.on(segmentation).active_label = label
+            self.work.on(segmentation).active_label = label
             self.changed.emit(None)
 
     def select_next_segment(self, steps: int = 1) -> None:
@@ -129,7 +133,7 @@ class Correction:
         segmentation = self._active
         if segmentation is not None and segmentation.segment(label) is not None:
             self.end_stroke()
-            work = self._work.on(segmentation)
+            work = self.work.on(segmentation)
             work.locked = work.locked | {label} if locked else work.locked - {label}
             self.changed.emit(None)
 
@@ -154,7 +158,7 @@ class Correction:
         found = self.in_work(point, adds=not erase, spares_locked=not (erase and self.options.erases_all))
         if found is None:
             return
-        self._work.begin_step(self._work.on(found.segmentation))
+        self.work.begin_step(self.work.on(found.segmentation))
         self._stroke = Stroke(
             found.segmentation,
             self.options,
@@ -193,7 +197,7 @@ class Correction:
         label = self.active_label
         if spares_locked and label in self.locked:
             raise _locked(segmentation, label)
-        self._work.on(segmentation)
+        self.work.on(segmentation)
         self._show(segmentation, label)
         return InWork(volume, segmentation, label)
 
@@ -205,9 +209,9 @@ class Correction:
     def end_stroke(self) -> None:
         """Lift the brush: the stroke is one step to undo, unless nothing changed."""
         stroke, self._stroke = self._stroke, None
-        work = self._work.find(stroke.target) if stroke is not None else None
+        work = self.work.find(stroke.target) if stroke is not None else None
         if stroke is not None and work is not None:
-            self._work.end_step(work, stroke.finish())
+            self.work.end_step(work, stroke.finish())
 
     def abort_stroke(self) -> None:
         """Put everything back as it was before the stroke."""
@@ -221,23 +225,23 @@ class Correction:
     @property
     def can_undo(self) -> bool:
         """Whether there is a step of the active segmentation, or a stroke, to take back."""
-        return self._stroke is not None or self._work.last_done(self._active) is not None
+        return self._stroke is not None or self.work.last_done(self._active) is not None
 
     @property
     def can_redo(self) -> bool:
         """Whether there is a step of the active segmentation to do again."""
-        return self._work.last_undone(self._active) is not None
+        return self.work.last_undone(self._active) is not None
 
     @property
     def undo_name(self) -> Text:
         """What `undo` would take back; empty when there is nothing."""
-        edit = self._work.last_done(self._active)
+        edit = self.work.last_done(self._active)
         return edit.name if edit is not None else Text("")
 
     @property
     def redo_name(self) -> Text:
         """What `redo` would do again; empty when there is nothing."""
-        edit = self._work.last_undone(self._active)
+        edit = self.work.last_undone(self._active)
         return edit.name if edit is not None else Text("")
 
     def undo(self) -> None:
@@ -245,12 +249,12 @@ class Correction:
         if self._stroke is not None:
             self.abort_stroke()
         else:
-            self._work.undo(self._active)
+            self.work.move(self._active, -1)
 
     def redo(self) -> None:
         """Do again what was taken back last."""
         self.end_stroke()
-        self._work.redo(self._active)
+        self.work.move(self._active, 1)
 
     # Segments
 
@@ -269,7 +273,7 @@ class Correction:
             title=Text.of("Segmentation {number}", number=number),
         )
         case.add_segmentation(segmentation, on=volume.id)
-        self._work.on(segmentation)
+        self.work.on(segmentation)
         self._activate(case, volume, segmentation)
         return segmentation
 
@@ -315,11 +319,11 @@ class Correction:
         self.end_stroke()
         if label in self.locked:
             raise _locked(segmentation, label)
-        work = self._work.on(segmentation)
-        self._work.begin_step(work)
-        recorder = Recorder(segmentation)
+        work = self.work.on(segmentation)
+        self.work.begin_step(work)
+        recorder = Recorder(segmentation, label)
         segments.remove(recorder, label)
-        self._work.end_step(work, recorder.finish(Text.of("Remove {name}", name=segment.name)))
+        self.work.end_step(work, recorder.finish(Text.of("Remove {name}", name=segment.name)))
 
     def check_unlocked(self, label: int) -> None:
         """Ask whether a segment of the active segmentation may be changed.
@@ -350,29 +354,29 @@ class Correction:
         Raises:
             ValueError: The segmentation lies on no open case.
         """
-        self._work.on(segmentation)
+        self.work.on(segmentation)
 
     def summary(self, segmentation: Segmentation) -> EditSummary:
         """What was changed since the segmentation was adopted."""
-        return self._work.on(segmentation).tally.summary()
+        return self.work.on(segmentation).tally.summary()
 
     def volumes_ml(self, segmentation: Segmentation) -> Mapping[int, float]:
         """The volume of every label that has voxels, by label; quick after the first time."""
-        return self._work.on(segmentation).tally.volumes_ml()
+        return self.work.on(segmentation).tally.volumes_ml()
 
     def is_unsaved(self, segmentation: Segmentation) -> bool:
         """Whether anything was changed since the segmentation was adopted or saved last."""
-        work = self._work.find(segmentation)
+        work = self.work.find(segmentation)
         return work is not None and work.unsaved
 
     def mark_saved(self, segmentation: Segmentation) -> None:
         """The labels as they are now were saved: they need not be brought back after this."""
-        self._work.mark_saved(segmentation)
+        self.work.mark_saved(segmentation)
 
     def close(self) -> None:
         """Finish the stroke and the journals. Journals of unsaved work stay and are offered at the next start."""
         self.end_stroke()
-        self._work.close()
+        self.work.close()
 
     # Inside
 
@@ -382,13 +386,13 @@ class Correction:
 
     @property
     def _active(self) -> Segmentation | None:
-        return self._workspace.active_segmentation
+        return self.workspace.active_segmentation
 
     def _segment(self, label: int) -> Segment | None:
         return self._active.segment(label) if self._active is not None else None
 
     def _editable_volume(self) -> tuple[Case, Volume]:
-        case, volume = self._workspace.active_case, self._workspace.active_volume
+        case, volume = self.workspace.active_case, self.workspace.active_volume
         if case is None or volume is None:
             raise InputError("There is nothing to paint on.", "Open a series first.")
         if not case.is_complete(volume.id):
@@ -397,22 +401,23 @@ class Correction:
 
     def _set_segments(self, segmentation: Segmentation, new: tuple[Segment, ...], name: Text) -> None:
         self.end_stroke()
-        work = self._work.on(segmentation)
-        self._work.begin_step(work)
+        work = self.work.on(segmentation)
+        self.work.begin_step(work)
         recorder = Recorder(segmentation)
         segmentation.set_segments(new)
-        self._work.end_step(work, recorder.finish(name))
+        self.work.end_step(work, recorder.finish(name))
 
     def _activate(self, case: Case, volume: Volume, segmentation: Segmentation) -> None:
-        self._workspace.activate(case, volume, segmentation)
+        self.workspace.activate(case, volume, segmentation)
         self._viewing.update(volume_id=volume.id, segmentation_id=segmentation.id)
 
     def _show(self, segmentation: Segmentation, label: int) -> None:
         """Nobody paints what cannot be seen."""
         state = self._viewing.state
         hidden = state.hidden_of(segmentation.id)
-        if not state.labels_shown or label in hidden:
-            self._viewing.put(replace(state.with_hidden(segmentation.id, hidden - {label}), labels_shown=True))
+        if not state.labels_shown or label in hidden or state.compared is not Compared.MINE:
+            shown = state.with_hidden(segmentation.id, hidden - {label})
+            self._viewing.put(replace(shown, labels_shown=True, compared=Compared.MINE))
 
     def _on_workspace(self, change: WorkspaceChange) -> None:
         if isinstance(change, ActiveChanged):

@@ -58,7 +58,7 @@ class Proposals:
             after = rules.painted(before, found.added, label, work.locked, self.rules)
         else:
             after = rules.filled(before, found.added, label, work.locked, self.rules)
-        self._write(work, name, found.box, rules.erased(after, found.removed, label, frozenset()))
+        self._write(work, name, found.box, rules.erased(after, found.removed, label, frozenset()), label)
 
     def put_labels(self, segmentation: Segmentation, name: Text, box: Box, found: Labels, looked_at: Labels) -> None:
         """Give voxels other labels: those that have the same label still, where neither label is locked.
@@ -94,7 +94,7 @@ class Proposals:
             return
         self._end_stroke()
         self._work.begin_step(work)
-        recorder = Recorder(segmentation)
+        recorder = Recorder(segmentation, label)
         for number, part in enumerate(parts, start=2):
             if len(segmentation.segments) >= segmentation.largest_label:
                 break
@@ -109,15 +109,15 @@ class Proposals:
             )
         self._work.end_step(work, recorder.finish(name))
 
-    def _write(self, work: Work, name: Text, box: Box, after: Labels) -> None:
-        """One step; blocks that stay as they are cost nothing."""
+    def _write(self, work: Work, name: Text, box: Box, after: Labels, label: int = 0) -> None:
+        """One step, of one segment or (0) of several; blocks that stay as they are cost nothing."""
         segmentation = work.segmentation
         differs = segmentation.labels[box.slices] != after
         if not differs.any():
             return
         self._end_stroke()
         self._work.begin_step(work)
-        recorder = Recorder(segmentation)
+        recorder = Recorder(segmentation, label)
         shape = segmentation.geometry.shape
         for block in blocks.covering(box, shape):
             part = blocks.box_of(block, shape).intersection(box)

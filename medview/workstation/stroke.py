@@ -77,7 +77,7 @@ class Stroke:
         self._rules = rules
         self._axis = slice_plane(target.geometry, plane).axis
         self._voxels = voxels
-        self._recorder = Recorder(target)
+        self._recorder = Recorder(target, label)
         self._point = point
         self.to(point)
 

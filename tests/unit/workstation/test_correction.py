@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import random
 import subprocess
 import sys
 import time
@@ -581,39 +580,3 @@ one.close()
     two.finish(two.correction.recovering.restore(recovery))
     assert editing_run.fingerprint(two.segmentation) == done.stdout
     two.close()
-
-
-def test_a_killed_program_loses_at_most_the_unfinished_stroke(tmp_path: Path) -> None:
-    """Killed at ten random moments; bit for bit."""
-    moments = random.Random(7)
-    states: list[str] = []
-    truth = editing_run.station(tmp_path / "truth")
-    run = editing_run.steps(truth, 100_000)
-    offered = 0
-    for number in range(10):
-        journals = tmp_path / str(number)
-        with subprocess.Popen(
-            [sys.executable, "-m", "tests.support.editing_run", str(journals)],
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            text=True,
-        ) as program:
-            assert program.stdout is not None
-            first = program.stdout.readline()
-            time.sleep(moments.uniform(0, 0.5))
-            assert left_by(journals) == ()
-            program.kill()
-            finished = [line for line in (first + program.stdout.read()).splitlines(keepends=True) if line[-1] == "\n"]
-        while len(states) <= len(finished):
-            next(run)
-            states.append(editing_run.fingerprint(truth.segmentation))
-        assert [line.strip() for line in finished] == states[: len(finished)]
-        one = editing_run.station(journals)
-        (recovery,) = one.correction.recovering.recoveries()
-        one.finish(one.correction.recovering.restore(recovery))
-        # The last step may have been written before the program could say so.
-        assert editing_run.fingerprint(one.segmentation) in states[len(finished) - 1 : len(finished) + 1]
-        offered += recovery.strokes
-        one.close()
-    assert offered > 10
-    truth.close()
