@@ -36,10 +36,19 @@ class PaintRules:
     Attributes:
         overwrite: In which way that is said.
         chosen: The labels that may be painted over with `Overwrite.CHOSEN`; 0 for background.
+        values: Only voxels whose value lies between these two, in the unit of the image, are painted or erased; None:
+            all.
     """
 
     overwrite: Overwrite = Overwrite.UNLOCKED
     chosen: frozenset[int] = frozenset()
+    values: tuple[float, float] | None = None
+
+    def reach(self, voxels: NDArray[Any]) -> NDArray[np.bool_]:
+        """Which voxels may be changed by their values: (k, j, i) numbers -> (k, j, i) bool."""
+        if self.values is None:
+            return np.ones(voxels.shape, dtype=np.bool_)
+        return within(voxels, *self.values)
 
 
 def painted(

@@ -1,4 +1,4 @@
-"""How brush and eraser work: disk or sphere, radius, and which values they reach."""
+"""How brush and eraser work: disk, square or sphere, radius, and whether they stop at edges."""
 
 from __future__ import annotations
 
@@ -14,13 +14,11 @@ from medview.ui.number_box import NumberBox
 from medview.ui.theme import STEP_PX, icon, set_role
 from medview.workstation.correction import Correction
 from medview.workstation.stroke import LARGEST_RADIUS_MM, SMALLEST_RADIUS_MM
-from medview.workstation.view_state import Viewing
 
 _SLIDER_STEPS = 100
 _SLIDER_SMALLEST_PX = 40
 _SLIDER_LARGEST_MM = 40.0
 """The slider covers what is used; larger radii are typed."""
-_LARGEST_VALUE = 1e6
 _USUAL_DEVIATIONS = 2.5
 
 
@@ -29,13 +27,11 @@ class BrushTools(QWidget):
 
     Args:
         correction: Whose options.
-        viewing: Says what the window shows between black and white.
     """
 
-    def __init__(self, correction: Correction, viewing: Viewing, parent: QWidget | None = None) -> None:
+    def __init__(self, correction: Correction, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._correction = correction
-        self._viewing = viewing
         self.shapes = {shape: self._button() for shape in BrushShape}
         for shape, button in self.shapes.items():
             button.clicked.connect(partial(self._choose_shape, shape))
@@ -55,14 +51,6 @@ class BrushTools(QWidget):
         self.deviations.valueChanged.connect(self._set_deviations)
         self.everything = QCheckBox()
         self.everything.toggled.connect(self._set_everything)
-        self.ranged = QCheckBox()
-        self.ranged.toggled.connect(self._set_ranged)
-        self.lowest, self.highest = self._value_box(), self._value_box()
-        limits = QHBoxLayout()
-        limits.setSpacing(STEP_PX)
-        limits.addWidget(self.ranged, 1)
-        limits.addWidget(self.lowest)
-        limits.addWidget(self.highest)
 
         row = QHBoxLayout()
         row.setSpacing(STEP_PX)
@@ -80,7 +68,6 @@ class BrushTools(QWidget):
         layout.addWidget(self.adaptive, 2, 0, 1, 2)
         layout.addWidget(self.deviations, 2, 2)
         layout.addWidget(self.everything, 3, 0, 1, 3)
-        layout.addLayout(limits, 4, 0, 1, 3)
         self._connection = correction.changed.connect(self._correction_changed)
         self._write_texts()
         self._write_options()
@@ -117,19 +104,12 @@ class BrushTools(QWidget):
         )
         self.deviations.setToolTip(self.tr("How many standard deviations values may differ from those in the middle"))
         self.everything.setText(self.tr("Eraser takes every segment"))
-        self.ranged.setText(self.tr("Values"))
-        self.ranged.setToolTip(self.tr("Paint and erase only voxels whose value lies between these two"))
-        self.lowest.setToolTip(self.tr("The lowest value that is painted"))
-        self.highest.setToolTip(self.tr("The highest value that is painted"))
 
     def _write_options(self) -> None:
         options = self._correction.options
         for shape, button in self.shapes.items():
             button.setChecked(shape is options.shape)
-        controls = (
-            *(self.radius, self.slider, self.everything, self.ranged, self.lowest, self.highest),
-            *(self.adaptive, self.deviations),
-        )
+        controls = (*(self.radius, self.slider, self.everything, self.adaptive, self.deviations),)
         for control in controls:
             control.blockSignals(True)
         self.radius.setValue(options.radius_mm)
@@ -140,11 +120,6 @@ class BrushTools(QWidget):
         self.deviations.setVisible(options.deviations is not None)
         if options.deviations is not None:
             self.deviations.setValue(options.deviations)
-        self.ranged.setChecked(options.values is not None)
-        for box, value in zip((self.lowest, self.highest), options.values or (), strict=False):
-            box.setValue(value)
-        for box in (self.lowest, self.highest):
-            box.setVisible(options.values is not None)
         for control in controls:
             control.blockSignals(False)
 
@@ -160,22 +135,6 @@ class BrushTools(QWidget):
 
     def _set_everything(self, everything: bool) -> None:
         self._correction.set_options(replace(self._correction.options, erases_all=everything))
-
-    def _set_ranged(self, ranged: bool) -> None:
-        """The range begins with what the window shows between black and white."""
-        window = self._viewing.state.window
-        values = (round(window.lower, 1), round(window.upper, 1)) if ranged else None
-        self._correction.set_options(replace(self._correction.options, values=values))
-
-    def _set_values(self, _: float) -> None:
-        values = (self.lowest.value(), self.highest.value())
-        self._correction.set_options(replace(self._correction.options, values=values))
-
-    def _value_box(self) -> NumberBox:
-        box = NumberBox(-_LARGEST_VALUE, _LARGEST_VALUE)
-        box.setSingleStep(5)
-        box.valueChanged.connect(self._set_values)
-        return box
 
     def _button(self) -> QToolButton:
         button = QToolButton(self)

@@ -14,6 +14,7 @@ from medview.ui.brush_tools import BrushTools
 from medview.ui.editing_desk import EDIT_ACTIONS
 from medview.ui.grow_options import GrowOptionsRow
 from medview.ui.labels import wrapped
+from medview.ui.rule_rows import RuleRows
 from medview.ui.scissors_options import ScissorsOptionsRow
 from medview.ui.seed_options import SeedOptions
 from medview.ui.theme import STEP_PX, icon
@@ -49,7 +50,7 @@ class ToolPalette(QWidget):
             button.clicked.connect(partial(self._choose, tool))
             grid.addWidget(button, number // _COLUMNS, number % _COLUMNS)
         self._name = wrapped("quiet")
-        self.brush = BrushTools(station.correction, station.viewing)
+        self.brush = BrushTools(station.correction)
         self.grow = GrowOptionsRow(station.tools)
         self.threshold = ThresholdOptions(station.editing.threshold, station.tools, station.viewing)
         self.scissors = ScissorsOptionsRow(station.tools)
@@ -73,6 +74,8 @@ class ToolPalette(QWidget):
         layout.addWidget(self._name)
         for part in self._parts:
             layout.addWidget(part)
+        self.rules = RuleRows(station.correction, station.viewing)
+        layout.addWidget(self.rules)
         self._connections = [
             self._tools.changed.connect(self._tools_changed),
             self._viewing.changed.connect(self._view_changed),
@@ -82,7 +85,7 @@ class ToolPalette(QWidget):
 
     def close_down(self) -> None:
         """Stop listening."""
-        for part in self._parts:
+        for part in (*self._parts, self.rules):
             part.close_down()
         for connection in self._connections:
             connection.close()

@@ -11,6 +11,7 @@ from medview.core.planes import Plane
 from medview.core.segmentation import Color
 from medview.editing import adaptive, brush, thresholding
 from medview.editing.brush import BrushShape
+from medview.editing.rules import PaintRules
 from medview.views.edit_hand import EditKey, ToolHand, takes_away
 from medview.views.edit_preview import EditPreview
 from medview.views.pointer import Button, Pointer
@@ -25,6 +26,13 @@ class Painting(Protocol):
     """Who makes the strokes."""
 
     options: BrushOptions
+
+    @property
+    def rules(self) -> PaintRules:
+        """What may be changed."""
+
+    def set_rules(self, rules: PaintRules) -> None:
+        """Choose what may be changed."""
 
     @property
     def is_painting(self) -> bool:
@@ -99,7 +107,7 @@ class BrushHand(ToolHand):
         box, mask = brush.disk(volume.geometry, self._mouse, self._mouse, options.radius_mm, self._view.cut.axis)
         found = thresholding.usual_range(volume.voxels[box.slices][mask])
         if found is not None:
-            self._painting.set_options(replace(options, values=found))
+            self._painting.set_rules(replace(self._painting.rules, values=found))
         return True
 
     def leave(self) -> None:

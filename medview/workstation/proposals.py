@@ -16,6 +16,7 @@ from medview.editing.history import Recorder
 from medview.editing.reshape import Proposal
 from medview.editing.rules import PaintRules
 from medview.workstation.work_in_hand import Work, WorkInHand
+from medview.workstation.workspace import Workspace
 
 
 class Proposals:
@@ -26,16 +27,24 @@ class Proposals:
     segmentation or segment are gone, or the segment was locked meanwhile.
 
     Args:
+        workspace: Has the images.
         work: Keeps the steps.
         end_stroke: Lifts the brush.
         terms: The known names, and colours for new segments.
 
     Attributes:
-        rules: What may be painted over.
+        rules: What may be changed.
     """
 
-    def __init__(self, work: WorkInHand, end_stroke: Callable[[], None], terms: Callable[[], Terminology]) -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        work: WorkInHand,
+        end_stroke: Callable[[], None],
+        terms: Callable[[], Terminology],
+    ) -> None:
         self.rules = PaintRules()
+        self._workspace = workspace
         self._work = work
         self._end_stroke = end_stroke
         self._terms = terms
@@ -53,12 +62,12 @@ class Proposals:
         work = self._work.find(segmentation)
         if work is None or found.is_empty or segmentation.segment(label) is None or label in work.locked:
             return
-        before = segmentation.labels[found.box.slices]
+        before, reach = segmentation.labels[found.box.slices], self._reach(segmentation, found.box)
         if drawn:
-            after = rules.painted(before, found.added, label, work.locked, self.rules)
+            after = rules.painted(before, found.added & reach, label, work.locked, self.rules)
         else:
-            after = rules.filled(before, found.added, label, work.locked, self.rules)
-        self._write(work, name, found.box, rules.erased(after, found.removed, label, frozenset()), label)
+            after = rules.filled(before, found.added & reach, label, work.locked, self.rules)
+        self._write(work, name, found.box, rules.erased(after, found.removed & reach, label, frozenset()), label)
 
     def put_labels(self, segmentation: Segmentation, name: Text, box: Box, found: Labels, looked_at: Labels) -> None:
         """Give voxels other labels: those that have the same label still, where neither label is locked.
@@ -78,6 +87,7 @@ class Proposals:
         free: NDArray[np.bool_] = np.zeros(segmentation.largest_label + 1, dtype=np.bool_)
         free[known] = True
         takes = (before == looked_at) & (found != before) & free[before] & free[found]
+        takes &= self._reach(segmentation, box)
         self._write(work, name, box, np.where(takes, found, before).astype(before.dtype, copy=False))
 
     def put_apart(self, segmentation: Segmentation, label: int, name: Text, parts: Sequence[Proposal]) -> None:
@@ -108,6 +118,13 @@ class Proposals:
                 part.box, np.where(part.removed & (before == label), before.dtype.type(new.label), before)
             )
         self._work.end_step(work, recorder.finish(name))
+
+    def _reach(self, segmentation: Segmentation, box: Box) -> NDArray[np.bool_]:
+        """What may be changed by the values of the image: (k, j, i) bool of the box's shape."""
+        case = next((one for one in self._workspace.cases if segmentation.id in one.segmentations), None)
+        if case is None or self.rules.values is None:
+            return np.ones(box.shape, dtype=np.bool_)
+        return self.rules.reach(case.volume_under(segmentation.id).voxels[box.slices])
 
     def _write(self, work: Work, name: Text, box: Box, after: Labels, label: int = 0) -> None:
         """One step, of one segment or (0) of several; blocks that stay as they are cost nothing."""

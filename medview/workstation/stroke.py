@@ -29,7 +29,6 @@ class BrushOptions:
         shape: A disk or a square in the slice, or a sphere through its neighbours.
         radius_mm: Of either.
         erases_all: Whether the eraser takes away every segment that is not locked, and not only the one in work.
-        values: Only voxels whose value lies between these two, in the unit of the image, are reached; None: all.
         deviations: Only what hangs together with the middle of the brush, and differs from it by no more standard
             deviations than these, is reached; None: all.
     """
@@ -37,7 +36,6 @@ class BrushOptions:
     shape: BrushShape = BrushShape.DISK
     radius_mm: float = 5.0
     erases_all: bool = False
-    values: tuple[float, float] | None = None
     deviations: float | None = None
 
 
@@ -50,7 +48,7 @@ class Stroke:
         erase: Whether it takes away.
         label: The segment in work.
         locked: Segments that keep their voxels.
-        rules: What may be painted over.
+        rules: What may be changed.
         plane: The plane of the view that it is made in.
         point: Where it begins: x, y, z, LPS, mm.
         voxels: The image under it, (k, j, i) on the same grid.
@@ -93,8 +91,8 @@ class Stroke:
             box, mask = brush.disk(geometry, start, point, options.radius_mm, self._axis)
         if box.is_empty:
             return
-        if options.values is not None:
-            mask = mask & rules.within(self._voxels[box.slices], *options.values)
+        if self._rules.values is not None:
+            mask = mask & self._rules.reach(self._voxels[box.slices])
         if options.deviations is not None:
             axis = None if options.shape is BrushShape.SPHERE else self._axis
             mask = adaptive.taken(self._voxels, geometry, box, mask, point, options.radius_mm, axis, options.deviations)

@@ -274,7 +274,7 @@ def test_the_brush_takes_its_range_from_under_the_mouse(editor: Screen) -> None:
     far = np.hypot((rows - j) * geometry.spacing_mm[1], (columns - i) * geometry.spacing_mm[2])
     values = editor.volume.voxels[slice_number(editor)][far <= radius].astype(float)
     expected = (values.mean() - 2 * values.std(), values.mean() + 2 * values.std())
-    assert editor.station.correction.options.values == pytest.approx(expected)
+    assert editor.station.correction.rules.values == pytest.approx(expected)
 
 
 def test_segments_grow_from_seeds_are_shown_and_then_taken_or_put_away(editor: Screen) -> None:
