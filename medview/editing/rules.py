@@ -72,7 +72,7 @@ def painted(
     """
     after = before.copy()
     if label not in locked:
-        after[mask & _free(before, locked, rules)] = label
+        np.copyto(after, after.dtype.type(label), where=mask & _free(before, locked, rules))
     return after
 
 
@@ -92,7 +92,7 @@ def erased(before: Labels, mask: NDArray[np.bool_], label: int | None, locked: f
     reached = mask & ~_of(before, locked)
     if label is not None:
         reached &= before == label
-    after[reached] = 0
+    np.copyto(after, after.dtype.type(0), where=reached)
     return after
 
 
@@ -123,7 +123,7 @@ def filled(
     """
     after = before.copy()
     free = before == 0 if rules.overwrite is not Overwrite.CHOSEN else _free(before, locked, rules)
-    after[mask & free] = label
+    np.copyto(after, after.dtype.type(label), where=mask & free)
     return after
 
 

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medview.catalog.terminology import Terminology
-from medview.core.geometry import Box
+from medview.core.geometry import Box, Index
 from medview.core.segmentation import Labels, Segmentation
 from medview.core.text import Text
 from medview.editing import blocks, rules, segments
-from medview.editing.history import Recorder
+from medview.editing.history import Recorder, write_blocks
 from medview.editing.reshape import Proposal
 from medview.editing.rules import PaintRules
 from medview.workstation.work_in_hand import Work, WorkInHand
@@ -62,12 +62,19 @@ class Proposals:
         work = self._work.find(segmentation)
         if work is None or found.is_empty or segmentation.segment(label) is None or label in work.locked:
             return
-        before, reach = segmentation.labels[found.box.slices], self._reach(segmentation, found.box)
-        if drawn:
-            after = rules.painted(before, found.added & reach, label, work.locked, self.rules)
-        else:
-            after = rules.filled(before, found.added & reach, label, work.locked, self.rules)
-        self._write(work, name, found.box, rules.erased(after, found.removed & reach, label, frozenset()), label)
+        locked, own = work.locked, self.rules
+        fill = rules.painted if drawn else rules.filled
+
+        def change(part: Box, before: Labels) -> Labels | None:
+            cut = part.shifted(_back(found.box)).slices
+            added, removed = found.added[cut], found.removed[cut]
+            if not (added.any() or removed.any()):
+                return None
+            reach = self._reach(segmentation, part)
+            after = fill(before, added & reach, label, locked, own)
+            return rules.erased(after, removed & reach, label, frozenset())
+
+        self._write(work, name, found.box, change, label)
 
     def put_labels(self, segmentation: Segmentation, name: Text, box: Box, found: Labels, looked_at: Labels) -> None:
         """Give voxels other labels: those that have the same label still, where neither label is locked.
@@ -82,13 +89,20 @@ class Proposals:
         work = self._work.find(segmentation)
         if work is None or box.is_empty:
             return
-        before = segmentation.labels[box.slices]
         known = [0, *(one.label for one in segmentation.segments if one.label not in work.locked)]
         free: NDArray[np.bool_] = np.zeros(segmentation.largest_label + 1, dtype=np.bool_)
         free[known] = True
-        takes = (before == looked_at) & (found != before) & free[before] & free[found]
-        takes &= self._reach(segmentation, box)
-        self._write(work, name, box, np.where(takes, found, before).astype(before.dtype, copy=False))
+
+        def change(part: Box, before: Labels) -> Labels | None:
+            cut = part.shifted(_back(box)).slices
+            wanted = found[cut]
+            takes = (before == looked_at[cut]) & (wanted != before)
+            if not takes.any():
+                return None
+            takes &= free[before] & free[wanted] & self._reach(segmentation, part)
+            return np.where(takes, wanted, before).astype(before.dtype, copy=False)
+
+        self._write(work, name, box, change)
 
     def put_apart(self, segmentation: Segmentation, label: int, name: Text, parts: Sequence[Proposal]) -> None:
         """Give what a segment would lose to new segments, one for each proposal.
@@ -126,20 +140,40 @@ class Proposals:
             return np.ones(box.shape, dtype=np.bool_)
         return self.rules.reach(case.volume_under(segmentation.id).voxels[box.slices])
 
-    def _write(self, work: Work, name: Text, box: Box, after: Labels, label: int = 0) -> None:
-        """One step, of one segment or (0) of several; blocks that stay as they are cost nothing."""
+    def _write(
+        self, work: Work, name: Text, box: Box, change: Callable[[Box, Labels], Labels | None], label: int = 0
+    ) -> None:
+        """One step, of one segment or (0) of several, block by block: what stays as it is costs next to nothing.
+
+        Args:
+            work: On what.
+            name: Of the step.
+            box: Where anything may change.
+            change: Gets a part of the box and its labels; gives what they become, or None where they stay.
+            label: The segment.
+        """
         segmentation = work.segmentation
-        differs = segmentation.labels[box.slices] != after
-        if not differs.any():
+        shape = segmentation.geometry.shape
+        changed: dict[Index, Labels] = {}
+        for block in blocks.covering(box, shape):
+            whole = blocks.box_of(block, shape)
+            part = whole.intersection(box)
+            before = segmentation.labels[part.slices]
+            after = change(part, before)
+            if after is not None and not np.array_equal(before, after):
+                changed[block] = segmentation.labels[whole.slices].copy()
+                changed[block][part.shifted(_back(whole)).slices] = after
+        if not changed:
             return
         self._end_stroke()
         self._work.begin_step(work)
         recorder = Recorder(segmentation, label)
-        shape = segmentation.geometry.shape
-        for block in blocks.covering(box, shape):
-            part = blocks.box_of(block, shape).intersection(box)
-            k, j, i = (-n for n in box.start)
-            if differs[part.shifted((k, j, i)).slices].any():
-                recorder.touch(part)
-        segmentation.write(box, after)
+        for block in changed:
+            recorder.touch(blocks.box_of(block, shape))
+        write_blocks(segmentation, changed)
         self._work.end_step(work, recorder.finish(name))
+
+
+def _back(box: Box) -> Index:
+    k, j, i = box.start
+    return -k, -j, -i
