@@ -13,6 +13,7 @@ from medview.ui.actions import TABLE
 from medview.ui.brush_tools import BrushTools
 from medview.ui.editing_desk import EDIT_ACTIONS
 from medview.ui.grow_options import GrowOptionsRow
+from medview.ui.island_options import IslandOptions
 from medview.ui.labels import wrapped
 from medview.ui.rule_rows import RuleRows
 from medview.ui.scissors_options import ScissorsOptionsRow
@@ -53,6 +54,7 @@ class ToolPalette(QWidget):
         self.brush = BrushTools(station.correction)
         self.grow = GrowOptionsRow(station.tools)
         self.threshold = ThresholdOptions(station.editing.threshold, station.tools, station.viewing)
+        self.islands = IslandOptions(station.tools)
         self.scissors = ScissorsOptionsRow(station.tools)
         self.seeds = SeedOptions(station.editing.seeding, station.tools, station.jobs)
         self._options: dict[EditTool, tuple[QWidget, ...]] = {
@@ -62,8 +64,9 @@ class ToolPalette(QWidget):
             EditTool.THRESHOLD: (self.threshold,),
             EditTool.SEEDS: (self.brush, self.seeds),
             EditTool.SCISSORS: (self.scissors,),
+            EditTool.ISLAND: (self.islands,),
         }
-        self._parts = (self.brush, self.grow, self.threshold, self.seeds, self.scissors)
+        self._parts = (self.brush, self.grow, self.threshold, self.seeds, self.scissors, self.islands)
         for part in self._parts:
             if isinstance(part, ThresholdOptions | SeedOptions):
                 part.failed.connect(self.failed)
