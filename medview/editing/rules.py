@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from medview.core.geometry import Box
 from medview.core.segmentation import Labels
 
 
@@ -38,17 +39,35 @@ class PaintRules:
         chosen: The labels that may be painted over with `Overwrite.CHOSEN`; 0 for background.
         values: Only voxels whose value lies between these two, in the unit of the image, are painted or erased; None:
             all.
+        in_box: Only what lies in the box on the image is painted or erased, where it has one.
     """
 
     overwrite: Overwrite = Overwrite.UNLOCKED
     chosen: frozenset[int] = frozenset()
     values: tuple[float, float] | None = None
+    in_box: bool = False
 
-    def reach(self, voxels: NDArray[Any]) -> NDArray[np.bool_]:
-        """Which voxels may be changed by their values: (k, j, i) numbers -> (k, j, i) bool."""
-        if self.values is None:
-            return np.ones(voxels.shape, dtype=np.bool_)
-        return within(voxels, *self.values)
+    def reach(self, part: Box, voxels: NDArray[Any], box: Box | None) -> NDArray[np.bool_]:
+        """Which voxels may be changed by their values and their place.
+
+        Args:
+            part: Which voxels are asked about.
+            voxels: (k, j, i) numbers, of the whole grid.
+            box: The box on the image; None where it has none.
+
+        Returns:
+            (k, j, i) bool of the part's shape.
+        """
+        found = np.ones(part.shape, dtype=np.bool_)
+        if self.in_box and box is not None:
+            k, j, i = (-n for n in part.start)
+            inside = part.intersection(box).shifted((k, j, i))
+            found[...] = False
+            if not inside.is_empty:
+                found[inside.slices] = True
+        if self.values is not None:
+            found &= within(voxels[part.slices], *self.values)
+        return found
 
 
 def painted(

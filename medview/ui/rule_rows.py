@@ -21,6 +21,7 @@ from medview.editing.rules import Overwrite, PaintRules
 from medview.ui.number_box import NumberBox
 from medview.ui.theme import STEP_PX, set_role
 from medview.workstation.correction import Correction
+from medview.workstation.search_box import SearchBox
 from medview.workstation.view_state import Viewing
 
 _LARGEST_VALUE = 1e6
@@ -33,12 +34,16 @@ class RuleRows(QWidget):
     Args:
         correction: Whose rules.
         viewing: Says what the window shows between black and white.
+        search: Says whether there is a box to keep to.
     """
 
-    def __init__(self, correction: Correction, viewing: Viewing, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, correction: Correction, viewing: Viewing, search: SearchBox, parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
         self._correction = correction
         self._viewing = viewing
+        self._search = search
         self._label = QLabel()
         set_role(self._label, "quiet")
         self.overwrite = QComboBox()
@@ -49,6 +54,8 @@ class RuleRows(QWidget):
         self.menu = QMenu(self.chosen)
         self.menu.aboutToShow.connect(self._fill_menu)
         self.chosen.setMenu(self.menu)
+        self.in_box = QCheckBox()
+        self.in_box.toggled.connect(lambda on: self._correction.set_rules(replace(self._rules, in_box=on)))
         self.ranged = QCheckBox()
         self.ranged.toggled.connect(self._set_ranged)
         self.lowest, self.highest = self._value_box(), self._value_box()
@@ -65,12 +72,17 @@ class RuleRows(QWidget):
         layout.addWidget(self.overwrite, 0, 1)
         layout.addWidget(self.chosen, 0, 2)
         layout.addLayout(limits, 1, 0, 1, 3)
-        self._connection = correction.changed.connect(self._correction_changed)
+        layout.addWidget(self.in_box, 2, 0, 1, 3)
+        self._connections = [
+            correction.changed.connect(self._something_changed),
+            search.changed.connect(self._something_changed),
+        ]
         self._write_texts()
 
     def close_down(self) -> None:
         """Stop listening."""
-        self._connection.close()
+        for connection in self._connections:
+            connection.close()
 
     def changeEvent(self, event: QEvent) -> None:
         """Follow the language."""
@@ -78,7 +90,7 @@ class RuleRows(QWidget):
         if event.type() == QEvent.Type.LanguageChange:
             self._write_texts()
 
-    def _correction_changed(self, _: None) -> None:
+    def _something_changed(self, _: None) -> None:
         self._show()
 
     @property
@@ -117,12 +129,14 @@ class RuleRows(QWidget):
 
     def _show(self) -> None:
         rules = self._rules
-        controls = (self.ranged, self.lowest, self.highest)
+        controls = (self.ranged, self.lowest, self.highest, self.in_box)
         for control in controls:
             control.blockSignals(True)
         self.overwrite.setCurrentIndex(_WAYS.index(rules.overwrite))
         self.chosen.setVisible(rules.overwrite is Overwrite.CHOSEN)
         self.chosen.setText(str(len(rules.chosen)))
+        self.in_box.setChecked(rules.in_box)
+        self.in_box.setVisible(rules.in_box or self._search.box is not None)
         self.ranged.setChecked(rules.values is not None)
         for box, value in zip((self.lowest, self.highest), rules.values or (), strict=False):
             box.setValue(value)
@@ -137,6 +151,8 @@ class RuleRows(QWidget):
         self.overwrite.addItems([self.tr("all but locked"), self.tr("background only"), self.tr("chosen segments")])
         self.overwrite.setToolTip(self.tr("What every tool may paint over; locked segments always stay"))
         self.chosen.setToolTip(self.tr("Which segments may be painted over"))
+        self.in_box.setText(self.tr("Only inside the box"))
+        self.in_box.setToolTip(self.tr("Paint and erase only inside the box that is drawn on the image"))
         self.ranged.setText(self.tr("Values"))
         self.ranged.setToolTip(self.tr("Paint and erase only voxels whose value lies between these two"))
         self.lowest.setToolTip(self.tr("The lowest value that is painted"))

@@ -77,7 +77,7 @@ class ToolPalette(QWidget):
         layout.addWidget(self._name)
         for part in self._parts:
             layout.addWidget(part)
-        self.rules = RuleRows(station.correction, station.viewing)
+        self.rules = RuleRows(station.correction, station.viewing, station.analysis.search)
         layout.addWidget(self.rules)
         self._connections = [
             self._tools.changed.connect(self._tools_changed),

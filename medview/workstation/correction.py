@@ -165,6 +165,7 @@ class Correction:
             label=found.label,
             locked=self.locked,
             rules=self.rules,
+            limit=self.proposals.box_on(found.volume),
             plane=plane,
             point=point,
             voxels=found.volume.voxels,

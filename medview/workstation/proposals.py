@@ -11,6 +11,7 @@ from medview.catalog.terminology import Terminology
 from medview.core.geometry import Box, Index
 from medview.core.segmentation import Labels, Segmentation
 from medview.core.text import Text
+from medview.core.volume import Volume
 from medview.editing import blocks, rules, segments
 from medview.editing.history import Recorder, write_blocks
 from medview.editing.reshape import Proposal
@@ -34,6 +35,7 @@ class Proposals:
 
     Attributes:
         rules: What may be changed.
+        box_on: Gives the box on an image, for the rule that keeps to it; None where there is none.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class Proposals:
         terms: Callable[[], Terminology],
     ) -> None:
         self.rules = PaintRules()
+        self.box_on: Callable[[Volume], Box | None] = lambda volume: None
         self._workspace = workspace
         self._work = work
         self._end_stroke = end_stroke
@@ -134,11 +137,12 @@ class Proposals:
         self._work.end_step(work, recorder.finish(name))
 
     def _reach(self, segmentation: Segmentation, box: Box) -> NDArray[np.bool_]:
-        """What may be changed by the values of the image: (k, j, i) bool of the box's shape."""
+        """What may be changed by value and place: (k, j, i) bool of the box's shape."""
         case = next((one for one in self._workspace.cases if segmentation.id in one.segmentations), None)
-        if case is None or self.rules.values is None:
+        if case is None:
             return np.ones(box.shape, dtype=np.bool_)
-        return self.rules.reach(case.volume_under(segmentation.id).voxels[box.slices])
+        volume = case.volume_under(segmentation.id)
+        return self.rules.reach(box, volume.voxels, self.box_on(volume))
 
     def _write(
         self, work: Work, name: Text, box: Box, change: Callable[[Box, Labels], Labels | None], label: int = 0

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medview.core.geometry import Point
+from medview.core.geometry import Box, Point
 from medview.core.planes import Plane, slice_plane
 from medview.core.segmentation import Segmentation
 from medview.core.text import Text
@@ -49,6 +49,7 @@ class Stroke:
         label: The segment in work.
         locked: Segments that keep their voxels.
         rules: What may be changed.
+        limit: The box on the image; None where it has none.
         plane: The plane of the view that it is made in.
         point: Where it begins: x, y, z, LPS, mm.
         voxels: The image under it, (k, j, i) on the same grid.
@@ -63,6 +64,7 @@ class Stroke:
         label: int,
         locked: frozenset[int],
         rules: PaintRules,
+        limit: Box | None,
         plane: Plane,
         point: Point,
         voxels: NDArray[Any],
@@ -73,6 +75,7 @@ class Stroke:
         self._label = label
         self._locked = locked
         self._rules = rules
+        self._limit = limit
         self._axis = slice_plane(target.geometry, plane).axis
         self._voxels = voxels
         self._recorder = Recorder(target, label)
@@ -91,8 +94,7 @@ class Stroke:
             box, mask = brush.disk(geometry, start, point, options.radius_mm, self._axis)
         if box.is_empty:
             return
-        if self._rules.values is not None:
-            mask = mask & self._rules.reach(self._voxels[box.slices])
+        mask = mask & self._rules.reach(box, self._voxels, self._limit)
         if options.deviations is not None:
             axis = None if options.shape is BrushShape.SPHERE else self._axis
             mask = adaptive.taken(self._voxels, geometry, box, mask, point, options.radius_mm, axis, options.deviations)

@@ -317,3 +317,24 @@ def test_what_may_be_painted_over_is_chosen(desk: Bench, panel: CorrectionPanel)
     with speaking_chinese():
         desk.until(lambda: rows.overwrite.currentText() == "所选结构")
         assert correction.rules == PaintRules(Overwrite.CHOSEN, frozenset({segmentation.segments[1].label}))
+
+
+def test_painting_keeps_to_the_box_where_there_is_one(desk: Bench, panel: CorrectionPanel) -> None:
+    rows, search = panel.tools.rules, desk.station.analysis.search
+    assert not rows.in_box.isVisible()
+    volume = desk.station.workspace.active_volume
+    assert volume is not None
+    x, y, z = (float(value) for value in volume.geometry.to_patient((20, 32, 34)))
+    search.place((x, y, z), (30.0, 500.0, 100.0))
+    desk.until(rows.in_box.isVisible)
+    QTest.mouseClick(rows.in_box, Qt.MouseButton.LeftButton, pos=QPoint(8, rows.in_box.height() // 2))
+    assert desk.station.correction.rules.in_box
+    paint(desk)
+    segmentation = desk.station.workspace.active_segmentation
+    assert segmentation is not None
+    box = search.box
+    assert box is not None
+    painted = Box.around(segmentation.labels)
+    assert not painted.is_empty
+    assert painted.intersection(box) == painted
+    assert painted.start[2] == box.start[2]

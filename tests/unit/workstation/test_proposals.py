@@ -81,3 +81,27 @@ def test_chosen_segments_are_forgotten_with_their_segmentation(one: Station) -> 
     one.correction.set_rules(PaintRules(Overwrite.CHOSEN, frozenset({2}), (0.0, 10.0)))
     one.correction.new_segmentation()
     assert one.correction.rules == PaintRules(values=(0.0, 10.0))
+
+
+def test_on_wish_nothing_outside_the_box_is_changed(one: Station) -> None:
+    segmentation = adopted(one)
+    before = one.labels.copy()
+    box = Box((18, 25, 50), (24, 40, 70))
+    inside = np.zeros(before.shape, bool)
+    inside[box.slices] = True
+    one.correction.proposals.box_on = lambda volume: box if volume is one.volume else None
+    one.correction.set_rules(PaintRules(in_box=True))
+    one.correction.set_options(SPHERE)
+    dab(one, 20, 30, 60)
+    np.testing.assert_array_equal(one.labels == 1, (before == 1) | (ball(one, 20, 30, 60, 6.0) & inside))
+    dab(one, 20, 30, 60, erase=True)
+    one.correction.undo()
+    one.correction.undo()
+    everywhere = np.ones(before.shape, bool)
+    whole = Proposal(Box.whole(before.shape), everywhere, ~everywhere)
+    one.correction.put(segmentation, 1, Text("Tool"), whole, drawn=True)
+    np.testing.assert_array_equal(one.labels == 1, (before == 1) | inside)
+    one.correction.undo()
+    one.correction.proposals.box_on = lambda volume: None
+    one.correction.put(segmentation, 1, Text("Tool"), whole, drawn=True)
+    assert (one.labels == 1).all(), "without a box there is no limit"
