@@ -40,6 +40,7 @@ class EditPreview:
         corners: (n, 3): points that are marked.
         mask: A box of the grid and, (k, j, i) bool of its shape, the voxels that are filled; slices outside of the box
             have none.
+        outlined: Whether the fill has an outline; one of scattered voxels would be all outline.
         text: A word beside the mouse.
         at: Where the mouse is, LPS, mm.
     """
@@ -49,6 +50,7 @@ class EditPreview:
     lines: tuple[Floats, ...] = ()
     corners: Floats | None = None
     mask: tuple[Box, NDArray[np.bool_]] | None = None
+    outlined: bool = True
     text: Text | None = None
     at: Point | None = None
 
@@ -129,7 +131,7 @@ class EditPreviewLayer:
             self._filled = None
             self._sheet.actor.VisibilityOff()
             return
-        self._sheet.set_look(_FILL_OPACITY, max(1.0, scale))
+        self._sheet.set_look(_FILL_OPACITY, max(1.0, scale) if preview.outlined else 0.0)
         self._sheet.actor.VisibilityOn()
         if self._filled is not None and self._filled[0] is preview and self._filled[1] == index:
             return

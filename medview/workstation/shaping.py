@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from medview.core.geometry import Box
 from medview.core.planes import Plane, slice_plane
 from medview.core.progress import Progress
-from medview.core.segmentation import Segmentation
+from medview.core.segmentation import Labels, Segmentation
 from medview.core.text import Text
-from medview.editing import interpolate, reshape
+from medview.editing import interpolate, joint_smoothing, reshape
 from medview.editing.reshape import Change, Proposal
 from medview.workstation.correction import Correction
 from medview.workstation.jobs import Job, JobQueue, Lane
@@ -48,13 +49,14 @@ class Shape:
     Attributes:
         name: What the user calls it; also the name of the step.
         help: What it does.
-        change: Makes the change, given the number; without `amount`, the number is not looked at.
+        change: Makes the change, given the number; without `amount`, the number is not looked at. None: all segments
+            are smoothed together, and not only the one in work changed.
         amount: The number; None when it takes none.
     """
 
     name: Text
     help: Text
-    change: Callable[[float], Change]
+    change: Callable[[float], Change] | None
     amount: Amount | None = None
 
 
@@ -85,6 +87,12 @@ SHAPES: tuple[Shape, ...] = (
         Text("Smooth (Gaussian)"),
         Text("Rounds the surface; thin structures get thinner."),
         reshape.Gaussian,
+        _mm(1.0),
+    ),
+    Shape(
+        Text("Smooth all together"),
+        Text("Rounds all segments of the segmentation at once; no gaps open between them."),
+        None,
         _mm(1.0),
     ),
     Shape(
@@ -136,11 +144,13 @@ class Shaping:
         Raises:
             MedViewError: The segment is locked.
         """
+        if shape.amount is not None:
+            amount = min(max(amount, shape.amount.least), shape.amount.most)
+        if shape.change is None:
+            return self._smooth_together(shape.name, amount)
         segmentation, label = self._in_work()
         if segmentation is None:
             return None
-        if shape.amount is not None:
-            amount = min(max(amount, shape.amount.least), shape.amount.most)
         geometry, labels, change = segmentation.geometry, segmentation.labels.copy(), shape.change(amount)
         return self._jobs.submit(
             shape.name,
@@ -193,6 +203,26 @@ class Shaping:
             lambda progress: reshape.islands(labels, geometry, label, MOST_PARTS - 1, progress),
             lane=Lane.DISK,
             then=partial(self._split, segmentation, label),
+        )
+
+    def _smooth_together(self, name: Text, sigma_mm: float) -> Job[Any] | None:
+        """All segments; locked ones stay as they are."""
+        self._correction.end_stroke()
+        segmentation = self._workspace.active_segmentation
+        if segmentation is None:
+            return None
+        self._correction.adopt(segmentation)
+        geometry, labels = segmentation.geometry, segmentation.labels.copy()
+
+        def put(found: tuple[Box, Labels]) -> None:
+            box, after = found
+            self._correction.proposals.put_labels(segmentation, name, box, after, labels[box.slices])
+
+        return self._jobs.submit(
+            name,
+            lambda progress: joint_smoothing.smoothed(labels, geometry, sigma_mm, progress),
+            lane=Lane.DISK,
+            then=put,
         )
 
     def _in_work(self) -> tuple[Segmentation | None, int]:

@@ -88,6 +88,7 @@ class Workstation:
             EarlierRuns(home / "answers", self.settings.current.kept_answers_mb * 2**20),
         )
         self.analysis.exact = self.settings.current.exact
+        self.correction.proposals.box_on = self.analysis.search.on
         self.hinting = Hinting(self.workspace, self.jobs, self.correction, self.analysis)
         self._listening = self.settings.changed.connect(self._settings_changed)
         self.measuring = Measuring(
