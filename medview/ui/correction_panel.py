@@ -71,7 +71,8 @@ class CorrectionPanel(QWidget):
         self.shaping.failed.connect(self.banner.show_error)
         self._shaping_heading = _heading()
         self.checking = CheckingSections(station)
-        self.checking.review.failed.connect(self.banner.show_error)
+        for part in (self.checking.review, self.checking.doubts):
+            part.failed.connect(self.banner.show_error)
         self.save_button = QPushButton()
         self.save_button.clicked.connect(self._save)
         self._display_heading = _heading()

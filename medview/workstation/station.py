@@ -22,6 +22,7 @@ from medview.workstation.attaching import Attaching
 from medview.workstation.comparing import Comparing
 from medview.workstation.correction import Correction
 from medview.workstation.deidentifying import Deidentified, check_target, deidentify
+from medview.workstation.doubts import Doubts
 from medview.workstation.findings_desk import FindingsDesk
 from medview.workstation.importing import Importing
 from medview.workstation.jobs import Job, JobQueue, Lane
@@ -107,6 +108,7 @@ class Workstation:
             home / "reviews",
             lambda: self.settings.current.reader_name,
         )
+        self.doubts = Doubts(self.workspace, self.viewing, self.jobs, self.correction, self.analysis)
         self.worklist = Worklist(self.workspace, self.importing)
         self.named_images = NamedImages(self.workspace, self.viewing, self.jobs, self.importing)
         self.attaching = Attaching(self.workspace, self.viewing, self.jobs, self.importing, self.correction)

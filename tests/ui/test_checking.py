@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QListWidget
 
 from medview.core.review import Judgement, SegmentState
 from medview.core.segmentation import ModelRef, Provenance, Segment, Segmentation
+from medview.editing.doubts import DoubtKind
 from medview.ui.changes_list import ChangesList
 from medview.ui.checking_sections import CheckingSections
 from medview.ui.correction_panel import CorrectionPanel
@@ -52,6 +53,10 @@ def rows(of: QListWidget) -> list[str]:
 
 def compared(screen: Screen) -> Compared:
     return screen.station.viewing.state.compared
+
+
+def judged(screen: Screen) -> Judgement:
+    return screen.station.reviewing.review.judgement
 
 
 def click_row(of: QListWidget, number: int) -> None:
@@ -199,7 +204,7 @@ def test_the_whole_is_judged_and_commented_on(screen: Screen, small_series_folde
     screen.wait(review.isVisible)
     QTest.mouseClick(review.judgements[Judgement.REJECTED], LEFT)
     event_loop.run_for(0.05)
-    assert screen.station.reviewing.review.judgement is Judgement.OPEN, "a rejection needs a reason"
+    assert judged(screen) is Judgement.OPEN, "a rejection needs a reason"
     assert not review.judgements[Judgement.REJECTED].isChecked()
     QTest.keyClicks(review.reason, "breathing")
     QTest.mouseClick(review.judgements[Judgement.REJECTED], LEFT)
@@ -207,7 +212,7 @@ def test_the_whole_is_judged_and_commented_on(screen: Screen, small_series_folde
     screen.view().setFocus()
     screen.key(Qt.Key.Key_Return, CONTROL)
     screen.wait(lambda: review.said.text().startswith("Accepted by B. Reader"))
-    assert screen.station.reviewing.review.judgement is Judgement.ACCEPTED
+    assert judged(screen) is Judgement.ACCEPTED
 
     screen.key(Qt.Key.Key_C, SHIFT)
     screen.wait(review.words.hasFocus)
@@ -228,3 +233,53 @@ def test_the_whole_is_judged_and_commented_on(screen: Screen, small_series_folde
         event_loop.run_for(0.1)
         assert part.review_fold.button.text() == "审阅"
         assert review.judgements[Judgement.ACCEPTED].text() == "接受"
+
+
+def test_a_key_goes_to_the_next_doubtful_place(screen: Screen, small_series_folder: Path) -> None:
+    volume = screen.open(small_series_folder)
+    labels = np.zeros(volume.geometry.shape, np.uint8)
+    labels[10:30, 17:47, 17:47] = 1
+    labels[20:23, 30:33, 30:33] = 0
+    labels[4:6, 55:58, 55:58] = 1
+    segmentation = Segmentation(volume.geometry, labels, (Segment(1, "Mass", (200, 90, 60)),))
+    case = screen.station.workspace.active_case
+    assert case is not None
+    case.add_segmentation(segmentation, on=volume.id)
+    screen.station.workspace.activate(case, volume, segmentation)
+    screen.station.viewing.update(segmentation_id=segmentation.id)
+    screen.station.correction.adopt(segmentation)
+    part = sections(screen)
+    screen.key(Qt.Key.Key_E)
+    screen.view().setFocus()
+
+    def here() -> tuple[int, int, int]:
+        return volume.geometry.nearest_voxel(screen.station.viewing.state.cursor)
+
+    screen.key(Qt.Key.Key_N)
+    screen.wait(lambda: screen.station.doubts.here == 0)
+    kinds = [place.doubt.kind for place in screen.station.doubts.places]
+    assert {DoubtKind.ISLAND, DoubtKind.HOLE} <= set(kinds)
+    seen = {kinds[0]: here()}
+    for number in range(1, len(kinds)):
+        screen.key(Qt.Key.Key_N)
+        seen[kinds[number]] = here()
+    assert seen[DoubtKind.HOLE] == (21, 31, 31)
+    assert segmentation.labels[seen[DoubtKind.ISLAND]] == 1
+    assert seen[DoubtKind.ISLAND][0] in (4, 5)
+    screen.key(Qt.Key.Key_N, SHIFT)
+    assert screen.station.doubts.here == len(kinds) - 2
+
+    screen.key(Qt.Key.Key_E)
+    QTest.mouseClick(part.doubts_fold.button, LEFT)
+    screen.wait(lambda: part.doubts.rows.count() == len(kinds))
+    hole = kinds.index(DoubtKind.HOLE)
+    assert part.doubts.rows.item(hole).text() == f"Mass: Hole, {27 * 0.36:.1f} ml"
+    click_row(part.doubts.rows, hole)
+    assert here() == (21, 31, 31)
+    screen.drag((-150, -60), (-150, 60))
+    screen.wait(lambda: part.doubts.hint.text() == "The masks were changed since.")
+    QTest.mouseClick(part.doubts.look, LEFT)
+    screen.wait(lambda: not part.doubts.hint.isVisible())
+    with speaking_chinese():
+        event_loop.run_for(0.1)
+        assert "孔洞" in "".join(rows(part.doubts.rows))
