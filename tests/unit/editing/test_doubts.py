@@ -37,8 +37,13 @@ def image(rng: np.random.Generator) -> NDArray[np.int16]:
     return voxels.astype(np.int16)
 
 
-def found(labels: NDArray[np.uint8], label: int = 3, **more: NDArray[np.generic]) -> tuple[Doubt, ...]:
-    return doubts.of_segment(labels, GEOMETRY, label, **more)
+def found(
+    labels: NDArray[np.uint8],
+    label: int = 3,
+    voxels: NDArray[np.int16] | None = None,
+    unsure: NDArray[np.float16] | None = None,
+) -> tuple[Doubt, ...]:
+    return doubts.of_segment(labels, GEOMETRY, label, voxels, unsure)
 
 
 def of_kind(kind: DoubtKind, among: tuple[Doubt, ...]) -> list[Doubt]:
@@ -70,7 +75,8 @@ def test_holes_count_only_where_there_is_background() -> None:
     labels[20:23, 30:34, 30:33] = 0
     labels[28:30, 40:42, 45:47] = 7
     (hole,) = found(labels)
-    assert (hole.kind, hole.ml) == (DoubtKind.HOLE, pytest.approx(36 * ML))
+    assert hole.kind is DoubtKind.HOLE
+    assert hole.ml == pytest.approx(36 * ML)
     assert labels[hole.index] == 0
     labels[20, 0:34, 31] = 0
     assert of_kind(DoubtKind.HOLE, found(labels)) == [], "a way leads out"
