@@ -25,6 +25,7 @@ from medview.ui.banner import Banner
 from medview.ui.brush_tools import BrushTools
 from medview.ui.checking_sections import CheckingSections
 from medview.ui.labels import wrapped
+from medview.ui.live_line import LiveLine
 from medview.ui.recovery_offer import RecoveryOffer
 from medview.ui.segment_list import SegmentList
 from medview.ui.shaping_tools import ShapingTools
@@ -70,6 +71,7 @@ class CorrectionPanel(QWidget):
         self.shaping = ShapingTools(station.shaping, station.viewing, station.jobs)
         self.shaping.failed.connect(self.banner.show_error)
         self._shaping_heading = _heading()
+        self.live = LiveLine(station.live)
         self.checking = CheckingSections(station)
         for part in (self.checking.review, self.checking.doubts):
             part.failed.connect(self.banner.show_error)
@@ -111,6 +113,7 @@ class CorrectionPanel(QWidget):
         self.shaping.close_down()
         self.checking.close_down()
         self.segments.close_down()
+        self.live.close_down()
         for connection in self._connections:
             connection.close()
         if self._watch is not None:
@@ -309,6 +312,7 @@ class CorrectionPanel(QWidget):
         content.addWidget(_separator())
         content.addWidget(self._segments_heading)
         content.addWidget(self.segments)
+        content.addWidget(self.live)
         content.addLayout(_row(self.add_button, self.remove_button, None))
         content.addWidget(_separator())
         content.addWidget(self._shaping_heading)

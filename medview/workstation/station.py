@@ -26,6 +26,7 @@ from medview.workstation.doubts import Doubts
 from medview.workstation.findings_desk import FindingsDesk
 from medview.workstation.importing import Importing
 from medview.workstation.jobs import Job, JobQueue, Lane
+from medview.workstation.live_numbers import Live
 from medview.workstation.main_queue import MainQueue
 from medview.workstation.measuring import Measuring
 from medview.workstation.named_images import NamedImages
@@ -67,6 +68,7 @@ class Workstation:
             home / "journals",
             self.settings.current.undo_limit_mb * 2**20,
         )
+        self.live = Live(self.workspace, self.jobs, self.correction)
         self.comparing = Comparing(self.workspace, self.viewing, self.correction)
         self.shaping = Shaping(self.workspace, self.jobs, self.correction)
         shipped = shipped_plugins_folder()

@@ -5,17 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from PySide6.QtCore import Qt, QTimer
+from PySide6.QtCore import QPoint, Qt, QTimer
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QListWidget
 
 from medview.core.review import Judgement, SegmentState
 from medview.core.segmentation import ModelRef, Provenance, Segment, Segmentation
 from medview.editing.doubts import DoubtKind
+from medview.ui import quantities
 from medview.ui.changes_list import ChangesList
 from medview.ui.checking_sections import CheckingSections
 from medview.ui.correction_panel import CorrectionPanel
 from medview.ui.difference_bar import DifferenceBar
+from medview.ui.live_line import LiveLine
 from medview.workstation.view_state import Compared
 from tests.support import event_loop
 from tests.support.bench import speaking_chinese
@@ -283,3 +285,30 @@ def test_a_key_goes_to_the_next_doubtful_place(screen: Screen, small_series_fold
     with speaking_chinese():
         event_loop.run_for(0.1)
         assert "孔洞" in "".join(rows(part.doubts.rows))
+
+
+def test_volume_and_mean_follow_the_brush_while_the_button_is_down(screen: Screen, small_series_folder: Path) -> None:
+    segmentation = adopted(screen, small_series_folder)
+    screen.key(Qt.Key.Key_E)
+    line = screen.window.findChild(LiveLine)
+    assert line is not None
+
+    def expected() -> str:
+        under = segmentation.labels == 1
+        ml, mean = int(under.sum()) * 0.36, float(screen.volume.voxels[under].mean())
+        return f"In work: {quantities.millilitres(ml)}, mean {mean:.0f} HU"
+
+    screen.wait(lambda: line.text() == expected())
+    before = line.text()
+    view = screen.view()
+    place = view.rect().center() + QPoint(-150, -60)
+    QTest.mousePress(view, LEFT, Qt.KeyboardModifier.NoModifier, place)
+    for step in range(8):
+        QTest.mouseMove(view, place + QPoint(0, 15 * step))
+        event_loop.run_for(0.02)
+    assert screen.station.correction.is_painting
+    screen.wait(lambda: line.text() == expected())
+    assert line.text() != before
+    QTest.mouseRelease(view, LEFT, Qt.KeyboardModifier.NoModifier, place + QPoint(0, 105))
+    screen.key(Qt.Key.Key_Z, CONTROL)
+    screen.wait(lambda: line.text() == before)
