@@ -30,6 +30,8 @@ _LEAK_DEVIATIONS = 2.0
 _EDGE_SIGMA_VOXELS, _STRONG_SHARE = 1.0, 0.5
 _UNSURE = 0.5
 """Of the largest entropy."""
+_FILTER_LEAST_VOXELS = 4
+"""The recursive Gaussian takes no image that is shorter along an axis."""
 _MOST_VOXELS = 24_000_000
 """In a larger box around a segment, edges are sought on every second, third... voxel."""
 
@@ -173,13 +175,14 @@ def leaks(mask: Mask, voxels: NDArray[Any], geometry: Geometry, label: int) -> l
     while mask.size / step**3 > _MOST_VOXELS:
         step += 1
     mask, voxels = mask[::step, ::step, ::step], voxels[::step, ::step, ::step]
+    # The mask's outermost voxels lie on its own edge, whatever lies beyond.
+    outline = _outline(mask)
+    inner = mask & ~outline
+    if not inner.any() or not outline.any():
+        return []
     image = np.nan_to_num(voxels.astype(np.float32))
     edges = _edges(image)
-    # The mask's outermost voxels lie on its own edge, whatever lies beyond.
-    inner = mask & ~_outline(mask)
-    own = edges[mask & ~inner]
-    if not inner.any() or not own.size:
-        return []
+    own = edges[outline]
     parts, sizes = regions.components(inner & (edges < _STRONG_SHARE * np.median(own)))
     if sizes.size < 2:
         return []
@@ -276,8 +279,11 @@ def _edges(image: NDArray[np.float32]) -> NDArray[np.float32]:
     """(k, j, i) float32: the magnitude of the gradient, per voxel."""
     import SimpleITK
 
-    edges = SimpleITK.GradientMagnitudeRecursiveGaussian(SimpleITK.GetImageFromArray(image), _EDGE_SIGMA_VOXELS)
-    found: NDArray[np.float32] = SimpleITK.GetArrayFromImage(edges).astype(np.float32, copy=False)
+    short = [max(0, _FILTER_LEAST_VOXELS - size) for size in image.shape]
+    padded = np.pad(image, [(0, more) for more in short], mode="edge") if any(short) else image
+    edges = SimpleITK.GradientMagnitudeRecursiveGaussian(SimpleITK.GetImageFromArray(padded), _EDGE_SIGMA_VOXELS)
+    k, j, i = image.shape
+    found: NDArray[np.float32] = SimpleITK.GetArrayFromImage(edges).astype(np.float32, copy=False)[:k, :j, :i]
     return found
 
 

@@ -156,3 +156,18 @@ def test_all_kinds_together_are_sorted_by_how_much_they_are_about() -> None:
 def test_a_segment_that_fills_the_image_has_no_outline_to_doubt() -> None:
     labels = np.ones(SHAPE, np.uint8)
     assert found(labels, label=1, voxels=np.zeros(SHAPE, np.int16)) == ()
+
+
+@pytest.mark.parametrize("shape", [(1, 40, 50), (2, 40, 50), (3, 40, 50), (40, 1, 1), (1, 1, 1)])
+def test_thin_grids_and_thin_segments_are_looked_at_too(shape: tuple[int, int, int]) -> None:
+    rng = np.random.default_rng(3)
+    geometry = Geometry.from_parts(shape, (3.0, 0.8, 0.8))
+    voxels = rng.integers(0, 100, shape).astype(np.int16)
+    labels = np.zeros(shape, np.uint8)
+    labels[: max(1, shape[0] // 2), : max(1, shape[1] // 2), : max(1, shape[2] // 2)] = 3
+    whole = doubts.of_segment(labels, geometry, 3, voxels, rng.random(shape).astype(np.float16) * 0.4)
+    assert of_kind(DoubtKind.ISLAND, whole) == []
+    assert of_kind(DoubtKind.HOLE, whole) == []
+    one_slice = organ()
+    one_slice[:20], one_slice[21:] = 0, 0
+    assert found(one_slice, voxels=image(rng)) == ()
