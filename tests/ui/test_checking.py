@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 from PySide6.QtCore import QPoint, Qt, QTimer
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QListWidget
+from scipy import ndimage
 
 from medview.core.review import Judgement, SegmentState
 from medview.core.segmentation import ModelRef, Provenance, Segment, Segmentation
@@ -18,7 +20,8 @@ from medview.ui.checking_sections import CheckingSections
 from medview.ui.correction_panel import CorrectionPanel
 from medview.ui.difference_bar import DifferenceBar
 from medview.ui.live_line import LiveLine
-from medview.workstation.view_state import Compared
+from medview.workstation.stroke import BrushOptions
+from medview.workstation.view_state import Compared, ViewName
 from tests.support import event_loop
 from tests.support.bench import speaking_chinese
 from tests.ui.conftest import LEFT, RIGHT, Screen
@@ -312,3 +315,42 @@ def test_volume_and_mean_follow_the_brush_while_the_button_is_down(screen: Scree
     QTest.mouseRelease(view, LEFT, Qt.KeyboardModifier.NoModifier, place + QPoint(0, 105))
     screen.key(Qt.Key.Key_Z, CONTROL)
     screen.wait(lambda: line.text() == before)
+
+
+def test_a_hand_as_fast_as_5000_pixels_a_second_leaves_no_gaps(screen: Screen, small_series_folder: Path) -> None:
+    """The mouse tells of itself 60 times a second at least: some 83 pixels from one move to the next."""
+    volume = screen.open(small_series_folder)
+    screen.station.viewing.update(maximised=ViewName.AXIAL)
+    event_loop.run_for(0.1)
+    view = screen.view()
+    middle = view.rect().center()
+    corners = []
+    for corner in (QPoint(-200, -200), QPoint(200, 200)):
+        QTest.mouseClick(view, LEFT, Qt.KeyboardModifier.NoModifier, middle + corner)
+        corners.append(np.array(screen.station.viewing.state.cursor))
+    mm = (corners[1] - corners[0])[:2] / 400
+
+    screen.key(Qt.Key.Key_E)
+    screen.station.correction.set_options(BrushOptions(radius_mm=4.0))
+    way = [(-200, -100), (-117, -100), (-34, -100), (49, -60), (100, 10), (60, 85), (-20, 85), (-103, 85), (-150, 20)]
+    places = [middle + QPoint(*one) for one in way]
+    QTest.mousePress(view, LEFT, Qt.KeyboardModifier.NoModifier, places[0])
+    for place in places[1:]:
+        QTest.mouseMove(view, place)
+    QTest.mouseRelease(view, LEFT, Qt.KeyboardModifier.NoModifier, places[-1])
+    screen.app.processEvents()
+
+    painted = screen.segmentation.labels
+    number = int(np.flatnonzero(painted.any(axis=(1, 2)))[0])
+    _, count = ndimage.label(painted[number], structure=np.ones((3, 3)))
+    assert count == 1, "the stroke is one piece"
+    points = [corners[0][:2] + (np.array(one) + 200) * mm for one in way]
+    rows, columns = np.indices(volume.geometry.shape[1:])
+    centers = volume.geometry.to_patient(np.stack([np.full_like(rows, number), rows, columns], axis=-1))[..., :2]
+    away = np.full(rows.shape, np.inf)
+    for a, b in pairwise(points):
+        along = np.clip(((centers - a) @ (b - a)) / ((b - a) @ (b - a)), 0, 1)
+        away = np.minimum(away, np.linalg.norm(centers - (a + along[..., None] * (b - a)), axis=-1))
+    pixel_mm = float(np.abs(mm).max())
+    assert painted[number][away <= 4.0 - pixel_mm].all(), "all that the brush went over is painted"
+    assert not painted[number][away > 4.0 + pixel_mm].any(), "and nothing else"
