@@ -44,6 +44,7 @@ class Edit:
         segments: The other side of the list of segments; None when it did not change.
         label: The segment that it was done to; 0 when it was to none in particular.
         at: When, UTC; now when not given.
+        touched: The labels that voxels gained or lost by it.
 
     Attributes:
         nbytes: What it costs in memory.
@@ -57,8 +58,10 @@ class Edit:
         segments: tuple[Segment, ...] | None,
         label: int = 0,
         at: datetime | None = None,
+        touched: frozenset[int] = frozenset(),
     ) -> None:
         self.target = target
+        self.touched = touched
         self.name = name
         self.label = label
         self.at = at or datetime.now(UTC)
@@ -158,11 +161,12 @@ class Recorder:
             name: What the user did.
             at: When, UTC; now when not given.
         """
-        changed = {block: image for block, image in self._before.items() if self._differs(block, image)}
+        touched: set[int] = set()
+        changed = {block: image for block, image in self._before.items() if self._differs(block, image, touched)}
         segments = self._segments if self._segments != self.target.segments else None
         if not changed and segments is None:
             return None
-        return Edit(self.target, name, changed, segments, self._label, at)
+        return Edit(self.target, name, changed, segments, self._label, at, frozenset(touched - {0}))
 
     def abort(self) -> None:
         """Put everything back as it was."""
@@ -170,10 +174,17 @@ class Recorder:
         if edit is not None:
             edit.swap()
 
-    def _differs(self, block: Index, image: bytes) -> bool:
+    def _differs(self, block: Index, image: bytes, touched: set[int]) -> bool:
+        """Whether a block is another one now; the labels of voxels that differ are added to `touched`."""
         labels = self.target.labels
         box = blocks.box_of(block, labels.shape)
-        return not np.array_equal(blocks.unpack(image, box.shape, labels.dtype), labels[box.slices])
+        before, now = blocks.unpack(image, box.shape, labels.dtype), labels[box.slices]
+        differs = before != now
+        if not differs.any():
+            return False
+        for one in (before[differs], now[differs]):
+            touched.update(np.flatnonzero(np.bincount(one)).tolist())
+        return True
 
 
 class UndoStack:

@@ -15,6 +15,7 @@ from typing import Protocol
 import numpy as np
 
 from medview.core.errors import MedViewError
+from medview.core.events import Event
 from medview.core.geometry import Box, Point
 from medview.core.planes import Plane, stepped
 from medview.core.text import Text
@@ -25,6 +26,7 @@ from medview.views.slice_view import SliceView
 from medview.views.volume_view import VolumeView
 from medview.workstation.stroke import BrushOptions, BrushTool
 from medview.workstation.view_state import Mode, Viewing, ViewName
+from medview.workstation.work_in_hand import Edited
 from medview.workstation.workspace import Workspace
 
 _CLICK_PX = 3.0
@@ -97,6 +99,7 @@ class Painting(Protocol):
     """Who makes the strokes."""
 
     options: BrushOptions
+    edited: Event[Edited]
 
     @property
     def active_label(self) -> int:

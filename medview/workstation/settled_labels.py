@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import time
-
-import numpy as np
+from collections.abc import Callable
+from typing import TypeVar
 
 from medview.core.geometry import Box, Index
 from medview.core.progress import Progress
 from medview.core.segmentation import Labels, Segmentation
 from medview.editing import regions
 
+T = TypeVar("T")
 _TRIES = 40
 _PAUSE_S = 0.05
 
 
 def settled(segmentation: Segmentation, label: int, margin: Index, progress: Progress) -> tuple[Box, Labels]:
     """The labels around a segment, copied while nobody wrote to them. For the thread of a job.
-
-    A copy during which somebody wrote is made again. Who paints for seconds without a pause gets one with part of a
-    stroke in it; what a job proposes is weighed against the labels as they are then in any case.
 
     Args:
         segmentation: May be written to on the main thread meanwhile.
@@ -30,16 +28,33 @@ def settled(segmentation: Segmentation, label: int, margin: Index, progress: Pro
     Returns:
         A box of the grid, empty when the segment has no voxels, and (k, j, i) its labels.
     """
-    box, copy = Box((0, 0, 0), (0, 0, 0)), np.zeros((0, 0, 0), segmentation.labels.dtype)
+
+    def look() -> tuple[Box, Labels]:
+        box = _box(segmentation.labels, label, margin, progress)
+        return box, segmentation.labels[box.slices].copy()
+
+    return while_settled(segmentation, look, progress)
+
+
+def while_settled(segmentation: Segmentation, look: Callable[[], T], progress: Progress) -> T:
+    """What somebody sees in a segmentation while nobody writes to it. For the thread of a job.
+
+    A look during which somebody wrote is taken again. Who paints for seconds without a pause gets one with part of a
+    stroke in it; what a job proposes is weighed against the labels as they are then in any case.
+
+    Args:
+        segmentation: May be written to on the main thread meanwhile.
+        look: Looks, and copies what it returns.
+        progress: May cancel.
+    """
     for _ in range(_TRIES):
         progress.raise_if_cancelled()
         revision = segmentation.settled_revision
-        box = _box(segmentation.labels, label, margin, progress)
-        copy = segmentation.labels[box.slices].copy()
+        seen = look()
         if revision is not None and segmentation.settled_revision == revision:
-            break
+            return seen
         time.sleep(_PAUSE_S)
-    return box, copy
+    return look()
 
 
 def _box(labels: Labels, label: int, margin: Index, progress: Progress) -> Box:

@@ -47,6 +47,19 @@ class Work:
     unsaved: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Edited:
+    """A step was taken, taken back or taken again.
+
+    Attributes:
+        segmentation: On which segmentation.
+        labels: Which labels gained or lost voxels by it.
+    """
+
+    segmentation: Segmentation
+    labels: frozenset[int]
+
+
 class WorkInHand:
     """All work of the program. Main thread only.
 
@@ -58,11 +71,13 @@ class WorkInHand:
 
     Attributes:
         changed: Emitted after every step, and when the journals' state changes.
+        edited: Emitted after every step, before `changed`.
         journals: The journals, and what is left in them of earlier runs.
     """
 
     def __init__(self, workspace: Workspace, jobs: JobQueue, journal_folder: Path, undo_limit_bytes: int) -> None:
         self.changed: Event[None] = Event()
+        self.edited: Event[Edited] = Event()
         self.journals = Journals(journal_folder, jobs)
         self._workspace = workspace
         self._history = UndoStack(undo_limit_bytes)
@@ -111,7 +126,12 @@ class WorkInHand:
             work.tally.edited(edit)
             self._history.push(edit)
             self._record(work, edit)
+        self.edited.emit(Edited(work.segmentation, edit.touched if edit is not None else frozenset()))
         self.changed.emit(None)
+
+    def leave_step(self, segmentation: Segmentation) -> None:
+        """A step was broken off, and all is as it was before it."""
+        self.edited.emit(Edited(segmentation, frozenset()))
 
     def last_done(self, segmentation: Segmentation | None) -> Edit | None:
         """What `undo` would take back."""
@@ -142,6 +162,7 @@ class WorkInHand:
             taken.append((head, side.images))
         work.journal.append_packed(taken)
         self._written(work)
+        self.edited.emit(Edited(work.segmentation, frozenset().union(*(edit.touched for edit, _ in moved))))
         self.changed.emit(None)
 
     def mark_saved(self, segmentation: Segmentation) -> None:
