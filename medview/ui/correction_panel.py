@@ -36,6 +36,8 @@ from medview.workstation.view_state import ViewChange
 from medview.workstation.workspace import CaseOpened, WorkspaceChange
 
 _COUNTED_AFTER_MS = 150
+_COUNTING_S = 0.03
+"""How long one turn of the event loop counts."""
 
 
 class CorrectionPanel(QWidget):
@@ -254,7 +256,8 @@ class CorrectionPanel(QWidget):
         segmentation = self._held()
         if segmentation is None:
             return
-        if self._station.correction.is_painting:
+        work = self._station.correction.work.on(segmentation)
+        if self._station.correction.is_painting or not work.tally.is_counted(_COUNTING_S):
             self._count.start()
             return
         volume = self._station.workspace.active_volume
@@ -266,7 +269,7 @@ class CorrectionPanel(QWidget):
         self.state_line.setVisible(segmentation is not None)
         if segmentation is None or correction.is_painting:
             return
-        strokes = correction.summary(segmentation).strokes
+        strokes = correction.work.on(segmentation).tally.strokes
         counted = Text.of("{count} edits", count=strokes) if strokes != 1 else Text("1 edit")
         if correction.is_unsaved(segmentation):
             state = Text("not saved as an example; kept in the journal")

@@ -16,6 +16,7 @@ from medview.editing.history import Edit, UndoStack
 from medview.editing.journal import Journal, copies_of
 from medview.editing.journal_records import FORMAT, Grid, Head, Header, Step
 from medview.workstation.edit_summary import EditTally
+from medview.workstation.first_copy import FirstCopy
 from medview.workstation.jobs import JobQueue
 from medview.workstation.journals import Journals, Restored
 from medview.workstation.workspace import CaseClosed, CaseOpened, Workspace, WorkspaceChange
@@ -35,6 +36,7 @@ class Work:
         journal: Where its steps are kept.
         tally: What was changed.
         active_label: The segment in work; 0 when there is none.
+        first: The labels as they were adopted; None of work that was brought back.
         locked: Segments that keep their voxels.
         unsaved: Whether there are steps since it was adopted or saved last.
     """
@@ -43,6 +45,7 @@ class Work:
     journal: Journal
     tally: EditTally
     active_label: int
+    first: FirstCopy | None = None
     locked: frozenset[int] = frozenset()
     unsaved: bool = False
 
@@ -108,15 +111,18 @@ class WorkInHand:
             if case is None:
                 raise ValueError("Only a segmentation of an open case can be corrected.")
             journal = self.journals.new()
-            labels = segmentation.labels
-            journal.begin(_header(case, segmentation), labels.copy() if labels.any() else None)
-            work = Work(segmentation, journal, EditTally(segmentation), _first_label(segmentation))
+            first = FirstCopy(segmentation.labels)
+            journal.begin(_header(case, segmentation), first.take)
+            tally = EditTally(segmentation, first_counts=lambda: first.counts)
+            work = Work(segmentation, journal, tally, _first_label(segmentation), first)
             self._works[segmentation.id] = work
         return work
 
     def begin_step(self, work: Work) -> None:
         """Before anything changes: the step before is on disk."""
         work.tally.tick()
+        if work.first is not None:
+            work.first.wait_until_taken()
         work.journal.wait_until_synced(_WAIT_BEFORE_STEP_S)
 
     def end_step(self, work: Work, edit: Edit | None) -> None:
