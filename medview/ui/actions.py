@@ -127,6 +127,8 @@ TABLE = (
     Entry("compare", Text("My masks, the model's, or the difference"), ("Shift+G",), _C),
     Entry("next-change", Text("Next changed slice"), ("Ctrl+PgDown",), _C),
     Entry("previous-change", Text("Previous changed slice"), ("Ctrl+PgUp",), _C),
+    Entry("next-doubt", Text("Next doubtful place"), ("N",), _C),
+    Entry("previous-doubt", Text("Previous doubtful place"), ("Shift+N",), _C),
     Entry("accept", Text("Accept the segmentation"), ("Ctrl+Return",), _C),
     Entry("comment", Text("Comment at the crosshair"), ("Shift+C",), _C),
     Entry("next-case", Text("Next open case"), ("Ctrl+Shift+N",), _R),

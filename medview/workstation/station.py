@@ -22,6 +22,7 @@ from medview.workstation.attaching import Attaching
 from medview.workstation.comparing import Comparing
 from medview.workstation.correction import Correction
 from medview.workstation.deidentifying import Deidentified, check_target, deidentify
+from medview.workstation.doubts import Doubts
 from medview.workstation.edit_tools import EditTools
 from medview.workstation.editing import Editing
 from medview.workstation.evidence_desk import EvidenceDesk
@@ -29,6 +30,7 @@ from medview.workstation.findings_desk import FindingsDesk
 from medview.workstation.hinting import Hinting
 from medview.workstation.importing import Importing
 from medview.workstation.jobs import Job, JobQueue, Lane
+from medview.workstation.live_numbers import Live
 from medview.workstation.main_queue import MainQueue
 from medview.workstation.measuring import Measuring
 from medview.workstation.named_images import NamedImages
@@ -72,6 +74,7 @@ class Workstation:
         )
         self.tools = EditTools()
         self.editing = Editing(self.workspace, self.viewing, self.jobs, self.correction, self.tools)
+        self.live = Live(self.workspace, self.jobs, self.correction)
         self.comparing = Comparing(self.workspace, self.viewing, self.correction)
         self.shaping = Shaping(self.workspace, self.jobs, self.correction)
         shipped = shipped_plugins_folder()
@@ -116,6 +119,7 @@ class Workstation:
             home / "reviews",
             lambda: self.settings.current.reader_name,
         )
+        self.doubts = Doubts(self.workspace, self.viewing, self.jobs, self.correction, self.analysis)
         self.worklist = Worklist(self.workspace, self.importing)
         self.named_images = NamedImages(self.workspace, self.viewing, self.jobs, self.importing)
         self.attaching = Attaching(self.workspace, self.viewing, self.jobs, self.importing, self.correction)
