@@ -15,9 +15,14 @@ of whole numbers, 0 for background. Arrays are (slice, row, column); `Volume.geo
 patient (LPS, mm). A plugin whose task is to classify, or to find boxes or points, returns `Findings`. One whose
 manifest has a table [hints] is told in `context.hints` where the reader says that the structure is, and is not, and in
 `context.before` what it answered last; `marks_of` and `voxels_of` say which voxels that means.
+
+One that classifies may show where it looked (`shows-evidence = true` under `[classify]` in the manifest): when
+`context.evidence` is not None, `context.explain(network, ...)` asks a network of torch, and `context.add_evidence`
+takes the answer, carried to the image's grid.
 """
 
 from medview.core.errors import Cancelled, PluginError, PluginFailedError, PluginUnavailableError
+from medview.core.evidence import Evidence, EvidenceMethod
 from medview.core.geometry import Box, Geometry, Index, Point
 from medview.core.hint import Hint, HintKind, PlacedMask
 from medview.core.hint_marks import Marks, line_of, marks_of, voxels_of
@@ -53,6 +58,8 @@ __all__ = [
     "Case",
     "ClassFound",
     "Context",
+    "Evidence",
+    "EvidenceMethod",
     "Familiarity",
     "Findings",
     "Geometry",

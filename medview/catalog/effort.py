@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from medview.catalog import nnunet_folder
-from medview.catalog.manifest_engines import BundleEngine, NnunetEngine
+from medview.catalog.manifest import PluginManifest
+from medview.catalog.manifest_engines import BundleEngine, NetworkEngine, NnunetEngine
 from medview.catalog.plugins import PluginRecord
 from medview.core.errors import PluginUnavailableError
+from medview.core.evidence import EvidenceMethod
 
 _AXES = 3
 
@@ -23,6 +25,7 @@ class Effort:
         mirrored_unasked: Whether the plugin mirrors when nobody says anything.
         averaged_unasked: Whether it uses all its weights then.
         gives_values: Whether its answer comes from values that maps can be made of.
+        evidence: The ways in which it can be asked where it looked.
     """
 
     mirrored: int = 1
@@ -31,11 +34,15 @@ class Effort:
     mirrored_unasked: bool = False
     averaged_unasked: bool = False
     gives_values: bool = False
+    evidence: tuple[EvidenceMethod, ...] = ()
 
 
 def effort_of(record: PluginRecord) -> Effort:
     """What a plugin's manifest and folders say; reads no weights."""
-    engine = record.manifest.engine if record.manifest is not None else None
+    manifest = record.manifest
+    engine = manifest.engine if manifest is not None else None
+    if manifest is not None and manifest.task == "classify" and not isinstance(engine, NnunetEngine):
+        return _of_classifier(manifest)
     if isinstance(engine, BundleEngine):
         return Effort(
             2 ** len(engine.mirror_axes),
@@ -58,3 +65,13 @@ def effort_of(record: PluginRecord) -> Effort:
     except PluginUnavailableError:
         return Effort()
     return Effort(2**axes, True, weights, engine.mirroring, engine.ensemble, True)
+
+
+def _of_classifier(manifest: PluginManifest) -> Effort:
+    """TorchScript and ONNX keep their layers to themselves; they can still be shown an image with a part covered."""
+    engine = manifest.engine
+    if isinstance(engine, NetworkEngine):
+        return Effort(evidence=(EvidenceMethod.OCCLUSION,))
+    if isinstance(engine, BundleEngine) or manifest.classify.shows_evidence:
+        return Effort(evidence=tuple(EvidenceMethod))
+    return Effort()

@@ -87,6 +87,10 @@ channels = ["positive", "negative"]  # what they show; also "positive-box" and t
 sigma-voxels = 3.0                   # of the Gaussian around a point, as DeepEdit has it; 0: as thick as it was drawn
 margin-mm = 60                       # how far around the hints it looks; when not given: all of the image
 
+[classify]                           # about the classes as a whole
+evidence-layer = ["features.norm5"]  # which layers Grad-CAM looks at; when not given: the last convolution
+shows-evidence = true                # a Python plugin that answers context.evidence
+
 [[score]]                            # how good it is, as measured; shown before it is run, and kept with its results
 name = "Dice, left lung"
 value = 0.97
@@ -237,6 +241,19 @@ class Class(Table):
         return OperatingPoint(self.threshold, self.sensitivity, self.specificity)
 
 
+class Classify(Table):
+    """What holds for all classes of a plugin that classifies.
+
+    Attributes:
+        evidence_layer: The layers of the network that Grad-CAM looks at, as PyTorch names them; the maps of several are
+            added up. When empty: the last convolution.
+        shows_evidence: Whether a Python plugin gives its evidence when it is asked for; engines of the host always do.
+    """
+
+    evidence_layer: Annotated[tuple[NonEmpty, ...], Field(max_length=16)] = ()
+    shows_evidence: bool = False
+
+
 class Score(Table):
     """How good a plugin is, as somebody measured it."""
 
@@ -261,6 +278,7 @@ class PluginManifest(Table):
     label: tuple[Label, ...] = ()
     class_: Annotated[tuple[Class, ...], Field(alias="class")] = ()
     hints: Hints | None = None
+    classify: Classify = Classify()
     trained_on: str = ""
     score: tuple[Score, ...] = ()
     translations: dict[str, dict[str, str]] = Field(default_factory=dict)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NewType
@@ -89,6 +90,21 @@ class Provenance:
     reviewer: str | None = None
     reviewed_at: datetime | None = None
     hinted: tuple[HintedEdit, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Drawn:
+    """What is drawn in place of the labels of a segmentation, on its grid.
+
+    Attributes:
+        segments: What the labels mean, and their colours.
+        within: Gives the labels in a box of the grid: (k, j, i) uint8 or uint16 of its shape.
+        of_segments: Whether the labels are those of the segmentation's segments, which may be hidden.
+    """
+
+    segments: tuple[Segment, ...]
+    within: Callable[[Box], Labels]
+    of_segments: bool = True
 
 
 @dataclass(frozen=True, slots=True)

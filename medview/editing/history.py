@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from types import MappingProxyType
 
 import numpy as np
@@ -19,6 +21,19 @@ _SPARSE = 8
 """Blocks are written one by one when the box around them is more than this many times larger than they are."""
 
 
+@dataclass(frozen=True, slots=True)
+class Side:
+    """What an edit put into its segmentation: after it, or once undone, before it.
+
+    Attributes:
+        images: By block that changed: its labels, packed.
+        segments: The list of segments; None when it did not change.
+    """
+
+    images: Mapping[Index, bytes]
+    segments: tuple[Segment, ...] | None
+
+
 class Edit:
     """A finished change of one segmentation, kept as its other side: what was before, or once undone, what was after.
 
@@ -27,16 +42,26 @@ class Edit:
         name: What the user did.
         images: The other side of every changed block, packed.
         segments: The other side of the list of segments; None when it did not change.
+        label: The segment that it was done to; 0 when it was to none in particular.
+        at: When, UTC; now when not given.
 
     Attributes:
         nbytes: What it costs in memory.
     """
 
     def __init__(
-        self, target: Segmentation, name: Text, images: dict[Index, bytes], segments: tuple[Segment, ...] | None
+        self,
+        target: Segmentation,
+        name: Text,
+        images: dict[Index, bytes],
+        segments: tuple[Segment, ...] | None,
+        label: int = 0,
+        at: datetime | None = None,
     ) -> None:
         self.target = target
         self.name = name
+        self.label = label
+        self.at = at or datetime.now(UTC)
         self._images = images
         self._segments = segments
         self.nbytes = self._cost()
@@ -47,30 +72,62 @@ class Edit:
         return MappingProxyType(self._images)
 
     @property
+    def segments(self) -> tuple[Segment, ...] | None:
+        """The other side of the list of segments; None when it did not change."""
+        return self._segments
+
+    @property
     def changes_segments(self) -> bool:
         """Whether the list of segments is part of it."""
         return self._segments is not None
 
     def swap(self) -> None:
         """Exchange the two sides: undoes, and called again, redoes."""
-        target = self.target
-        shape, dtype = target.geometry.shape, target.labels.dtype
-        if self._segments is not None:
-            self._segments, segments = target.segments, self._segments
-            target.set_segments(segments)
-        now: dict[Index, bytes] = {}
-        other: dict[Index, Labels] = {}
-        for block, image in self._images.items():
-            box = blocks.box_of(block, shape)
-            now[block] = blocks.pack(target.labels[box.slices])
-            other[block] = blocks.unpack(image, box.shape, dtype)
-        self._images = now
+        exchange(self.target, (self,))
+
+    def turn(self, images: dict[Index, bytes], segments: tuple[Segment, ...]) -> Side:
+        """Take the other side of all that it changed, and give away the one that it had; writes nothing."""
+        side = Side(self._images, self._segments)
+        self._images = images
+        self._segments = segments if self._segments is not None else None
         self.nbytes = self._cost()
-        write_blocks(target, other)
+        return side
 
     def _cost(self) -> int:
         entries = len(self._images) + len(self._segments or ())
         return sum(map(len, self._images.values())) + _ENTRY_BYTES * (1 + entries)
+
+
+def exchange(target: Segmentation, edits: Sequence[Edit]) -> list[Side]:
+    """Exchange the sides of edits one after the other, and write what comes out in one go.
+
+    Args:
+        target: The segmentation of all of them.
+        edits: In this order, each as the last that was done, or undone, when its turn comes.
+
+    Returns:
+        What each of them put into the segmentation.
+    """
+    shape, dtype = target.geometry.shape, target.labels.dtype
+    before: dict[Index, bytes] = {}
+    now: dict[Index, bytes] = {}
+    segments = target.segments
+    sides: list[Side] = []
+    for edit in edits:
+        for block in edit.images:
+            if block not in now:
+                now[block] = before[block] = blocks.pack(target.labels[blocks.box_of(block, shape).slices])
+        side = edit.turn({block: now[block] for block in edit.images}, segments)
+        now.update(side.images)
+        segments = segments if side.segments is None else side.segments
+        sides.append(side)
+    target.set_segments(segments)
+    differing = {block: image for block, image in now.items() if image != before[block]}
+    write_blocks(
+        target,
+        {block: blocks.unpack(one, blocks.box_of(block, shape).shape, dtype) for block, one in differing.items()},
+    )
+    return sides
 
 
 class Recorder:
@@ -78,10 +135,12 @@ class Recorder:
 
     Args:
         target: What will be changed.
+        label: The segment that it is done to; 0 when it is to none in particular.
     """
 
-    def __init__(self, target: Segmentation) -> None:
+    def __init__(self, target: Segmentation, label: int = 0) -> None:
         self.target = target
+        self._label = label
         self._segments = target.segments
         self._before: dict[Index, bytes] = {}
 
@@ -92,13 +151,18 @@ class Recorder:
             if block not in self._before:
                 self._before[block] = blocks.pack(labels[blocks.box_of(block, labels.shape).slices])
 
-    def finish(self, name: Text) -> Edit | None:
-        """The edit, without the blocks that came out as they were; None when nothing changed."""
+    def finish(self, name: Text, at: datetime | None = None) -> Edit | None:
+        """The edit, without the blocks that came out as they were; None when nothing changed.
+
+        Args:
+            name: What the user did.
+            at: When, UTC; now when not given.
+        """
         changed = {block: image for block, image in self._before.items() if self._differs(block, image)}
         segments = self._segments if self._segments != self.target.segments else None
         if not changed and segments is None:
             return None
-        return Edit(self.target, name, changed, segments)
+        return Edit(self.target, name, changed, segments, self._label, at)
 
     def abort(self) -> None:
         """Put everything back as it was."""
@@ -149,11 +213,35 @@ class UndoStack:
 
     def undo(self, target: Segmentation) -> Edit | None:
         """Take back the last edit of a segmentation; None when there is none."""
-        return self._exchange(self.last_done(target), self._done, self._undone)
+        return next((edit for edit, _ in self.move(target, -1)), None)
 
     def redo(self, target: Segmentation) -> Edit | None:
         """Do again what was taken back last; None when there is none."""
-        return self._exchange(self.last_undone(target), self._undone, self._done)
+        return next((edit for edit, _ in self.move(target, 1)), None)
+
+    def edits(self, target: Segmentation) -> tuple[tuple[Edit, ...], int]:
+        """All edits of a segmentation in the order in which they were made, and how many of them are done."""
+        done = [edit for edit in self._done if edit.target is target]
+        undone = [edit for edit in reversed(self._undone) if edit.target is target]
+        return (*done, *undone), len(done)
+
+    def move(self, target: Segmentation, steps: int) -> list[tuple[Edit, Side]]:
+        """Do edits of a segmentation again, or with a negative number take edits back; as many as there are.
+
+        Returns:
+            The edits in the order of the steps, each with what it put into the segmentation.
+        """
+        source, goal = (self._undone, self._done) if steps > 0 else (self._done, self._undone)
+        edits = [edit for edit in reversed(source) if edit.target is target][: abs(steps)]
+        if not edits:
+            return []
+        moved = set(map(id, edits))
+        source[:] = [edit for edit in source if id(edit) not in moved]
+        goal.extend(edits)
+        sides = exchange(target, edits)
+        self._keep_limit()
+        self.changed.emit(None)
+        return list(zip(edits, sides, strict=True))
 
     def forget(self, target: Segmentation) -> None:
         """Drop the edits of a segmentation that is gone."""
@@ -167,15 +255,6 @@ class UndoStack:
         self._undone += other._undone
         self._keep_limit()
         self.changed.emit(None)
-
-    def _exchange(self, edit: Edit | None, source: list[Edit], goal: list[Edit]) -> Edit | None:
-        if edit is not None:
-            source.remove(edit)
-            edit.swap()
-            goal.append(edit)
-            self._keep_limit()
-            self.changed.emit(None)
-        return edit
 
     def _keep_limit(self) -> None:
         """An exchanged edit may cost more than before, so this is asked after every step."""

@@ -13,7 +13,7 @@ import logging
 import os
 import shutil
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future, wait
 from pathlib import Path
 
@@ -81,10 +81,11 @@ class Journal:
             head: What was done.
             values: By block, (k, j, i), the labels after the step; not changed by anybody from now on.
         """
-        self._written = self._do(
-            lambda: self._append(encode(head, {block: blocks.pack(one) for block, one in values.items()}))
-        )
-        self._synced = self._do(self._sync)
+        self._add(lambda: encode(head, {block: blocks.pack(one) for block, one in values.items()}))
+
+    def append_packed(self, steps: Sequence[tuple[Head, Mapping[Index, bytes]]]) -> None:
+        """Add steps that are taken together: for each its head and, by block, the labels after it, packed already."""
+        self._add(lambda: b"".join(encode(head, images) for head, images in steps))
 
     def wait_until_written(self, timeout_s: float) -> bool:
         """Wait until all steps are with the system; False when they are not: a problem, or the time is over."""
@@ -97,6 +98,10 @@ class Journal:
     def close(self, *, keep: bool) -> None:
         """Write what is left and let go of the folder; without `keep`, remove it. Nothing is added after this."""
         self._writer.submit(self._end, keep).result()
+
+    def _add(self, record: Callable[[], bytes]) -> None:
+        self._written = self._do(lambda: self._append(record()))
+        self._synced = self._do(self._sync)
 
     def _wait(self, future: Future[None] | None, timeout_s: float) -> bool:
         if future is None:

@@ -8,12 +8,14 @@ A journal is a folder:
 - `lock`: held by the program that writes.
 
 A record is its length and its CRC-32 (each 4 bytes, little endian), then that many bytes: the length of its head (4
-bytes), the head in JSON, and the packed blocks that the head lists, one after the other. A record that was cut off, and
-whatever follows it, does not count.
+bytes), the head in JSON, and the packed blocks that the head lists, one after the other. A record that was cut off at
+the end does not count: it is the step that was not finished. One that is damaged further up is passed over, and the
+next whole one is looked for: every record holds its blocks as they were after it, whatever was before.
 """
 
 from __future__ import annotations
 
+import os
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
@@ -40,6 +42,8 @@ FORMAT = 1
 
 _FRAME = struct.Struct("<II")
 _HEAD_LENGTH = struct.Struct("<I")
+_HEAD_BEGINS = b'{"step":'
+"""How every head begins, and what a record is found again by behind damage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +122,7 @@ class Head:
         seconds: Time on task up to here.
         segments: The list of segments after the step; None when it did not change.
         blocks: For every block that changed: its number (k, j, i) and how many bytes stand for it.
+        label: The segment that it was done to; 0 when it was to none in particular.
         hinted: The answers to hints that were taken with the step.
     """
 
@@ -127,6 +132,7 @@ class Head:
     seconds: float = 0.0
     segments: tuple[Segment, ...] | None = None
     blocks: tuple[tuple[int, int, int, int], ...] = ()
+    label: int = 0
     hinted: tuple[HintedEdit, ...] = ()
 
 
@@ -146,13 +152,15 @@ class Stored:
         header: Whose work it is.
         base: The labels when it began, by block, packed; blocks that are missing are background.
         records: Every whole record since.
-        length: How many bytes of `strokes.bin` these take up; what follows was cut off.
+        length: Where in `strokes.bin` the last of these ends; what follows was cut off.
+        damaged: At how many places, further up, there are bytes that are no record.
     """
 
     header: Header
     base: Mapping[Index, bytes]
     records: tuple[Record, ...]
     length: int
+    damaged: int = 0
 
     @property
     def strokes(self) -> int:
@@ -197,7 +205,8 @@ def encode_header(header: Header) -> bytes:
 def encode(head: Head, images: Mapping[Index, bytes]) -> bytes:
     """The bytes of a record; the head's list of blocks is made here."""
     listed = tuple((*block, len(image)) for block, image in images.items())
-    text = _HEADS.dump_json(replace(head, blocks=listed))
+    full = replace(head, blocks=listed)
+    text = _HEADS.dump_json(full)
     body = b"".join([_HEAD_LENGTH.pack(len(text)), text, *images.values()])
     return _FRAME.pack(len(body), zlib.crc32(body)) + body
 
@@ -211,33 +220,72 @@ def read(folder: Path) -> Stored:
     try:
         header = _HEADERS.validate_json((folder / HEADER).read_bytes())
         with (folder / BASE).open("rb") as file:
-            base = next((record for record, _ in _records(file)), None)
+            base = next((one.record for one in _records(file)), None)
         strokes = folder / STROKES
-        records: list[tuple[Record, int]] = []
+        found: list[_Found] = []
         if strokes.exists():
             with strokes.open("rb") as file:
-                records = list(_records(file))
+                found = list(_records(file))
     except (OSError, ValidationError) as error:
         raise _damaged() from error
     if header.format > FORMAT:
         raise StorageError("This work was left by a newer MedView.", "Bring it back with that one.")
     if base is None or base.head.step is not Step.BASE or header.dtype not in _DTYPES:
         raise _damaged()
-    return Stored(header, base.images, tuple(one for one, _ in records), records[-1][1] if records else 0)
+    records = tuple(one.record for one in found)
+    return Stored(header, base.images, records, found[-1].end if found else 0, sum(one.after_damage for one in found))
 
 
 _DTYPES = ("uint8", "uint16")
 
 
-def _records(file: BinaryIO) -> Iterator[tuple[Record, int]]:
-    """Every whole record, with the place where it ends."""
-    while len(frame := file.read(_FRAME.size)) == _FRAME.size:
-        length, checksum = _FRAME.unpack(frame)
-        body = file.read(length)
-        # After a loss of power a file may end in zeros, which are a record of no bytes with the right checksum.
-        if not body or len(body) != length or zlib.crc32(body) != checksum:
-            return
-        yield _decode(body), file.tell()
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A whole record, where it ends, and whether damage lies before it."""
+
+    record: Record
+    end: int
+    after_damage: bool
+
+
+def _records(file: BinaryIO) -> Iterator[_Found]:
+    """Every whole record."""
+    start, after_damage = 0, False
+    while (body := _body_at(file, start)) is not None or (start := _next_start(file, start + 1)) >= 0:
+        if body is None:
+            after_damage = True
+            continue
+        start = file.tell()
+        yield _Found(_decode(body), start, after_damage)
+        after_damage = False
+
+
+def _body_at(file: BinaryIO, start: int) -> bytes | None:
+    """The body of the record that begins at a place, with the file behind it; None where none does."""
+    file.seek(start)
+    frame = file.read(_FRAME.size)
+    if len(frame) < _FRAME.size:
+        return None
+    length, checksum = _FRAME.unpack(frame)
+    # A damaged length could ask for gigabytes.
+    if length > os.fstat(file.fileno()).st_size - file.tell():
+        return None
+    body = file.read(length)
+    # After a loss of power a file may end in zeros, which are a record of no bytes with the right checksum.
+    return body if body and zlib.crc32(body) == checksum else None
+
+
+def _next_start(file: BinaryIO, start: int) -> int:
+    """Where the next whole record begins, from a place on; -1 where none follows."""
+    before_head = _FRAME.size + _HEAD_LENGTH.size
+    file.seek(start)
+    rest = file.read()
+    place = rest.find(_HEAD_BEGINS)
+    while place >= 0:
+        if place >= before_head and _body_at(file, start + place - before_head) is not None:
+            return start + place - before_head
+        place = rest.find(_HEAD_BEGINS, place + 1)
+    return -1
 
 
 def _decode(body: bytes) -> Record:

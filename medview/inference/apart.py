@@ -27,6 +27,7 @@ from typing import Any
 from medview.catalog.plugins import PluginRecord
 from medview.core import errors, memory
 from medview.core.errors import Cancelled, MedViewError, OutOfMemoryError, PluginFailedError
+from medview.core.evidence import PassTime
 from medview.core.geometry import Box
 from medview.core.segmentation import Labels
 from medview.core.text import Text
@@ -78,12 +79,13 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What it gave: labels as an array, or findings; what it noted, and the maps that were asked for."""
+    """What it gave: labels as an array, or findings; its notes, the maps that were asked for, a call that was timed."""
 
     answer: Any
     device: str
     notes: tuple[Text, ...]
     maps: tuple[SideMap, ...]
+    measured: PassTime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +186,7 @@ def attended(
                 context.note(note)
             context.add_maps(message.maps)
             context.ran_on(message.device)
+            context.measured = message.measured
             return message.answer
 
 
@@ -292,7 +295,7 @@ def _serve(connection: Connection) -> None:
         kind = next(one.__name__ for one in type(error).__mro__ if hasattr(errors, one.__name__))
         border.send(Failed(kind, error.what, error.remedy, traceback.format_exc()))
     else:
-        border.send(Answered(answer, context.device_used, context.notes, context.maps))
+        border.send(Answered(answer, context.device_used, context.notes, context.maps, context.measured))
 
 
 def be_modest() -> None:

@@ -184,4 +184,4 @@ def _serve(connection: Connection) -> None:
             kind = next(one.__name__ for one in type(error).__mro__ if hasattr(errors, one.__name__))
             border.send(apart.Failed(kind, error.what, error.remedy, traceback.format_exc()))
         else:
-            border.send(apart.Answered(found, opening.device, (), ()))
+            border.send(apart.Answered(found, opening.device, (), (), None))

@@ -18,8 +18,8 @@ from medview.core.errors import PluginUnavailableError
 from medview.core.text import Text
 from medview.inference import bundle_prompts, monai_bundle, tensors, trusted_bundle
 from medview.inference.bundle_ending import Prepared
-from medview.inference.bundle_pictures import LoadedBundle
 from medview.inference.hint_channels import points_in, with_channels
+from medview.inference.loaded_bundle import LoadedBundle
 from medview.inference.plugin import Case, Context
 from medview.inference.resampling import prepare
 

@@ -30,6 +30,7 @@ from medview.core.text import Text
 from medview.core.volume import Volume
 from medview.inference import (
     bundle_ending,
+    bundle_evidence,
     bundle_findings,
     bundle_pictures,
     bundle_prompts,
@@ -40,7 +41,6 @@ from medview.inference import (
 )
 from medview.inference.bundle_ending import Prepared
 from medview.inference.bundle_parts import Building, Parts, without_notices
-from medview.inference.bundle_pictures import LoadedBundle
 from medview.inference.bundle_steps import Ending, ending_of, rules_of, way_back
 from medview.inference.ensemble import Ensemble
 from medview.inference.forward import Forward
@@ -48,6 +48,7 @@ from medview.inference.found import Findings
 from medview.inference.front import Front
 from medview.inference.grid_map import GridMap
 from medview.inference.labelling import Activation, Labelling
+from medview.inference.loaded_bundle import LoadedBundle
 from medview.inference.options import RunOptions
 from medview.inference.plan import planned
 from medview.inference.plugin import Case, Context
@@ -128,7 +129,7 @@ def answer(loaded: LoadedBundle, case: Case, context: Context, manifest: PluginM
     context.check()
     if manifest.task != "segment":
         loaded.network.to(context.device).eval()
-        return _find(loaded, items, manifest, context)
+        return _find(loaded, items, manifest, volume, context)
     prepared = Prepared(
         items, loaded.loader.key, loaded.preprocessing, loaded.after, volume, manifest.has_regions,
         loaded.loader.network_key,
@@ -177,7 +178,9 @@ def carried_back(prepared: Prepared, values: torch.Tensor, context: Context) -> 
     return bundle_ending.as_written(prepared, values, context.check)
 
 
-def _find(bundle: LoadedBundle, items: dict[str, Any], manifest: PluginManifest, context: Context) -> Findings:
+def _find(
+    bundle: LoadedBundle, items: dict[str, Any], manifest: PluginManifest, volume: Volume, context: Context
+) -> Findings:
     """Classes, points or boxes of a whole volume."""
     image = items[bundle.loader.key]
     affine = image.affine if isinstance(image, MetaTensor) else np.eye(4)
@@ -190,10 +193,13 @@ def _find(bundle: LoadedBundle, items: dict[str, Any], manifest: PluginManifest,
             answers = call([shown[0]], bundle.network)
         found = bundle_findings.boxes(answers[0], shown[0].cpu(), affine, bundle.after, manifest.class_)
         return Findings(boxes=tuple(found))
-    values = bundle.values(items, context.device)[0]
+    values = bundle.values(items, context)[0]
     if manifest.task == "landmark":
         return Findings(points=tuple(bundle_findings.points(values, affine, manifest.class_, None)))
-    return Findings(classes=tuple(bundle_findings.classes(values, bundle.after, manifest.class_)))
+    classes = bundle_findings.classes(values, bundle.after, manifest.class_)
+    if context.evidence is not None:
+        context.add_evidence(bundle_evidence.of_image(bundle, items, manifest, volume, context))
+    return Findings(classes=tuple(classes))
 
 
 def _caller(

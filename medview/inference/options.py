@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from medview.catalog.effort import Effort, effort_of
 from medview.catalog.plugins import PluginRecord
 from medview.core.errors import PluginUnavailableError
+from medview.core.evidence import Evidence
 from medview.core.geometry import Box
 from medview.core.text import Text
 
@@ -21,6 +22,7 @@ class RunOptions:
         uncertainty: Whether a map of how unsure the model is comes with the labels.
         probability: The label whose probability comes as a map; 0: none.
         box: The part of the first image, (k, j, i), that the plugin gets to see; None: all of it.
+        evidence: For which class a classifier's evidence comes as a map, and how it is asked for; None: for none.
     """
 
     mirroring: bool | None = None
@@ -28,6 +30,7 @@ class RunOptions:
     uncertainty: bool = False
     probability: int = 0
     box: Box | None = None
+    evidence: Evidence | None = None
 
     @property
     def maps(self) -> int:
@@ -62,6 +65,11 @@ def require_possible(record: PluginRecord, options: RunOptions) -> None:
         raise PluginUnavailableError(
             Text.of("{name} gives labels alone, and nothing to make a map of.", name=record.name),
             Text("Run it without maps of uncertainty and probability."),
+        )
+    if options.evidence is not None and options.evidence.method not in effort.evidence:
+        raise PluginUnavailableError(
+            Text.of("{name} cannot be asked where it looked in this way.", name=Text(record.name)),
+            Text("Its author can offer it: see shows-evidence in the documentation of plugin.toml."),
         )
     labels = record.manifest.label if record.manifest is not None else ()
     if options.probability and options.probability not in {one.value for one in labels}:

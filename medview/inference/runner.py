@@ -107,6 +107,11 @@ def run(
     labels, layers, maps = _on_whole_grid(answer, manifest, context, box, shape)
     if options.maps > len(maps):
         context.note(Text("The model's last steps are its own: there are no maps of its values."))
+    if options.evidence is not None and not maps:
+        raise PluginFailedError(
+            Text.of("{name} does not show where it looked.", name=Text(manifest.name)),
+            Text("Tell the plugin's author."),
+        )
     nothing = findings.is_empty and not labels.any()
     result = SegmentationResult(
         labels,
@@ -119,6 +124,7 @@ def run(
         findings,
         options,
         maps,
+        measured=context.measured,
     )
     if keeps is not None:
         keeps.keep(key, result, progress)

@@ -15,16 +15,20 @@ from numpy.typing import NDArray
 
 from medview.core.case import Patient, Study
 from medview.core.pseudonyms import keyed_hash, patient_key
+from medview.core.review import Review
 from medview.core.segmentation import Labels, Provenance, Segment
 from medview.core.volume import Volume, VolumeId
 from medview.learning.example_record import (
+    CommentRecord,
     EditRecord,
     Effort,
     Example,
     FileRecord,
     GridRecord,
     ModelRecord,
+    ReviewedRecord,
     SegmentRecord,
+    SegmentReview,
 )
 
 
@@ -43,6 +47,7 @@ class Draft:
         proposal: (k, j, i); the labels as the model proposed them, when they are known.
         effort: What the reader put into the corrections, when somebody counted.
         layer: Parts several segmentations of one image that have the same origin: 0, 1, ...
+        review: What readers said of it; None when nobody was asked.
     """
 
     volume: Volume
@@ -55,6 +60,7 @@ class Draft:
     proposal: Labels | None = None
     effort: Effort | None = None
     layer: int = 0
+    review: Review | None = None
 
 
 def image_hash(volume: Volume) -> str:
@@ -102,8 +108,31 @@ def example_of(
         else None,
         reviewed_at=draft.provenance.reviewed_at,
         edit=edit,
+        review=_reviewed(draft.review, draft.study.patient) if draft.review is not None else None,
         files=files,
         hinted=draft.provenance.hinted,
+    )
+
+
+def _reviewed(review: Review, patient: Patient) -> ReviewedRecord:
+    """What readers said, without the patient's name in their words."""
+    from medview.formats.identifying_words import Identity
+
+    identity = Identity.of_patient(patient)
+    return ReviewedRecord(
+        judgement=review.judgement,
+        reason=identity.cleaned(review.reason),
+        reader=review.signed.reader if review.signed is not None else "",
+        at=review.signed.at if review.signed is not None else None,
+        seconds=review.seconds,
+        segments=tuple(
+            SegmentReview(label=label, state=state, reader=signed.reader, at=signed.at)
+            for label, (state, signed) in sorted(review.states.items())
+        ),
+        comments=tuple(
+            CommentRecord(text=identity.cleaned(one.text), point=one.point, reader=one.signed.reader, at=one.signed.at)
+            for one in review.comments
+        ),
     )
 
 

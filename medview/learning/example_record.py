@@ -11,6 +11,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from medview.core.geometry import Geometry
+from medview.core.review import Judgement, SegmentState
 from medview.core.segmentation import Code, Color, HintedEdit, Labels, ModelRef, Provenance, Segment
 from medview.learning.splits import Split, split_of
 
@@ -123,6 +124,46 @@ class EditRecord(Record):
     seconds: float | None = None
 
 
+class SegmentReview(Record):
+    """How far a reader said that a segment is."""
+
+    label: int
+    state: SegmentState
+    reader: str
+    at: datetime
+
+
+class CommentRecord(Record):
+    """A reader's remark at a place of the image: x, y, z, LPS, mm."""
+
+    text: str
+    point: tuple[float, float, float]
+    reader: str
+    at: datetime
+
+
+class ReviewedRecord(Record):
+    """What readers said of the labels.
+
+    Attributes:
+        judgement: Of the whole.
+        reason: Why; may be empty.
+        reader: Who judged; empty while nobody has.
+        at: When; None while nobody has.
+        seconds: Time on task.
+        segments: How far each segment is, of those of which it was said.
+        comments: Remarks at places.
+    """
+
+    judgement: Judgement
+    reason: str = ""
+    reader: str = ""
+    at: datetime | None = None
+    seconds: float = 0.0
+    segments: tuple[SegmentReview, ...] = ()
+    comments: tuple[CommentRecord, ...] = ()
+
+
 class FileRecord(Record):
     """A file of the example, by its name in the example's folder, and its hash."""
 
@@ -151,6 +192,7 @@ class Example(Record):
         model: Which model proposed the labels; None when they were drawn.
         reviewed_at: When a reader last changed them, UTC.
         edit: What was changed; None when there is nothing to compare with.
+        review: What readers said of it; None when nobody was asked.
         files: The files of this revision.
         hinted: The answers to hints that the reader took into the labels.
     """
@@ -172,6 +214,7 @@ class Example(Record):
     model: ModelRecord | None
     reviewed_at: datetime | None
     edit: EditRecord | None
+    review: ReviewedRecord | None = None
     files: tuple[FileRecord, ...]
     hinted: tuple[HintedEdit, ...] = ()
 

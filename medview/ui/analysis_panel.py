@@ -65,6 +65,7 @@ class AnalysisPanel(QWidget):
         self.findings = FindingsList(station)
         self.findings.failed.connect(self.banner.show_error)
         self.findings.written.connect(self._findings_written)
+        self.findings.card_asked.connect(self._show_card)
 
         inside = QWidget()
         content = _column()
@@ -76,7 +77,7 @@ class AnalysisPanel(QWidget):
         content.addWidget(self.findings)
         content.addWidget(self.others)
         content.addStretch(1)
-        area = QScrollArea()
+        self._area = area = QScrollArea()
         area.setWidgetResizable(True)
         area.setFrameShape(QFrame.Shape.NoFrame)
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -205,6 +206,16 @@ class AnalysisPanel(QWidget):
         self.banner.show_message(
             Message(Kind.DONE, Text.of("{name} was written, and read back as meant.", name=path.name))
         )
+
+    def _show_card(self, plugin_id: str) -> None:
+        """Open what is told about a plugin, and bring it into sight."""
+        card = self.card(plugin_id)
+        if card is None:
+            return
+        if self._rest.indexOf(card) >= 0:
+            self.others.button.setChecked(True)
+        card.model.button.setChecked(True)
+        QTimer.singleShot(0, card, lambda: self._area.ensureWidgetVisible(card))
 
     def _cancel(self) -> None:
         if self._job is not None:

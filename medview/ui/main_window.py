@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,9 @@ from medview.ui.analysis_panel import AnalysisPanel
 from medview.ui.archive_dialog import ArchiveDialog
 from medview.ui.banner import Banner
 from medview.ui.case_panel import CasePanel
+from medview.ui.checking_desk import CheckingDesk
 from medview.ui.correction_panel import CorrectionPanel
+from medview.ui.editing_desk import EditingDesk
 from medview.ui.empty_state import EmptyState
 from medview.ui.help import Help
 from medview.ui.measuring_desk import MeasuringDesk
@@ -45,7 +46,6 @@ from medview.workstation.jobs import Job, JobState, Lane
 from medview.workstation.measuring_tools import MarkChanged, MeasurementsChanged, MeasuringChange
 from medview.workstation.settings import Settings
 from medview.workstation.station import Workstation
-from medview.workstation.stroke import BrushTool
 from medview.workstation.view_state import Mode, ViewChange
 from medview.workstation.workspace import ActiveChanged, CaseClosed, WorkspaceChange
 
@@ -106,6 +106,15 @@ class MainWindow(QMainWindow):
         self.setCentralWidget(self._splitter)
         self._actions = Actions(self, self._room)
         self._measuring = MeasuringDesk(station.measuring, self._actions, self._cases.measurements.copy_text)
+        self._editing = EditingDesk(station.tools, station.viewing, self._actions, self._room.edit_key)
+        self._checking = CheckingDesk(
+            station,
+            self._actions,
+            self._correction.checking,
+            lambda: self._tabs.setCurrentWidget(self._correction),
+            self._banner.show_error,
+            self,
+        )
         self._bar = ToolBar(self._actions, station.viewing, self._room.arrange, self)
         self.addToolBar(self._bar)
         self._connect_actions()
@@ -209,11 +218,10 @@ class MainWindow(QMainWindow):
         on("voxels", lambda: viewing.update(interpolated=not viewing.state.interpolated))
         on("masks", lambda: viewing.update(labels_shown=not viewing.state.labels_shown))
         on("annotations", lambda: viewing.update(annotations_shown=not viewing.state.annotations_shown))
-        on("brush", lambda: self._use_tool(BrushTool.BRUSH))
-        on("eraser", lambda: self._use_tool(BrushTool.ERASER))
-        on("other-tool", self._other_tool)
-        on("smaller", lambda: room.hand.grow_brush(-1))
-        on("larger", lambda: room.hand.grow_brush(1))
+        on("smaller", lambda: room.hand.resize_tool(-1))
+        on("larger", lambda: room.hand.resize_tool(1))
+        on("copy-up", lambda: self._copy_slice(-1))
+        on("copy-down", lambda: self._copy_slice(1))
         on("next-segment", lambda: correction.select_next_segment(1))
         on("previous-segment", lambda: correction.select_next_segment(-1))
         on("undo", lambda: self._try(station.taking_back.undo))
@@ -376,7 +384,7 @@ class MainWindow(QMainWindow):
         if self._station.correction.is_painting:
             self._station.correction.abort_stroke()
             return
-        if self._measuring.escape():
+        if self._editing.escape() or self._measuring.escape():
             return
         self._room.reset()
         volume = self._station.workspace.active_volume
@@ -413,18 +421,16 @@ class MainWindow(QMainWindow):
                 self._station.importing.load(readable[place])
 
     def _maximise(self) -> None:
+        if self._editing.confirm():
+            return
         state = self._station.viewing.state
         self._station.viewing.update(maximised=None if state.maximised is not None else state.active_view)
 
-    def _use_tool(self, tool: BrushTool) -> None:
-        correction = self._station.correction
-        correction.set_options(replace(correction.options, tool=tool))
-        self._station.viewing.update(mode=Mode.EDIT)
-
-    def _other_tool(self) -> None:
-        if self._station.viewing.state.mode is Mode.EDIT:
-            brush = self._station.correction.options.tool is BrushTool.BRUSH
-            self._use_tool(BrushTool.ERASER if brush else BrushTool.BRUSH)
+    def _copy_slice(self, steps: int) -> None:
+        state = self._station.viewing.state
+        plane = state.active_view.plane
+        if state.mode is Mode.EDIT and plane is not None:
+            self._try(lambda: self._station.editing.combining.copy_to_next(plane, steps))
 
     def _fold(self) -> None:
         folded = self._cases.isVisible() or self._tabs.isVisible()

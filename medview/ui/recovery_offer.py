@@ -73,6 +73,13 @@ class RecoveryOffer(Banner):
             strokes=recovery.strokes,
             when=when,
         )
+        if recovery.damaged:
+            facts = Text.of(
+                "{facts} The journal is damaged: {places} of it cannot be read, and what was done there is lost; all "
+                "that was done after it is there, but the history is not.",
+                facts=facts,
+                places=Text("one place") if recovery.damaged == 1 else Text.of("{n} places", n=recovery.damaged),
+            )
         if recovery.problem is not None:
             self.show_message(Message(Kind.ERROR, what, recovery.problem.what, "", (discard,)))
             return

@@ -8,10 +8,12 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from medview.core.errors import MedViewError
+from medview.core.review import SegmentState
 from medview.core.segmentation import Color, Segmentation, SegmentationId
 from medview.core.text import Text
 from medview.ui.segment_row import SegmentRow
 from medview.workstation.correction import Correction
+from medview.workstation.reviewing import Reviewing
 from medview.workstation.view_state import Viewing
 
 
@@ -21,14 +23,19 @@ class SegmentList(QWidget):
     Args:
         correction: Whose segments.
         viewing: Which of them are drawn.
+        reviewing: How far they are.
     """
 
     failed = Signal(MedViewError)
     """Something that was clicked could not be done."""
 
-    def __init__(self, correction: Correction, viewing: Viewing, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, correction: Correction, viewing: Viewing, reviewing: Reviewing, parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
         self._correction = correction
+        self._reviewing = reviewing
+        self._connection = reviewing.changed.connect(self._reviewed)
         self._viewing = viewing
         self._of: SegmentationId | None = None
         self.rows: dict[int, SegmentRow] = {}
@@ -61,6 +68,11 @@ class SegmentList(QWidget):
         here = {segment.label for segment in segmentation.segments}
         for label in [label for label in self.rows if label not in here]:
             self._drop(self.rows.pop(label))
+        self._reviewed(None)
+
+    def close_down(self) -> None:
+        """Stop listening."""
+        self._connection.close()
 
     def show_volumes(self, segmentation: Segmentation, caution: Text | None) -> None:
         """Ask for the volumes, and show them; `caution` says why no volume on this image can be trusted."""
@@ -73,7 +85,16 @@ class SegmentList(QWidget):
         row.renamed.connect(partial(self._rename, label))
         row.recoloured.connect(partial(self._recolour, label))
         row.shown.connect(partial(self._show, label))
+        row.stated.connect(partial(self._say_state, label))
         row.locked.connect(partial(self._correction.set_locked, label))
+
+    def _reviewed(self, _: None) -> None:
+        for label, state in self._reviewing.states().items():
+            if label in self.rows:
+                self.rows[label].show_state(state)
+
+    def _say_state(self, label: int, state: str) -> None:
+        self._reviewing.say_state(label, SegmentState(state))
 
     def _rename(self, label: int, name: str) -> None:
         try:

@@ -1,19 +1,32 @@
-"""One segment in the list: colour, name, volume, whether it is drawn, whether it is locked."""
+"""One segment in the list: colour, name, volume, how far it is, whether it is drawn, whether it is locked."""
 
 from __future__ import annotations
 
 from PySide6.QtCore import QEvent, QSize, Signal
 from PySide6.QtGui import QColor, QIcon, QPixmap
-from PySide6.QtWidgets import QColorDialog, QHBoxLayout, QToolButton, QWidget
+from PySide6.QtWidgets import QColorDialog, QHBoxLayout, QMenu, QToolButton, QWidget
 
+from medview.core.review import SegmentState
 from medview.core.segmentation import Color, Segment
 from medview.core.text import Text
 from medview.ui import quantities
 from medview.ui.named_row import NamedRow
-from medview.ui.theme import STEP_PX, current_theme, icon
+from medview.ui.theme import STEP_PX, Theme, current_theme, icon
 from medview.ui.translation import render
 
 _SWATCH_PX = 14
+STATE_NAMES = {
+    SegmentState.NOT_STARTED: Text("not started"),
+    SegmentState.IN_PROGRESS: Text("in progress"),
+    SegmentState.DONE: Text("done"),
+    SegmentState.FLAGGED: Text("flagged"),
+}
+_STATE_ICONS = {
+    SegmentState.NOT_STARTED: "circle-outline",
+    SegmentState.IN_PROGRESS: "circle-half-full",
+    SegmentState.DONE: "check-circle",
+    SegmentState.FLAGGED: "flag",
+}
 
 
 class SegmentRow(NamedRow):
@@ -22,6 +35,8 @@ class SegmentRow(NamedRow):
     recoloured = Signal(tuple)
     shown = Signal(bool)
     locked = Signal(bool)
+    stated = Signal(str)
+    """How far the reader says that it is: a `SegmentState`."""
 
     def __init__(self, segment: Segment, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -33,6 +48,15 @@ class SegmentRow(NamedRow):
         self.swatch = QToolButton()
         self.swatch.setIconSize(QSize(_SWATCH_PX, _SWATCH_PX))
         self.swatch.clicked.connect(self._choose_color)
+        self._state = SegmentState.NOT_STARTED
+        self.state = QToolButton()
+        self.state.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self.state.setStyleSheet("QToolButton::menu-indicator { image: none; }")
+        self._states = QMenu(self.state)
+        self._state_actions = {one: self._states.addAction("") for one in SegmentState}
+        for one, action in self._state_actions.items():
+            action.triggered.connect(lambda _=False, said=one: self.stated.emit(said.value))
+        self.state.setMenu(self._states)
         self.eye = QToolButton()
         self.eye.clicked.connect(lambda: self.shown.emit(not self._is_shown))
         self.lock = QToolButton()
@@ -43,9 +67,9 @@ class SegmentRow(NamedRow):
         layout.addWidget(self.swatch)
         layout.addWidget(self.name, 1)
         layout.addWidget(self.number)
-        for button in (self.eye, self.lock):
+        for button in (self.state, self.eye, self.lock):
             layout.addWidget(button)
-        for button in (self.swatch, self.eye, self.lock):
+        for button in (self.swatch, self.state, self.eye, self.lock):
             button.setProperty("role", "flat")
         self._write()
 
@@ -55,6 +79,12 @@ class SegmentRow(NamedRow):
         state = (segment, shown, locked)
         if state != (self._segment, self._is_shown, self._locked):
             self._segment, self._is_shown, self._locked = state
+            self._write()
+
+    def show_state(self, state: SegmentState) -> None:
+        """Show how far it is."""
+        if state is not self._state:
+            self._state = state
             self._write()
 
     def show_volume(self, volume_ml: float, caution: Text | None = None) -> None:
@@ -89,7 +119,21 @@ class SegmentRow(NamedRow):
         self.lock.setToolTip(
             self.tr("Unlock") if self._locked else self.tr("Lock: nothing paints over it or erases it")
         )
+        self._write_state(theme)
         self.show_volume(self._volume_ml, self._caution)
+
+    def _write_state(self, theme: Theme) -> None:
+        colors = {
+            SegmentState.NOT_STARTED: theme.quiet,
+            SegmentState.IN_PROGRESS: theme.accent,
+            SegmentState.DONE: theme.good,
+            SegmentState.FLAGGED: theme.warning,
+        }
+        for one, action in self._state_actions.items():
+            action.setText(render(STATE_NAMES[one]))
+            action.setIcon(icon(_STATE_ICONS[one], colors[one]))
+        self.state.setIcon(icon(_STATE_ICONS[self._state], colors[self._state]))
+        self.state.setToolTip(render(Text.of("State: {state}", state=STATE_NAMES[self._state])))
 
     def _choose_color(self) -> None:
         old = QColor(*self._segment.color)

@@ -6,15 +6,16 @@ from medview.core.case import Case, CaseChange, SeriesFound, SlicesArrived, Volu
 from medview.core.errors import MedViewError
 from medview.core.events import Connection
 from medview.core.geometry import Box
-from medview.core.segmentation import LabelsChanged, Segmentation, SegmentsChanged
+from medview.core.segmentation import Drawn, LabelsChanged, Segmentation, SegmentsChanged
 from medview.core.text import Text
 from medview.core.volume import Volume
-from medview.views.interaction import Painting
+from medview.views.brush_hand import Painting
 from medview.views.slice_view import SliceView
 from medview.views.surfaces import LabelCopy, make_surfaces
 from medview.views.volume_view import VolumeView
+from medview.workstation.comparing import Comparing
 from medview.workstation.jobs import Job, JobQueue, Lane
-from medview.workstation.view_state import ViewChange, Viewing, ViewName
+from medview.workstation.view_state import Compared, ViewChange, Viewing, ViewName
 from medview.workstation.workspace import ActiveChanged, PreviewChanged, Workspace, WorkspaceChange
 
 AnyView = SliceView | VolumeView
@@ -28,13 +29,22 @@ class LinkedViews:
         viewing: Says how it is shown.
         jobs: Makes surfaces in the background.
         painting: While it paints, no surfaces are made.
+        comparing: Says what is drawn in place of the labels as they are.
     """
 
-    def __init__(self, workspace: Workspace, viewing: Viewing, jobs: JobQueue, painting: Painting) -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        viewing: Viewing,
+        jobs: JobQueue,
+        painting: Painting,
+        comparing: Comparing | None = None,
+    ) -> None:
         self._workspace = workspace
         self._viewing = viewing
         self._jobs = jobs
         self._painting = painting
+        self._comparing = comparing
         self._views: dict[ViewName, AnyView] = {}
         self._case: Case | None = None
         self._segmentation: Segmentation | None = None
@@ -46,6 +56,8 @@ class LinkedViews:
         self._made: frozenset[int] = frozenset()
         workspace.changed.connect(self._workspace_changed)
         viewing.changed.connect(self._viewing_changed)
+        if comparing is not None:
+            comparing.changed.connect(self._comparison_changed)
         self._follow_workspace()
 
     def attach(self, name: ViewName, view: AnyView) -> None:
@@ -109,11 +121,25 @@ class LinkedViews:
                 series = case.series_with(volume.series_uid) if case is not None and volume is not None else None
                 view.show(volume, series)
             view.set_segmentation(self._segmentation)
+            view.draw_instead(self._drawn())
+            view.set_map(self._map())
         view.apply(self._viewing.state)
 
     def _viewing_changed(self, change: ViewChange) -> None:
         for view in self._views.values():
             view.apply(change.new)
+        if change.touches("compared"):
+            self._draw_compared()
+        if change.touches("map_id"):
+            for one in self._slice_views():
+                one.set_map(self._map())
+
+    def _map(self) -> Volume | None:
+        """The map over the active volume; one of another grid waits."""
+        volume, case, map_id = self._workspace.active_volume, self._workspace.active_case, self._viewing.state.map_id
+        found = case.volumes.get(map_id) if case is not None and map_id is not None else None
+        fits = found is not None and volume is not None and found.geometry.same_grid(volume.geometry)
+        return found if fits and found is not volume else None
 
     def _case_changed(self, change: CaseChange) -> None:
         volume = self._workspace.active_volume
@@ -144,6 +170,22 @@ class LinkedViews:
         if not self._painting.is_painting:
             self._request_surfaces()
 
+    def _drawn(self) -> Drawn | None:
+        """What is drawn in place of the labels as they are; a model at work is drawn as it is."""
+        comparing, segmentation = self._comparing, self._segmentation
+        if comparing is None or segmentation is None or segmentation is not self._workspace.active_segmentation:
+            return None
+        return comparing.drawn(segmentation, self._viewing.state.compared)
+
+    def _draw_compared(self) -> None:
+        for view in self._slice_views():
+            view.draw_instead(self._drawn())
+        self._request_surfaces()
+
+    def _comparison_changed(self, _: None) -> None:
+        if self._viewing.state.compared is not Compared.MINE:
+            self._draw_compared()
+
     def _wanted(self) -> frozenset[int]:
         """The labels that have a segment."""
         return frozenset(one.label for one in self._segmentation.segments) if self._segmentation else frozenset()
@@ -164,10 +206,15 @@ class LinkedViews:
         self._surfaces_stale = False
         volume = view.volume
         self._made = self._wanted()
-        source = LabelCopy.of(segmentation.labels, segmentation.geometry, self._labelled, sorted(self._made))
+        drawn = self._drawn()
+        if drawn is None:
+            source = LabelCopy.of(segmentation.labels, segmentation.geometry, self._labelled, sorted(self._made))
+        else:
+            box, wanted = self._labelled.clipped(segmentation.geometry.shape), [one.label for one in drawn.segments]
+            source = LabelCopy(drawn.within(box), segmentation.geometry.cropped(box), tuple(wanted))
 
         def made(result: object) -> None:
-            self._surfaces_made(segmentation, volume, result)
+            self._surfaces_made(segmentation, volume, result, drawn)
 
         self._surface_job = self._jobs.submit(
             Text("Surfaces"),
@@ -177,11 +224,11 @@ class LinkedViews:
             failed=self._surfaces_failed,
         )
 
-    def _surfaces_made(self, segmentation: Segmentation, volume: Volume, surfaces: object) -> None:
+    def _surfaces_made(self, segmentation: Segmentation, volume: Volume, surfaces: object, drawn: Drawn | None) -> None:
         view = self._views.get(ViewName.VOLUME)
         if isinstance(view, VolumeView) and segmentation is self._segmentation and view.volume is volume:
             assert isinstance(surfaces, dict)
-            view.set_surfaces(surfaces)
+            view.set_surfaces(surfaces, drawn)
         if self._surfaces_stale and not self._painting.is_painting:
             self._request_surfaces()
 

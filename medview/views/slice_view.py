@@ -15,12 +15,15 @@ from medview.core.case import Series
 from medview.core.geometry import Box, Floats, Geometry, Index, Point
 from medview.core.measurement import Measurement
 from medview.core.planes import Plane, SlicePlane, slice_plane
-from medview.core.segmentation import Color, Segmentation
+from medview.core.segmentation import Color, Drawn, Segmentation
 from medview.core.volume import Volume
 from medview.views.annotations import SlicePlace, corner_text, has_scale
+from medview.views.edit_preview import EditPreview, EditPreviewLayer
+from medview.views.map_layer import MapLayer
 from medview.views.measurement_layer import MeasurementLayer, Shown
 from medview.views.overlay import LabelOverlay
 from medview.views.picking import SliceCamera
+from medview.views.pins import Pin, PinLayer, on_slice
 from medview.views.screen_actors import Pixel, legible
 from medview.views.search_box_layer import BoxOnSlice, SearchBoxLayer, box_on_slice
 from medview.views.slice_decoration import BrushCursor, SliceDecoration
@@ -76,10 +79,15 @@ class SliceView:
         self._overlay = LabelOverlay()
         renderer.SetBackground(0.0, 0.0, 0.0)
         renderer.AddViewProp(self._picture)
+        self._map = MapLayer(renderer)
         renderer.AddViewProp(self._overlay.actor)
         self._decoration = SliceDecoration(renderer, plane, framed=framed)
         self._measurements = MeasurementLayer(renderer)
         self._box_layer = SearchBoxLayer(renderer)
+        self._preview_layer = EditPreviewLayer(renderer)
+        self._preview: EditPreview | None = None
+        self._pin_layer = PinLayer(renderer)
+        self._pins: tuple[Pin, ...] = ()
         self._box: Box | None = None
         self._box_pointed = False
         renderer.GetActiveCamera().ParallelProjectionOn()
@@ -143,6 +151,7 @@ class SliceView:
         self._volume, self._series = volume, series
         if volume is None or before is None or not volume.geometry.same_grid(before.geometry):
             self.set_segmentation(None)
+            self.set_map(None)
         self._shared = None
         if volume is None:
             # A mapper that has drawn keeps the memory of the voxels for as long as it lives.
@@ -171,6 +180,17 @@ class SliceView:
         self._overlay.show(segmentation, self._cut if segmentation is not None else None)
         self._overlay_stale = True
         self._request_frame()
+
+    def draw_instead(self, drawn: Drawn | None) -> None:
+        """Draw other labels in place of the segmentation's, or its own again; what was drawn is worked out anew."""
+        self._overlay.draw_instead(drawn)
+        self._overlay_stale = True
+        self._request_frame()
+
+    def set_map(self, volume: Volume | None) -> None:
+        """Draw a map over the image, on its grid, or none."""
+        if self._map.show(volume):
+            self._request_frame()
 
     def apply(self, state: ViewState) -> None:
         """Take the state of the views: cursor, window, what is drawn."""
@@ -252,6 +272,12 @@ class SliceView:
             self._brush = brush
             self._request_frame()
 
+    def show_preview(self, preview: EditPreview | None) -> None:
+        """Draw what a tool is about to do; None: nothing."""
+        if preview is not self._preview:
+            self._preview = preview
+            self._request_frame()
+
     def show_region(self, corners: tuple[Pixel, Pixel] | None) -> None:
         """Draw a rectangle between two device pixels; None takes it away."""
         if corners != self._region:
@@ -262,6 +288,12 @@ class SliceView:
         """Draw these measurements of the volume; a slice that has none of what changed needs no frame."""
         self._measurements.show(shown)
         if self._cut_measurements() and self._state.annotations_shown:
+            self._request_frame()
+
+    def show_pins(self, pins: tuple[Pin, ...]) -> None:
+        """Draw these remarks where they lie on the slice, and no others."""
+        if pins != self._pins:
+            self._pins = pins
             self._request_frame()
 
     def show_box(self, box: Box | None) -> None:
@@ -280,8 +312,11 @@ class SliceView:
         """Let go of the renderer."""
         self.renderer.RemoveObserver(self._observer)
         self._box_layer.close()
+        self._preview_layer.close()
+        self._pin_layer.close()
         self._decoration.close()
         self._measurements.close()
+        self._map.close()
         self.renderer.RemoveViewProp(self._picture)
         self.renderer.RemoveViewProp(self._overlay.actor)
         self._volume, self._shared, self._segmentation = None, None, None
@@ -335,10 +370,14 @@ class SliceView:
             self._decoration.hide()
             self._measurements.hide()
             self._box_layer.hide()
+            self._preview_layer.hide()
+            self._pin_layer.hide()
+            self._map.hide()
             self._overlay.actor.VisibilityOff()
             return
         self._set_camera(self._volume.geometry)
         self._set_window()
+        self._map.draw(self._state.map_opacity, interpolated=self._state.interpolated)
         self._set_labels()
         self._decorate(self._volume)
 
@@ -386,17 +425,22 @@ class SliceView:
             decoration.draw_text(corners, camera, self._scale, self._translate)
             decoration.draw_letters(camera if volume.is_spatial else None, self._scale)
             decoration.draw_scale_bar(camera if has_scale(volume) else None, self._scale, self._translate)
+            self._map.draw_legend(camera, self._scale, self._translate)
+            self._measurements.draw(camera, self._scale, self._translate)
+            self._pin_layer.draw(on_slice(self._pins, volume.geometry, self._cut, self._index), camera, self._scale)
         else:
             decoration.hide_text()
-        if state.annotations_shown:
-            self._measurements.draw(camera, self._scale, self._translate)
-        else:
+            self._map.hide_legend()
             self._measurements.hide()
+            self._pin_layer.hide()
         if state.crosshair_shown and state.annotations_shown and volume.is_spatial:
             decoration.draw_crosshair(volume.geometry, state.cursor, camera, self._scale)
         else:
             decoration.hide_crosshair()
         self._box_layer.draw(self.box_here, self._scale, strong=self._box_pointed)
+        self._preview_layer.draw(
+            self._preview, volume.geometry, self._cut, self._index, camera, self._scale, self._translate
+        )
         decoration.draw_brush(self._brush, camera, self._scale)
         decoration.draw_region(self._region, self._scale)
 

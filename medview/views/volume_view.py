@@ -26,7 +26,7 @@ from vtkmodules.vtkRenderingVolume import vtkFixedPointVolumeRayCastMapper, vtkG
 
 from medview.core.geometry import Box, Floats, Geometry
 from medview.core.planes import letters
-from medview.core.segmentation import Segmentation
+from medview.core.segmentation import Drawn, Segmentation
 from medview.core.volume import Volume
 from medview.views.casting import alone, body, thinned
 from medview.views.opengl import drawn_by, is_emulated
@@ -77,6 +77,7 @@ class VolumeView:
         self._cast = _nothing_cast()
         self._segmentation: Segmentation | None = None
         self._surfaces: dict[int, vtkActor] = {}
+        self._drawn: Drawn | None = None
         self._letters = {
             edge: ScreenText(*alignment, LETTER_COLOR, bold=True)
             for edge, alignment in {
@@ -134,8 +135,9 @@ class VolumeView:
             self._segmentation = segmentation
             self.set_surfaces({})
 
-    def set_surfaces(self, surfaces: Mapping[int, vtkPolyData]) -> None:
-        """Show these surfaces, by label, and no others."""
+    def set_surfaces(self, surfaces: Mapping[int, vtkPolyData], drawn: Drawn | None = None) -> None:
+        """Show these surfaces, by label, and no others; `drawn` says of what if not of the segmentation itself."""
+        self._drawn = drawn
         for actor in self._surfaces.values():
             self.renderer.RemoveActor(actor)
         self._surfaces = {label: _actor(surface) for label, surface in surfaces.items()}
@@ -183,6 +185,22 @@ class VolumeView:
         geometry = self._volume.geometry
         half: Floats = np.abs(axes @ (geometry.direction * geometry.extent_mm)).sum(axis=1) / 2
         return half
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height, device pixels."""
+        width, height = self.renderer.GetSize()
+        return int(width), int(height)
+
+    def request_frame(self) -> None:
+        """Ask for a new picture."""
+        self._request_frame()
+
+    def to_screen(self) -> Floats:
+        """(4, 4): from x, y, z, 1 (LPS, mm) to homogeneous coordinates, -1..1 across the picture and upwards."""
+        width, height = self.size
+        matrix = self.renderer.GetActiveCamera().GetCompositeProjectionTransformMatrix(width / max(1, height), -1, 1)
+        return np.array([[matrix.GetElement(row, column) for column in range(4)] for row in range(4)])
 
     def begin_motion(self) -> None:
         """Draw faster and coarser from now on."""
@@ -287,8 +305,11 @@ class VolumeView:
     def _colour_surfaces(self) -> None:
         segmentation, state = self._segmentation, self._state
         hidden = state.hidden_of(segmentation.id) if segmentation is not None else frozenset()
+        known = segmentation.segments if segmentation is not None else ()
+        if self._drawn is not None:
+            known, hidden = self._drawn.segments, hidden if self._drawn.of_segments else frozenset()
         for label, actor in self._surfaces.items():
-            segment = segmentation.segment(label) if segmentation is not None else None
+            segment = next((one for one in known if one.label == label), None)
             actor.SetVisibility(segment is not None and state.labels_shown and label not in hidden)
             if segment is not None:
                 actor.GetProperty().SetColor(*(value / 255 for value in segment.color))

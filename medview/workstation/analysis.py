@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
 
 from medview.catalog.fit import Fit, contrast_of, fit_volume
+from medview.catalog.manifest import PluginManifest
 from medview.catalog.plugins import PluginRecord, PluginState
 from medview.core.case import Case
 from medview.core.errors import MedViewError, PluginUnavailableError, StorageError
@@ -39,6 +40,27 @@ class Adopting(Protocol):
 
     def adopt(self, segmentation: Segmentation) -> None:
         """Start with a segmentation that came from a model."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """All that a run needs.
+
+    Attributes:
+        record: The plugin.
+        manifest: What it says of itself.
+        case: The case of the image.
+        volume: The image, or the first of several.
+        others: The further ones, by the names of their inputs.
+        options: What is asked of it.
+    """
+
+    record: PluginRecord
+    manifest: PluginManifest
+    case: Case
+    volume: Volume
+    others: Mapping[str, Volume]
+    options: RunOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,12 +172,8 @@ class Analysis:
             size = size_for(manifest.input[0].maximum_extent_mm, volume.geometry)
             self.search.place(self._viewing.state.cursor, size)
 
-    def run(self, plugin_id: str, *, anew: bool = False) -> Job[SegmentationResult]:
-        """Run a plugin on the active volume, in the background. Its result is accepted when it comes.
-
-        Args:
-            plugin_id: Which one.
-            anew: Whether it is run although an earlier run has given the answer.
+    def ready(self, plugin_id: str) -> Ready:
+        """All that a run of a plugin on the active volume needs.
 
         Raises:
             PluginUnavailableError: There is no such plugin, no volume, its slices are still arriving, or they do not
@@ -169,16 +187,31 @@ class Analysis:
                 Text.of("{name} cannot run on this series. {reason}", name=Text(record.name), reason=fit.reasons[0]),
                 fit.reasons[-1] if fit.needs_box else Text("Choose another series or another plugin."),
             )
+        manifest = runner.ready_manifest(record)
+        others = self.inputs.volumes(manifest, case, volume)
+        volume = others.pop(manifest.input[0].name, volume)
+        options = replace(self.options(plugin_id), box=self.search.on(volume))
+        return Ready(record, manifest, case, volume, others, options)
+
+    def run(self, plugin_id: str, *, anew: bool = False) -> Job[SegmentationResult]:
+        """Run a plugin on the active volume, in the background. Its result is accepted when it comes.
+
+        Args:
+            plugin_id: Which one.
+            anew: Whether it is run although an earlier run has given the answer.
+
+        Raises:
+            PluginUnavailableError: There is no such plugin, no volume, its slices are still arriving, or they do not
+                suit each other.
+        """
+        ready = self.ready(plugin_id)
         if self.running is not None:
             raise PluginUnavailableError(
                 Text("A plugin is running already."), Text("Wait until it is done, or cancel it.")
             )
-        device, exact, options = self.device, self.exact, self.options(plugin_id)
-        manifest = runner.ready_manifest(record)
+        device, exact, options = self.device, self.exact, ready.options
+        record, manifest, case, volume = ready.record, ready.manifest, ready.case, ready.volume
         segments = manifest.segments
-        others = self.inputs.volumes(manifest, case, volume)
-        volume = others.pop(manifest.input[0].name, volume)
-        options = replace(options, box=self.search.on(volume))
 
         def seen(box: Box, labels: Labels) -> None:
             self._jobs.post(lambda: self._seen(volume, segments, box, labels))
@@ -188,12 +221,12 @@ class Analysis:
 
         def work(progress: Progress) -> SegmentationResult:
             result = runner.run(
-                record, volume, progress, device=device, exact=exact, preview=seen, others=others, options=options,
-                earlier=self.earlier, anew=anew,
+                record, volume, progress, device=device, exact=exact, preview=seen, others=ready.others,
+                options=options, earlier=self.earlier, anew=anew,
             )  # fmt: skip
             for one in result.maps:
                 progress.raise_if_cancelled()
-                images.append(image_of(one, volume, words(title_of(one, segments, record.name))))
+                images.append(image_of(one, volume, words(title_of(one, manifest, record.name))))
             return result
 
         def done(result: SegmentationResult) -> None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-
-import numpy as np
 
 from medview.catalog import terminology
 from medview.catalog.terminology import Terminology
@@ -19,14 +17,18 @@ from medview.core.planes import Plane
 from medview.core.segmentation import Color, Segment, Segmentation
 from medview.core.text import Text
 from medview.core.volume import Volume
-from medview.editing import rules, segments
+from medview.editing import segments
 from medview.editing.history import Recorder
 from medview.editing.reshape import Proposal
+from medview.editing.rules import PaintRules
 from medview.workstation.edit_summary import EditSummary
+from medview.workstation.edit_tools import InWork
 from medview.workstation.jobs import JobQueue
+from medview.workstation.proposals import Proposals
 from medview.workstation.recovering import Recovering, still_loading
-from medview.workstation.stroke import LARGEST_RADIUS_MM, SMALLEST_RADIUS_MM, BrushOptions, BrushTool, Stroke
-from medview.workstation.view_state import Viewing
+from medview.workstation.step_list import StepList
+from medview.workstation.stroke import LARGEST_RADIUS_MM, SMALLEST_RADIUS_MM, BrushOptions, Stroke
+from medview.workstation.view_state import Compared, Viewing
 from medview.workstation.work_in_hand import WorkInHand
 from medview.workstation.workspace import ActiveChanged, Workspace, WorkspaceChange
 
@@ -49,7 +51,10 @@ class Correction:
     Attributes:
         changed: Emitted when anything that this class tells may have changed.
         options: How strokes are made.
+        work: The segmentations that are corrected, with what is kept of each.
+        steps: What was done, and the way back to any moment of it.
         recovering: Brings back the work of a program that was closed or killed.
+        proposals: Does what tools propose, within the rules.
     """
 
     def __init__(
@@ -62,21 +67,23 @@ class Correction:
     ) -> None:
         self.changed: Event[None] = Event()
         self.options = BrushOptions()
-        self._workspace = workspace
+        self.workspace = workspace
         self._viewing = viewing
         self._jobs = jobs
-        self._work = WorkInHand(workspace, jobs, journal_folder, undo_limit_bytes)
-        self.recovering = Recovering(workspace, jobs, self._work, self._activate)
+        self.work = WorkInHand(workspace, jobs, journal_folder, undo_limit_bytes)
+        self.steps = StepList(workspace, self.work, self.end_stroke)
+        self.recovering = Recovering(workspace, jobs, self.work, self._activate)
+        self.proposals = Proposals(self.work, self.end_stroke, lambda: self._terms)
         self._stroke: Stroke | None = None
         workspace.changed.connect(self._on_workspace)
-        self._work.changed.connect(self._on_work)
+        self.work.changed.connect(self._on_work)
 
     # What is in hand
 
     @property
     def problem(self) -> StorageError | None:
         """Why the work is not protected by its journal just now; None when it is."""
-        return self._work.journals.problem
+        return self.work.journals.problem
 
     @property
     def active_label(self) -> int:
@@ -84,7 +91,7 @@ class Correction:
         segmentation = self._active
         if segmentation is None or not segmentation.segments:
             return 0
-        work = self._work.find(segmentation)
+        work = self.work.find(segmentation)
         if work is not None and segmentation.segment(work.active_label) is not None:
             return work.active_label
         return segmentation.segments[0].label
@@ -92,7 +99,7 @@ class Correction:
     @property
     def locked(self) -> frozenset[int]:
         """The segments of the active segmentation that keep their voxels."""
-        work = self._work.find(self._active)
+        work = self.work.find(self._active)
         if work is None:
             return frozenset()
         return work.locked & {segment.label for segment in work.segmentation.segments}
@@ -111,7 +118,7 @@ class Correction:
         segmentation = self._active
         if segmentation is not None and segmentation.segment(label) is not None and label != self.active_label:
             self.end_stroke()
-            self._work.on(segmentation).active_label = label
+            self.work.on(segmentation).active_label = label
             self.changed.emit(None)
 
     def select_next_segment(self, steps: int = 1) -> None:
@@ -126,7 +133,7 @@ class Correction:
         segmentation = self._active
         if segmentation is not None and segmentation.segment(label) is not None:
             self.end_stroke()
-            work = self._work.on(segmentation)
+            work = self.work.on(segmentation)
             work.locked = work.locked | {label} if locked else work.locked - {label}
             self.changed.emit(None)
 
@@ -143,36 +150,56 @@ class Correction:
         Args:
             point: Where: x, y, z, LPS, mm.
             plane: The plane of the view.
-            erase: Erase, whatever the tool.
+            erase: Take away instead of adding.
+
+        Raises:
+            MedViewError: No volume is open, it is still loading, or the segment in work is locked.
+        """
+        found = self.in_work(point, adds=not erase, spares_locked=not (erase and self.options.erases_all))
+        if found is None:
+            return
+        self.work.begin_step(self.work.on(found.segmentation))
+        self._stroke = Stroke(
+            found.segmentation,
+            self.options,
+            erase=erase,
+            label=found.label,
+            locked=self.locked,
+            rules=self.proposals.rules,
+            plane=plane,
+            point=point,
+            voxels=found.volume.voxels,
+        )
+
+    def in_work(self, point: Point, *, adds: bool, spares_locked: bool = True) -> InWork | None:
+        """What a tool changes that is set to work at a point. Ends the stroke, and shows the segment in work.
+
+        Args:
+            point: Where: x, y, z, LPS, mm.
+            adds: Whether it adds: then a segmentation and a segment are made where there are none.
+            spares_locked: Whether it keeps off a locked segment.
+
+        Returns:
+            None when there is nothing to take away from, or nothing to add to outside of the image.
 
         Raises:
             MedViewError: No volume is open, it is still loading, or the segment in work is locked.
         """
         self.end_stroke()
         _, volume = self._editable_volume()
-        erase = erase or self.options.tool is BrushTool.ERASER
         segmentation = self._active
         if segmentation is None:
-            if erase or volume.geometry.voxel_at(point) is None:
-                return
+            if not adds or volume.geometry.voxel_at(point) is None:
+                return None
             segmentation = self.new_segmentation()
-        if not segmentation.segments and not erase:
+        if not segmentation.segments and adds:
             self.add_segment()
         label = self.active_label
-        if label in self.locked and not (erase and self.options.erases_all):
+        if spares_locked and label in self.locked:
             raise _locked(segmentation, label)
-        self._work.begin_step(self._work.on(segmentation))
+        self.work.on(segmentation)
         self._show(segmentation, label)
-        self._stroke = Stroke(
-            segmentation,
-            self.options,
-            erase=erase,
-            label=label,
-            locked=self.locked,
-            plane=plane,
-            point=point,
-            voxels=volume.voxels,
-        )
+        return InWork(volume, segmentation, label)
 
     def stroke_to(self, point: Point) -> None:
         """Go on with the stroke: x, y, z, LPS, mm. Nothing happens when there is none."""
@@ -182,9 +209,9 @@ class Correction:
     def end_stroke(self) -> None:
         """Lift the brush: the stroke is one step to undo, unless nothing changed."""
         stroke, self._stroke = self._stroke, None
-        work = self._work.find(stroke.target) if stroke is not None else None
+        work = self.work.find(stroke.target) if stroke is not None else None
         if stroke is not None and work is not None:
-            self._work.end_step(work, stroke.finish())
+            self.work.end_step(work, stroke.finish())
 
     def abort_stroke(self) -> None:
         """Put everything back as it was before the stroke."""
@@ -198,23 +225,23 @@ class Correction:
     @property
     def can_undo(self) -> bool:
         """Whether there is a step of the active segmentation, or a stroke, to take back."""
-        return self._stroke is not None or self._work.last_done(self._active) is not None
+        return self._stroke is not None or self.work.last_done(self._active) is not None
 
     @property
     def can_redo(self) -> bool:
         """Whether there is a step of the active segmentation to do again."""
-        return self._work.last_undone(self._active) is not None
+        return self.work.last_undone(self._active) is not None
 
     @property
     def undo_name(self) -> Text:
         """What `undo` would take back; empty when there is nothing."""
-        edit = self._work.last_done(self._active)
+        edit = self.work.last_done(self._active)
         return edit.name if edit is not None else Text("")
 
     @property
     def redo_name(self) -> Text:
         """What `redo` would do again; empty when there is nothing."""
-        edit = self._work.last_undone(self._active)
+        edit = self.work.last_undone(self._active)
         return edit.name if edit is not None else Text("")
 
     def undo(self) -> None:
@@ -222,12 +249,12 @@ class Correction:
         if self._stroke is not None:
             self.abort_stroke()
         else:
-            self._work.undo(self._active)
+            self.work.move(self._active, -1)
 
     def redo(self) -> None:
         """Do again what was taken back last."""
         self.end_stroke()
-        self._work.redo(self._active)
+        self.work.move(self._active, 1)
 
     # Segments
 
@@ -246,7 +273,7 @@ class Correction:
             title=Text.of("Segmentation {number}", number=number),
         )
         case.add_segmentation(segmentation, on=volume.id)
-        self._work.on(segmentation)
+        self.work.on(segmentation)
         self._activate(case, volume, segmentation)
         return segmentation
 
@@ -292,11 +319,11 @@ class Correction:
         self.end_stroke()
         if label in self.locked:
             raise _locked(segmentation, label)
-        work = self._work.on(segmentation)
-        self._work.begin_step(work)
-        recorder = Recorder(segmentation)
+        work = self.work.on(segmentation)
+        self.work.begin_step(work)
+        recorder = Recorder(segmentation, label)
         segments.remove(recorder, label)
-        self._work.end_step(work, recorder.finish(Text.of("Remove {name}", name=segment.name)))
+        self.work.end_step(work, recorder.finish(Text.of("Remove {name}", name=segment.name)))
 
     def check_unlocked(self, label: int) -> None:
         """Ask whether a segment of the active segmentation may be changed.
@@ -307,57 +334,15 @@ class Correction:
         if self._active is not None and label in self.locked:
             raise _locked(self._active, label)
 
-    def put(self, segmentation: Segmentation, label: int, name: Text, found: Proposal) -> None:
-        """Do to a segment what a tool has proposed, as one step.
+    def set_rules(self, rules: PaintRules) -> None:
+        """Choose what may be painted over."""
+        if rules != self.proposals.rules:
+            self.proposals.rules = rules
+            self.changed.emit(None)
 
-        What was painted since stays: only background is taken, and only what is still the segment's is given up.
-        Nothing happens when segmentation or segment are gone, or the segment was locked meanwhile.
-
-        Args:
-            segmentation: What was looked at.
-            label: Its segment.
-            name: Of the step.
-            found: The proposal.
-        """
-        work = self._work.find(segmentation)
-        if work is None or found.is_empty or segmentation.segment(label) is None or label in work.locked:
-            return
-        self.end_stroke()
-        self._work.begin_step(work)
-        recorder = Recorder(segmentation)
-        recorder.touch(found.box)
-        after = rules.filled(segmentation.labels[found.box.slices], found.added, label)
-        segmentation.write(found.box, rules.erased(after, found.removed, label, frozenset()))
-        self._work.end_step(work, recorder.finish(name))
-
-    def put_apart(self, segmentation: Segmentation, label: int, name: Text, parts: Sequence[Proposal]) -> None:
-        """Give what a segment would lose to new segments, one for each proposal, all as one step.
-
-        Args:
-            segmentation: What was looked at.
-            label: The segment.
-            name: Of the step.
-            parts: What it would lose; as many as there are labels left for are taken.
-        """
-        work, old = self._work.find(segmentation), segmentation.segment(label)
-        if work is None or not parts or old is None or label in work.locked:
-            return
-        self.end_stroke()
-        self._work.begin_step(work)
-        recorder = Recorder(segmentation)
-        for number, part in enumerate(parts, start=2):
-            if len(segmentation.segments) >= segmentation.largest_label:
-                break
-            new = segments.new_segment(
-                self._terms, segmentation.segments, segmentation.largest_label, f"{old.name} {number}"
-            )
-            segmentation.set_segments((*segmentation.segments, new))
-            recorder.touch(part.box)
-            before = segmentation.labels[part.box.slices]
-            segmentation.write(
-                part.box, np.where(part.removed & (before == label), before.dtype.type(new.label), before)
-            )
-        self._work.end_step(work, recorder.finish(name))
+    def put(self, segmentation: Segmentation, label: int, name: Text, found: Proposal, *, drawn: bool = False) -> None:
+        """Do to a segment what a tool has proposed, as one step: `Proposals.put`."""
+        self.proposals.put(segmentation, label, name, found, drawn=drawn)
 
     # Keeping
 
@@ -369,29 +354,29 @@ class Correction:
         Raises:
             ValueError: The segmentation lies on no open case.
         """
-        self._work.on(segmentation)
+        self.work.on(segmentation)
 
     def summary(self, segmentation: Segmentation) -> EditSummary:
         """What was changed since the segmentation was adopted."""
-        return self._work.on(segmentation).tally.summary()
+        return self.work.on(segmentation).tally.summary()
 
     def volumes_ml(self, segmentation: Segmentation) -> Mapping[int, float]:
         """The volume of every label that has voxels, by label; quick after the first time."""
-        return self._work.on(segmentation).tally.volumes_ml()
+        return self.work.on(segmentation).tally.volumes_ml()
 
     def is_unsaved(self, segmentation: Segmentation) -> bool:
         """Whether anything was changed since the segmentation was adopted or saved last."""
-        work = self._work.find(segmentation)
+        work = self.work.find(segmentation)
         return work is not None and work.unsaved
 
     def mark_saved(self, segmentation: Segmentation) -> None:
         """The labels as they are now were saved: they need not be brought back after this."""
-        self._work.mark_saved(segmentation)
+        self.work.mark_saved(segmentation)
 
     def close(self) -> None:
         """Finish the stroke and the journals. Journals of unsaved work stay and are offered at the next start."""
         self.end_stroke()
-        self._work.close()
+        self.work.close()
 
     # Inside
 
@@ -401,13 +386,13 @@ class Correction:
 
     @property
     def _active(self) -> Segmentation | None:
-        return self._workspace.active_segmentation
+        return self.workspace.active_segmentation
 
     def _segment(self, label: int) -> Segment | None:
         return self._active.segment(label) if self._active is not None else None
 
     def _editable_volume(self) -> tuple[Case, Volume]:
-        case, volume = self._workspace.active_case, self._workspace.active_volume
+        case, volume = self.workspace.active_case, self.workspace.active_volume
         if case is None or volume is None:
             raise InputError("There is nothing to paint on.", "Open a series first.")
         if not case.is_complete(volume.id):
@@ -416,26 +401,30 @@ class Correction:
 
     def _set_segments(self, segmentation: Segmentation, new: tuple[Segment, ...], name: Text) -> None:
         self.end_stroke()
-        work = self._work.on(segmentation)
-        self._work.begin_step(work)
+        work = self.work.on(segmentation)
+        self.work.begin_step(work)
         recorder = Recorder(segmentation)
         segmentation.set_segments(new)
-        self._work.end_step(work, recorder.finish(name))
+        self.work.end_step(work, recorder.finish(name))
 
     def _activate(self, case: Case, volume: Volume, segmentation: Segmentation) -> None:
-        self._workspace.activate(case, volume, segmentation)
+        self.workspace.activate(case, volume, segmentation)
         self._viewing.update(volume_id=volume.id, segmentation_id=segmentation.id)
 
     def _show(self, segmentation: Segmentation, label: int) -> None:
         """Nobody paints what cannot be seen."""
         state = self._viewing.state
         hidden = state.hidden_of(segmentation.id)
-        if not state.labels_shown or label in hidden:
-            self._viewing.put(replace(state.with_hidden(segmentation.id, hidden - {label}), labels_shown=True))
+        if not state.labels_shown or label in hidden or state.compared is not Compared.MINE:
+            shown = state.with_hidden(segmentation.id, hidden - {label})
+            self._viewing.put(replace(shown, labels_shown=True, compared=Compared.MINE))
 
     def _on_workspace(self, change: WorkspaceChange) -> None:
         if isinstance(change, ActiveChanged):
             self.end_stroke()
+            if self.proposals.rules.chosen:
+                # the labels of another segmentation are other structures
+                self.proposals.rules = PaintRules()
             self.changed.emit(None)
 
     def _on_work(self, _: None) -> None:

@@ -250,7 +250,7 @@ class Importing:
 
     def _open_largest(self, found: Found) -> None:
         readable = [one for one in found.series if one.geometry is not None and one.uid in self._sources]
-        largest = max(readable, key=_voxel_count, default=None)
+        largest = max(readable, key=voxel_count, default=None)
         if largest is not None:
             self.load(largest.uid)
 
@@ -425,7 +425,8 @@ def _case_id(uid: str, source: Source) -> CaseId:
     return CaseId(uid if isinstance(source, Path) else source.facts.study.uid)
 
 
-def _voxel_count(series: Series) -> int:
+def voxel_count(series: Series) -> int:
+    """How many voxels a series has; 0 when it cannot be loaded as a volume."""
     return math.prod(series.geometry.shape) if series.geometry is not None else 0
 
 

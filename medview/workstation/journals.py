@@ -40,6 +40,7 @@ class Recovery:
         paths: The files of that series.
         when: The last step, UTC.
         strokes: How many edits there are.
+        damaged: At how many places steps are lost because the journal is damaged there; those after them are not.
         problem: Why it cannot be brought back; None when it can.
     """
 
@@ -51,6 +52,7 @@ class Recovery:
     paths: tuple[Path, ...]
     when: datetime
     strokes: int
+    damaged: int = 0
     problem: StorageError | None = None
 
 
@@ -182,7 +184,10 @@ def _replayed(
         for number, record in enumerate(stored.records):
             progress.raise_if_cancelled()
             progress.report(number / len(stored.records))
-            _replay(record, segmentation, history, tally)
+            if stored.damaged:
+                _write_again(record, segmentation, tally)
+            else:
+                _replay(record, segmentation, history, tally)
     except ValueError as error:
         raise StorageError("The journal of this work is damaged.", "Discard it; other work is not affected.") from error
     if stored.records:
@@ -199,7 +204,7 @@ def _replay(record: Record, segmentation: Segmentation, history: UndoStack, tall
         if edit is not None:
             tally.exchanged(edit)
     # What the record says is written in any case: an undo may reach further back than the history that is left.
-    recorder = Recorder(segmentation)
+    recorder = Recorder(segmentation, head.label)
     shape, dtype = segmentation.geometry.shape, segmentation.labels.dtype
     values = {}
     for block, image in record.images.items():
@@ -211,10 +216,27 @@ def _replay(record: Record, segmentation: Segmentation, history: UndoStack, tall
         segmentation.set_segments(head.segments)
     write_blocks(segmentation, values)
     if head.step is Step.EDIT:
-        edit = recorder.finish(head.name)
+        edit = recorder.finish(head.name, head.at)
         if edit is not None:
             history.push(edit)
             tally.edited(edit)
+
+
+def _write_again(record: Record, segmentation: Segmentation, tally: EditTally) -> None:
+    """Put a step of a damaged journal there, without its history: what it followed upon may be lost."""
+    shape, dtype = segmentation.geometry.shape, segmentation.labels.dtype
+    recorder = Recorder(segmentation)
+    values = {}
+    for block, image in record.images.items():
+        box = blocks.box_of(block, shape)
+        recorder.touch(box)
+        values[block] = blocks.unpack(image, box.shape, dtype)
+    if record.head.segments is not None:
+        segmentation.set_segments(record.head.segments)
+    write_blocks(segmentation, values)
+    edit = recorder.finish(record.head.name)
+    if edit is not None:
+        tally.edited(edit)
 
 
 def _examined(folder: Path) -> Recovery | None:
@@ -228,7 +250,7 @@ def _examined(folder: Path) -> Recovery | None:
     except StorageError as problem:
         _log.warning("The journal %s cannot be read.", folder, exc_info=True)
         when = datetime.fromtimestamp((folder / HEADER).stat().st_mtime, UTC)
-        return Recovery(folder, Text("Work that cannot be read"), "", "", "", (), when, 0, problem)
+        return Recovery(folder, Text("Work that cannot be read"), "", "", "", (), when, 0, problem=problem)
     except OSError:
         _log.warning("The journal %s cannot be looked at.", folder, exc_info=True)
         return None
@@ -247,6 +269,7 @@ def _examined(folder: Path) -> Recovery | None:
         header.paths,
         stored.last_at,
         stored.strokes,
+        stored.damaged,
     )
 
 

@@ -204,4 +204,4 @@ class Shaping:
         return segmentation, label
 
     def _split(self, segmentation: Segmentation, label: int, parts: list[Proposal]) -> None:
-        self._correction.put_apart(segmentation, label, Text("Split into parts"), parts)
+        self._correction.proposals.put_apart(segmentation, label, Text("Split into parts"), parts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,8 +19,12 @@ from medview.workstation import answer_maps, findings_export
 from medview.workstation.analysis import Analysis
 from medview.workstation.archives import Archives
 from medview.workstation.attaching import Attaching
+from medview.workstation.comparing import Comparing
 from medview.workstation.correction import Correction
 from medview.workstation.deidentifying import Deidentified, check_target, deidentify
+from medview.workstation.edit_tools import EditTools
+from medview.workstation.editing import Editing
+from medview.workstation.evidence_desk import EvidenceDesk
 from medview.workstation.findings_desk import FindingsDesk
 from medview.workstation.hinting import Hinting
 from medview.workstation.importing import Importing
@@ -29,12 +34,14 @@ from medview.workstation.measuring import Measuring
 from medview.workstation.named_images import NamedImages
 from medview.workstation.plugin_inputs import PluginInputs
 from medview.workstation.plugin_shelf import PluginShelf
+from medview.workstation.reviewing import Reviewing
 from medview.workstation.saving import SaveFormat, Saving, Surfaces, Verdict, sources_of
 from medview.workstation.settings import Settings, SettingsStore
 from medview.workstation.shaping import Shaping
 from medview.workstation.taking_back import TakingBack
 from medview.workstation.teaching import Teaching
 from medview.workstation.view_state import Viewing
+from medview.workstation.worklist import Worklist
 from medview.workstation.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -63,6 +70,9 @@ class Workstation:
             home / "journals",
             self.settings.current.undo_limit_mb * 2**20,
         )
+        self.tools = EditTools()
+        self.editing = Editing(self.workspace, self.viewing, self.jobs, self.correction, self.tools)
+        self.comparing = Comparing(self.workspace, self.viewing, self.correction)
         self.shaping = Shaping(self.workspace, self.jobs, self.correction)
         shipped = shipped_plugins_folder()
         self.shelf = PluginShelf(
@@ -95,7 +105,17 @@ class Workstation:
             home / "findings",
             lambda: self.settings.current.reader_name,
         )
+        self.evidence = EvidenceDesk(self.workspace, self.viewing, self.jobs, self.analysis, self.findings)
         self.taking_back = TakingBack(self.viewing, self.measuring, self.correction)
+        self.reviewing = Reviewing(
+            self.workspace,
+            self.viewing,
+            self.jobs,
+            self.correction,
+            home / "reviews",
+            lambda: self.settings.current.reader_name,
+        )
+        self.worklist = Worklist(self.workspace, self.importing)
         self.named_images = NamedImages(self.workspace, self.viewing, self.jobs, self.importing)
         self.attaching = Attaching(self.workspace, self.viewing, self.jobs, self.importing, self.correction)
         self.saving = Saving(self.workspace, self.jobs, self.importing, lambda: self.settings.current.reader_name)
@@ -125,7 +145,8 @@ class Workstation:
         self.correction.end_stroke()
         segmentation = self.workspace.active_segmentation
         edits = self.correction.summary(segmentation) if segmentation is not None else None
-        return self.teaching.save_example(segmentation, edits=edits, saved=self.correction.mark_saved)
+        review = replace(self.reviewing.review, seconds=self.reviewing.seconds)
+        return self.teaching.save_example(segmentation, edits=edits, review=review, saved=self.correction.mark_saved)
 
     def save_masks(
         self,
@@ -214,3 +235,4 @@ class Workstation:
         self.correction.close()
         self.measuring.close()
         self.findings.close()
+        self.reviewing.close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 import numpy as np
@@ -16,16 +15,10 @@ from medview.core.text import Text
 from medview.editing import brush, rules
 from medview.editing.brush import BrushShape
 from medview.editing.history import Edit, Recorder
+from medview.editing.rules import PaintRules
 
 SMALLEST_RADIUS_MM = 0.1
 LARGEST_RADIUS_MM = 100.0
-
-
-class BrushTool(StrEnum):
-    """What the left button does while correcting."""
-
-    BRUSH = "brush"
-    ERASER = "eraser"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +26,12 @@ class BrushOptions:
     """How strokes are made.
 
     Attributes:
-        tool: Brush or eraser.
         shape: A disk in the slice or a sphere through its neighbours.
         radius_mm: Of either.
         erases_all: Whether the eraser takes away every segment that is not locked, and not only the one in work.
         values: Only voxels whose value lies between these two, in the unit of the image, are reached; None: all.
     """
 
-    tool: BrushTool = BrushTool.BRUSH
     shape: BrushShape = BrushShape.DISK
     radius_mm: float = 5.0
     erases_all: bool = False
@@ -52,10 +43,11 @@ class Stroke:
 
     Args:
         target: What is painted on.
-        options: How; `erase` in place of the tool.
+        options: How.
         erase: Whether it takes away.
         label: The segment in work.
         locked: Segments that keep their voxels.
+        rules: What may be painted over.
         plane: The plane of the view that it is made in.
         point: Where it begins: x, y, z, LPS, mm.
         voxels: The image under it, (k, j, i) on the same grid.
@@ -69,6 +61,7 @@ class Stroke:
         erase: bool,
         label: int,
         locked: frozenset[int],
+        rules: PaintRules,
         plane: Plane,
         point: Point,
         voxels: NDArray[Any],
@@ -78,9 +71,10 @@ class Stroke:
         self._erase = erase
         self._label = label
         self._locked = locked
+        self._rules = rules
         self._axis = slice_plane(target.geometry, plane).axis
         self._voxels = voxels
-        self._recorder = Recorder(target)
+        self._recorder = Recorder(target, label)
         self._point = point
         self.to(point)
 
@@ -100,7 +94,7 @@ class Stroke:
         if self._erase:
             after = rules.erased(before, mask, None if options.erases_all else self._label, self._locked)
         else:
-            after = rules.painted(before, mask, self._label, self._locked)
+            after = rules.painted(before, mask, self._label, self._locked, self._rules)
         if not np.array_equal(before, after):
             self._recorder.touch(box)
             self.target.write(box, after)

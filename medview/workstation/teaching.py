@@ -14,6 +14,7 @@ from medview.core.case import Case, CaseChange, SegmentationAdded, SegmentationR
 from medview.core.errors import InputError
 from medview.core.events import Event
 from medview.core.progress import Progress
+from medview.core.review import Review
 from medview.core.segmentation import Labels, Segmentation, SegmentationId
 from medview.core.text import Text
 from medview.core.volume import Volume
@@ -93,6 +94,7 @@ class Teaching:
         segmentation: Segmentation | None = None,
         *,
         edits: EditSummary | None = None,
+        review: Review | None = None,
         saved: Callable[[Segmentation], None] | None = None,
     ) -> Job[Saved]:
         """Keep a segmentation and its image for training: a new example, or a new revision of the one that it is.
@@ -102,6 +104,7 @@ class Teaching:
         Args:
             segmentation: Which one; the active one when not given.
             edits: What was changed since the labels were adopted, as it was counted.
+            review: What the reader said of it.
             saved: Called on the main thread when the labels are on disk and have not been changed meanwhile.
 
         Raises:
@@ -131,6 +134,7 @@ class Teaching:
                 proposal.labels() if proposal is not None else None,
                 Effort(edits.strokes, edits.seconds, edits.added, edits.removed) if edits is not None else None,
                 layer,
+                review,
             )
             return self.store.save(draft, progress)
 

@@ -20,6 +20,14 @@ class Mode(StrEnum):
     EDIT = "edit"
 
 
+class Compared(StrEnum):
+    """Which labels are drawn: as they are, as they came, or what differs."""
+
+    MINE = "mine"
+    MODEL = "model"
+    DIFFERENCE = "difference"
+
+
 class ViewName(StrEnum):
     """The four views."""
 
@@ -48,6 +56,7 @@ class ViewState:
         active_view: The view that keys go to.
         maximised: The one view that fills the window; None for all four.
         labels_shown: Whether segmentations are drawn at all (key G).
+        compared: Which labels are drawn (key Shift+G).
         annotations_shown: Whether corner text, letters, scale bar and crosshair are drawn (key I).
         crosshair_shown: Whether the crosshair is drawn.
         interpolated: Whether pixels are smoothed between voxels.
@@ -55,6 +64,8 @@ class ViewState:
         outlined: Whether segments have an outline.
         hidden_segments: Label numbers not drawn, by segmentation.
         volume_preset: Id of the ray-casting preset of the 3D view.
+        map_id: The map of the same grid that is drawn over the image; None for none.
+        map_opacity: 0..1, of its largest values.
         volume_rendered: Whether the 3D view shows the image itself beside the surfaces.
     """
 
@@ -67,6 +78,7 @@ class ViewState:
     active_view: ViewName = ViewName.AXIAL
     maximised: ViewName | None = None
     labels_shown: bool = True
+    compared: Compared = Compared.MINE
     annotations_shown: bool = True
     crosshair_shown: bool = True
     interpolated: bool = True
@@ -75,6 +87,8 @@ class ViewState:
     hidden_segments: tuple[tuple[SegmentationId, frozenset[int]], ...] = ()
     volume_preset: str = ""
     volume_rendered: bool = True
+    map_id: VolumeId | None = None
+    map_opacity: float = 0.6
 
     def hidden_of(self, segmentation_id: SegmentationId) -> frozenset[int]:
         """The label numbers of a segmentation that are not drawn."""

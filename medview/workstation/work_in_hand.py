@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -114,7 +113,7 @@ class WorkInHand:
         if edit is not None:
             work.tally.edited(edit)
             self._history.push(edit)
-            self._record(work, Step.EDIT, edit)
+            self._record(work, edit)
         self.changed.emit(None)
 
     def last_done(self, segmentation: Segmentation | None) -> Edit | None:
@@ -125,13 +124,28 @@ class WorkInHand:
         """What `redo` would do again."""
         return self._history.last_undone(segmentation) if segmentation is not None else None
 
-    def undo(self, segmentation: Segmentation | None) -> None:
-        """Take back the last step of a segmentation."""
-        self._exchange(segmentation, self._history.undo, Step.UNDO)
+    def edits(self, segmentation: Segmentation | None) -> tuple[tuple[Edit, ...], int]:
+        """The steps of a segmentation that are remembered, in the order in which they were taken; how many are done."""
+        return self._history.edits(segmentation) if segmentation is not None else ((), 0)
 
-    def redo(self, segmentation: Segmentation | None) -> None:
-        """Do again what was taken back last."""
-        self._exchange(segmentation, self._history.redo, Step.REDO)
+    def move(self, segmentation: Segmentation | None, steps: int) -> None:
+        """Take steps of a segmentation again, or with a negative number take steps back: each a step of the journal."""
+        work = self.find(segmentation)
+        if work is None or not steps:
+            return
+        self.begin_step(work)
+        moved = self._history.move(work.segmentation, steps)
+        if not moved:
+            return
+        step, now = Step.REDO if steps > 0 else Step.UNDO, datetime.now(UTC)
+        taken = []
+        for edit, side in moved:
+            work.tally.exchanged(edit)
+            head = Head(step, edit.name, now, work.tally.seconds, side.segments, label=edit.label)
+            taken.append((head, side.images))
+        work.journal.append_packed(taken)
+        self._written(work)
+        self.changed.emit(None)
 
     def mark_saved(self, segmentation: Segmentation) -> None:
         """The labels as they are now were saved: they need not be brought back."""
@@ -159,26 +173,16 @@ class WorkInHand:
         self._works.clear()
         self.journals.close()
 
-    def _exchange(
-        self, segmentation: Segmentation | None, swap: Callable[[Segmentation], Edit | None], step: Step
-    ) -> None:
-        work = self.find(segmentation)
-        if work is None:
-            return
-        self.begin_step(work)
-        edit = swap(work.segmentation)
-        if edit is not None:
-            work.tally.exchanged(edit)
-            self._record(work, step, edit)
-            self.changed.emit(None)
-
-    def _record(self, work: Work, step: Step, edit: Edit) -> None:
+    def _record(self, work: Work, edit: Edit) -> None:
         segmentation = work.segmentation
         segments = segmentation.segments if edit.changes_segments else None
         hinted = segmentation.provenance.hinted[work.hinted :]
         work.hinted += len(hinted)
-        head = Head(step, edit.name, datetime.now(UTC), work.tally.seconds, segments, hinted=hinted)
+        head = Head(Step.EDIT, edit.name, edit.at, work.tally.seconds, segments, label=edit.label, hinted=hinted)
         work.journal.append(head, copies_of(segmentation.labels, edit.images))
+        self._written(work)
+
+    def _written(self, work: Work) -> None:
         work.journal.wait_until_written(_WAIT_AFTER_STEP_S)
         work.unsaved = True
 

@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from medview.api import Familiarity, Volume
+from medview.api import Context, EvidenceMethod, Familiarity, Volume
 
 from . import network, radiograph
-from .network import CLASSES, Network
+from .network import CLASSES, EVIDENCE_LAYERS, Asked, Network
 from .radiograph import Picture
 
 WEIGHTS = Path("models") / "model.pt"
@@ -68,6 +68,15 @@ class Classifier:
             outside = (*outside, "It does not look like the radiographs that the model has learned from.")
         probabilities = {name: float(share) for name, share in zip(CLASSES, shares[0], strict=True)}
         return Outcome(probabilities, self.threshold, outside, picture)
+
+    def evidence(self, volume: Volume, context: Context) -> NDArray[np.float32]:
+        """Where the network looked, in the way that is asked for: (k, j, i), 0..1, on the radiograph's grid."""
+        covered = context.evidence is not None and context.evidence.method is EvidenceMethod.OCCLUSION
+        asked = Asked(self._model, both_ways=covered).eval()
+        shown = torch.from_numpy(radiograph.picture_of(volume)[None, None]).to(context.device).float() / 255
+        layers = [f"model.{name}" for name in EVIDENCE_LAYERS]
+        found = context.explain(asked, shown, lambda values: (values / self._temperature).softmax(-1), layers)
+        return radiograph.on_image(found, volume)
 
     def answers(self, pictures: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """Answer about pictures as the network sees them, (n, 28, 28).

@@ -13,6 +13,8 @@ SIDE = 28
 CLASSES = ("Normal", "Pneumonia")
 
 _MEMBERS = 2
+EVIDENCE_LAYERS = tuple(f"members.{number}.body.5" for number in range(_MEMBERS))
+"""The last layers that still tell places apart."""
 _WIDTHS = (16, 32, 64)
 _DROPOUT = 0.3
 _AT_ONCE = 256
@@ -69,6 +71,26 @@ class Network(nn.Module):
         """The mean answer (n, class), and the features of all members side by side, (n, feature)."""
         answers, features = zip(*(member(_standardised(pictures)) for member in self.members), strict=True)
         return torch.stack(answers).mean(0), torch.cat(features, 1)
+
+
+class Asked(nn.Module):
+    """The network as it is asked where it looked: (n, 1, y, x) -> (n, class).
+
+    Args:
+        model: The network.
+        both_ways: Whether the mirror image counts as well, as it does for the answer; then places in it are mirrored.
+    """
+
+    def __init__(self, model: Network, *, both_ways: bool) -> None:
+        super().__init__()
+        self.model = model
+        self._both_ways = both_ways
+
+    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+        """The mean answer of all members, before the softmax."""
+        if self._both_ways:
+            return _both_ways(self.model, pictures)[0]
+        return self.model.answers_and_features(pictures)[0]
 
 
 def make() -> Network:

@@ -65,7 +65,12 @@ class Painter:
         self.dabs: list[float] = []
         self.ends: list[float] = []
         self._rng = np.random.default_rng(11)
-        one.correction.set_options(BrushOptions(shape=shape, radius_mm=RADIUS_MM))
+        self._options = BrushOptions(shape=shape, radius_mm=RADIUS_MM)
+        self.use()
+
+    def use(self) -> None:
+        """Take its brush in hand."""
+        self.one.correction.set_options(self._options)
 
     def stroke(self) -> None:
         """One stroke."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,10 +23,12 @@ from medview.core.segmentation import Labels, Segment, Segmentation
 from medview.core.volume import Modality, Volume, VolumeId
 from medview.editing.brush import BrushShape
 from medview.workstation.correction import Correction
+from medview.workstation.edit_tools import EditTools
+from medview.workstation.editing import Editing
 from medview.workstation.jobs import Job, JobQueue
 from medview.workstation.main_queue import MainQueue
-from medview.workstation.shaping import Shaping
-from medview.workstation.stroke import BrushOptions, BrushTool
+from medview.workstation.shaping import SHAPES, Shaping
+from medview.workstation.stroke import BrushOptions
 from medview.workstation.view_state import Viewing
 from medview.workstation.workspace import Workspace
 
@@ -46,6 +48,8 @@ class Station:
     volume: Volume
     correction: Correction
     shaping: Shaping
+    tools: EditTools
+    editing: Editing
 
     def finish(self, job: Job[Any] | None) -> None:
         """Wait for a job to come home."""
@@ -94,7 +98,10 @@ def station(
     case.add_volume(volume, complete=complete)
     workspace.activate(case, volume)
     correction = Correction(workspace, viewing, jobs, journals, undo_limit_bytes)
-    return Station(queue, workspace, viewing, jobs, case, volume, correction, Shaping(workspace, jobs, correction))
+    shaping = Shaping(workspace, jobs, correction)
+    tools = EditTools()
+    editing = Editing(workspace, viewing, jobs, correction, tools)
+    return Station(queue, workspace, viewing, jobs, case, volume, correction, shaping, tools, editing)
 
 
 def fingerprint(segmentation: Segmentation) -> str:
@@ -111,21 +118,41 @@ def adopted_labels() -> Labels:
     return inside
 
 
-def steps(one: Station, count: int) -> Iterator[None]:
-    """Correct an adopted segmentation, one finished step at a time; always in the same way."""
+def steps(one: Station, count: int, on_the_way: Callable[[], None] | None = None) -> Iterator[None]:
+    """Correct an adopted segmentation, one finished step at a time; always in the same way.
+
+    Args:
+        one: Where.
+        count: How many steps.
+        on_the_way: Called between the single steps of a jump in the history, which is one step here.
+    """
     rng = np.random.default_rng(2024)
     segmentation = Segmentation(one.volume.geometry, adopted_labels(), (Segment(1, "Liver", (200, 90, 60)),))
     one.case.add_segmentation(segmentation, on=one.volume.id)
     one.workspace.activate(one.case, one.volume, segmentation)
     one.correction.adopt(segmentation)
     for number in range(count):
-        _step(one, number, rng)
+        _step(one, number, rng, on_the_way)
         yield
 
 
-def _step(one: Station, number: int, rng: np.random.Generator) -> None:
+def _step(one: Station, number: int, rng: np.random.Generator, on_the_way: Callable[[], None] | None) -> None:
+    if number % 13 == 9:
+        jump(one, int(rng.integers(-6, 3)), on_the_way)
+    elif number % 17 == 11:
+        shape = SHAPES[int(rng.integers(0, len(SHAPES)))]
+        one.finish(one.shaping.apply(shape, shape.amount.usual if shape.amount is not None else 0.0))
+    elif number % 29 == 19:
+        one.finish(one.shaping.fill_between_slices(Plane.AXIAL))
+    else:
+        _small_step(one, number, rng)
+
+
+def _small_step(one: Station, number: int, rng: np.random.Generator) -> None:
     correction = one.correction
-    if number % 11 == 7:
+    if number % 37 == 23:
+        correction.rename_segment(one.segmentation.segments[0].label, f"Structure {number}")
+    elif number % 11 == 7:
         correction.undo()
     elif number % 11 == 8:
         correction.redo()
@@ -136,20 +163,31 @@ def _step(one: Station, number: int, rng: np.random.Generator) -> None:
     elif number % 31 == 17:
         correction.recolour_segment(one.segmentation.segments[0].label, (number % 256, 1, 2))
     else:
+        erase = bool(rng.random() < 0.3)
         correction.set_options(
             BrushOptions(
-                BrushTool.ERASER if rng.random() < 0.3 else BrushTool.BRUSH,
                 BrushShape.SPHERE if rng.random() < 0.5 else BrushShape.DISK,
                 float(rng.uniform(1, 8)),
                 erases_all=bool(rng.random() < 0.5),
             )
         )
         where = rng.uniform((0, 0, 0), SHAPE)
-        correction.begin_stroke(one.at(*where), Plane.AXIAL)
+        correction.begin_stroke(one.at(*where), Plane.AXIAL, erase=erase)
         for _ in range(6):
             where[1:] += rng.uniform(-8, 8, 2)
             correction.stroke_to(one.at(*where))
         correction.end_stroke()
+
+
+def jump(one: Station, by: int, on_the_way: Callable[[], None] | None) -> None:
+    """Go some steps back or forth in the history, in one go; somebody who looks on the way sees every one."""
+    step_list = one.correction.steps
+    goal = min(max(step_list.done + by, 0), len(step_list.all()))
+    way = 1 if goal > step_list.done else -1
+    while on_the_way is not None and abs(goal - step_list.done) > 1:
+        step_list.go_to(step_list.done + way)
+        on_the_way()
+    step_list.go_to(goal)
 
 
 def main() -> None:

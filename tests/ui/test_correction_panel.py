@@ -15,7 +15,7 @@ from medview.core.geometry import Box
 from medview.core.planes import Plane
 from medview.editing.brush import BrushShape
 from medview.ui.correction_panel import CorrectionPanel
-from medview.workstation.stroke import BrushTool
+from medview.workstation.edit_tools import EditTool
 from medview.workstation.view_state import Mode, ViewName
 from tests.support.bench import Bench, bench, speaking_chinese
 
@@ -58,38 +58,42 @@ def answer(panel: CorrectionPanel, text: str) -> QPushButton:
 
 
 def test_choosing_a_tool_begins_to_correct(desk: Bench, panel: CorrectionPanel) -> None:
-    assert not panel.tools.tools[BrushTool.BRUSH].isChecked()
-    click(desk, panel.tools.tools[BrushTool.ERASER])
-    assert desk.station.correction.options.tool is BrushTool.ERASER
+    assert not panel.tools.buttons[EditTool.BRUSH].isChecked()
+    click(desk, panel.tools.buttons[EditTool.ERASER])
+    assert desk.station.tools.tool is EditTool.ERASER
     assert desk.station.viewing.state.mode is Mode.EDIT
-    assert panel.tools.tools[BrushTool.ERASER].isChecked()
-    click(desk, panel.tools.shapes[BrushShape.SPHERE])
+    assert panel.tools.buttons[EditTool.ERASER].isChecked()
+    click(desk, panel.tools.brush.shapes[BrushShape.SPHERE])
     assert desk.station.correction.options.shape is BrushShape.SPHERE
-    assert not panel.tools.shapes[BrushShape.DISK].isChecked()
+    assert not panel.tools.brush.shapes[BrushShape.DISK].isChecked()
 
 
 def test_the_radius_is_typed_dragged_and_follows(desk: Bench, panel: CorrectionPanel) -> None:
-    panel.tools.radius.selectAll()
-    QTest.keyClicks(panel.tools.radius, "12.5")
-    QTest.keyClick(panel.tools.radius, Qt.Key.Key_Return)
+    panel.tools.brush.radius.selectAll()
+    QTest.keyClicks(panel.tools.brush.radius, "12.5")
+    QTest.keyClick(panel.tools.brush.radius, Qt.Key.Key_Return)
     assert desk.station.correction.options.radius_mm == 12.5
-    before = panel.tools.slider.value()
-    QTest.keyClick(panel.tools.slider, Qt.Key.Key_Left)
-    assert panel.tools.slider.value() == before - 1
+    before = panel.tools.brush.slider.value()
+    QTest.keyClick(panel.tools.brush.slider, Qt.Key.Key_Left)
+    assert panel.tools.brush.slider.value() == before - 1
     assert desk.station.correction.options.radius_mm < 12.5
-    assert panel.tools.radius.value() == desk.station.correction.options.radius_mm
+    assert panel.tools.brush.radius.value() == desk.station.correction.options.radius_mm
 
 
 def test_a_range_of_values_begins_with_the_window_and_is_typed(desk: Bench, panel: CorrectionPanel) -> None:
     window = desk.station.viewing.state.window
-    assert not panel.tools.lowest.isVisible()
-    QTest.mouseClick(panel.tools.ranged, Qt.MouseButton.LeftButton, pos=QPoint(8, panel.tools.ranged.height() // 2))
+    assert not panel.tools.brush.lowest.isVisible()
+    QTest.mouseClick(
+        panel.tools.brush.ranged, Qt.MouseButton.LeftButton, pos=QPoint(8, panel.tools.brush.ranged.height() // 2)
+    )
     assert desk.station.correction.options.values == pytest.approx((window.lower, window.upper), abs=0.1)
-    panel.tools.lowest.selectAll()
-    QTest.keyClicks(panel.tools.lowest, "-50")
-    QTest.keyClick(panel.tools.lowest, Qt.Key.Key_Return)
+    panel.tools.brush.lowest.selectAll()
+    QTest.keyClicks(panel.tools.brush.lowest, "-50")
+    QTest.keyClick(panel.tools.brush.lowest, Qt.Key.Key_Return)
     assert desk.station.correction.options.values == pytest.approx((-50, window.upper), abs=0.1)
-    QTest.mouseClick(panel.tools.ranged, Qt.MouseButton.LeftButton, pos=QPoint(8, panel.tools.ranged.height() // 2))
+    QTest.mouseClick(
+        panel.tools.brush.ranged, Qt.MouseButton.LeftButton, pos=QPoint(8, panel.tools.brush.ranged.height() // 2)
+    )
     assert desk.station.correction.options.values is None
 
 

@@ -52,7 +52,8 @@ def test_a_finding_is_accepted_and_taken_back(desk: Bench, panel: AnalysisPanel)
     assert row.share.text() == "75 %"
     assert "above the threshold of 60 %" in row.details.text()
     assert "sensitivity of 0.90" in row.details.text()
-    assert "Unlike what it knows." in row.details.text()
+    assert "Unlike what it knows." in panel.findings.groups[0].notes.text()
+    assert panel.findings.groups[0].title.text() == "Verdicts"
     click(desk, row.confirm_button)
     assert "accepted by" in row.details.text()
     assert not row.confirm_button.isVisible()

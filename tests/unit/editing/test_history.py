@@ -213,3 +213,53 @@ def test_packed_blocks_come_back(dtype: type[np.uint8] | type[np.uint16], shape:
 def test_damaged_blocks_are_refused(damaged: bytes) -> None:
     with pytest.raises(ValueError, match=r"damaged|reshape"):
         blocks.unpack(damaged, (4, 4, 4), np.uint8)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.lists(CHANGE, min_size=1, max_size=2), min_size=1, max_size=7), st.lists(st.integers(0, 7)))
+def test_a_jump_ends_where_single_steps_would(edits: list[list[tuple[Box, int, bool]]], jumps: list[int]) -> None:
+    target, stack = empty(), UndoStack()
+    states, lists = [target.labels.copy()], [target.segments]
+    for number, changes in enumerate(edits):
+        recorder = Recorder(target)
+        for box, value, _ in changes:
+            recorder.touch(box)
+            target.write(box, np.full(box.shape, value, np.uint8))
+        if number % 3 == 1:
+            target.set_segments((Segment(1, f"after {number}", (1, 2, 3)),))
+        edit = recorder.finish(NAME)
+        if edit is not None:
+            stack.push(edit)
+            states.append(target.labels.copy())
+            lists.append(target.segments)
+    for jump in jumps:
+        wanted = min(jump, len(states) - 1)
+        here = stack.edits(target)[1]
+        moved = stack.move(target, wanted - here)
+        assert len(moved) == abs(wanted - here)
+        np.testing.assert_array_equal(target.labels, states[wanted])
+        assert target.segments == lists[wanted]
+        all_edits, done = stack.edits(target)
+        assert (len(all_edits), done) == (len(states) - 1, wanted)
+        for step, (_, side) in enumerate(moved, start=1):
+            # What each step put there is what a journal needs to say of it.
+            after = states[here + step if wanted > here else here - step]
+            for block, image in side.images.items():
+                box = blocks.box_of(block, SHAPE)
+                np.testing.assert_array_equal(blocks.unpack(image, box.shape, np.uint8), after[box.slices])
+
+
+def test_a_jump_writes_once() -> None:
+    target, stack = empty(), UndoStack()
+    for value in range(1, 9):
+        edit = apply(target, [(Box((4, 4, 4), (9, 9, 9)), value, False)])
+        assert edit is not None
+        stack.push(edit)
+    heard: list[object] = []
+    target.changed.connect(heard.append)
+    stack.move(target, -8)
+    assert len(heard) == 1
+    assert not target.labels.any()
+    assert stack.move(target, -1) == []
+    assert len(stack.move(target, 99)) == 8
+    assert (target.labels[4:9, 4:9, 4:9] == 8).all()

@@ -131,16 +131,34 @@ def test_a_record_cut_off_anywhere_does_not_count(tmp_path: Path, writer: Thread
         assert stored.length == (ends[expected - 1] if expected else 0)
 
 
-def test_a_changed_byte_ends_the_journal_there(tmp_path: Path, writer: ThreadPoolExecutor) -> None:
-    journal = begun(tmp_path / "j", writer, 3)
+def test_a_changed_byte_costs_its_own_record_and_no_other(tmp_path: Path, writer: ThreadPoolExecutor) -> None:
+    journal = begun(tmp_path / "j", writer, 4)
     strokes = journal.folder / STROKES
     whole = strokes.read_bytes()
-    third = len(whole) // 3
-    for place in range(third + 20, 2 * third - 20, 211):
-        changed = bytearray(whole)
-        changed[place] ^= 0x40
-        strokes.write_bytes(changed)
-        assert len(journal_records.read(journal.folder).records) == 1
+    ends = [0]
+    for count in (1, 2, 3, 4):
+        other = begun(tmp_path / f"of {count}", writer, count)
+        ends.append((other.folder / STROKES).stat().st_size)
+    places = (0, 3, 4, 7, 8, 11, 12, 15, 40, 200, 999)
+    for number in range(4):
+        for place in places:
+            changed = bytearray(whole)
+            changed[ends[number] + place] ^= 0x40
+            strokes.write_bytes(changed)
+            stored = journal_records.read(journal.folder)
+            left = [step for step in range(4) if step != number]
+            assert [round(record.head.seconds) for record in stored.records] == left
+            is_last = number == 3
+            assert stored.damaged == (0 if is_last else 1), "the last record may just not be finished"
+            assert stored.length == (ends[3] if is_last else ends[4])
+    for gap in ((ends[1] + 5, ends[3] - 5), (ends[1], ends[2] + 17), (3, ends[3])):
+        strokes.write_bytes(whole[: gap[0]] + bytes(gap[1] - gap[0]) + whole[gap[1] :])
+        stored = journal_records.read(journal.folder)
+        expected = [n for n in range(4) if ends[n + 1] <= gap[0] or ends[n] >= gap[1]]
+        assert [round(record.head.seconds) for record in stored.records] == expected
+        assert stored.damaged == 1
+    strokes.write_bytes(whole[: ends[2] - 9] + whole[ends[2] :])
+    assert [round(record.head.seconds) for record in journal_records.read(journal.folder).records] == [0, 2, 3]
 
 
 def test_zeros_after_the_last_record_do_not_count(tmp_path: Path, writer: ThreadPoolExecutor) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,49 +17,10 @@ import pytest
 from medview.core.errors import InputError, MedViewError
 from medview.core.finding import Verdict
 from medview.core.volume import VolumeId
-from medview.workstation.finding_record import Entry
 from medview.workstation.findings_desk import alternatives
 from medview.workstation.jobs import Job
-from medview.workstation.station import Workstation
 from tests.support.finding_plugin import write_finding_plugin
-
-
-class Reader:
-    """A workstation, and somebody at it."""
-
-    def __init__(self, home: Path, series: Path) -> None:
-        self.station = Workstation(home)
-        self.station.settings.update(reader="A. Reader")
-        self.finish(self.station.importing.open_paths([series]))
-        self.until(lambda: self.station.workspace.active_volume is not None and not self.station.jobs.open_jobs)
-
-    @property
-    def entries(self) -> tuple[Entry, ...]:
-        return self.station.findings.shown
-
-    def named(self, name: str, *, placed: bool = False) -> Entry:
-        (found,) = [
-            one for one in self.entries if one.finding.name == name and (one.finding.place is not None) == placed
-        ]
-        return found
-
-    def until(self, holds: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 60
-        while not holds() and time.monotonic() < deadline:
-            self.station.queue.drain(0.02)
-        assert holds()
-
-    def finish(self, job: Job[Any] | None) -> None:
-        if job is not None:
-            self.until(lambda: job.state.is_final)
-            assert job.error is None
-
-    def ask(self, plugin: Path) -> None:
-        self.finish(self.station.analysis.run(self.station.shelf.lend(plugin).id))
-
-    def close(self) -> None:
-        self.station.close()
-        self.station.queue.drain(0)
+from tests.support.reader import Reader
 
 
 @pytest.fixture
