@@ -23,7 +23,7 @@ from medview.workstation.edit_tools import TOOL_WORDS, EditTool
 from medview.workstation.station import Workstation
 from medview.workstation.view_state import Mode, ViewChange
 
-_COLUMNS = 7
+_COLUMNS = 6
 _ENTRIES = {tool: next(entry for entry in TABLE if entry.id == id) for tool, id in EDIT_ACTIONS}
 
 
