@@ -108,6 +108,7 @@ TABLE = (
     Entry("edit-threshold", Text("Threshold"), ("T",), _C, "tune-vertical", checkable=True),
     Entry("edit-seeds", Text("Grow from seeds"), ("Shift+W",), _C, "seed-outline", checkable=True),
     Entry("edit-scissors", Text("Scissors"), ("S",), _C, "content-cut", checkable=True),
+    Entry("edit-hint", Text("Scribble and click"), ("N",), _C, "gesture-tap", checkable=True),
     Entry("pick-values", Text("Paint only values like those under the brush"), ("Shift+T",), _C),
     Entry("other-tool", Text("Brush or eraser, the other one"), ("Space",), _C, in_views=True),
     Entry(

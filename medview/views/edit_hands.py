@@ -14,6 +14,7 @@ from medview.views.brush_hand import BrushHand
 from medview.views.edit_hand import EditHand, ToolHand
 from medview.views.edit_preview import REMOVED_COLOR
 from medview.views.grow_hand import GrowHand
+from medview.views.hint_hand import HintHand
 from medview.views.outline_hand import OutlineHand
 from medview.views.seed_hand import SeedHand
 from medview.views.slice_view import SliceView
@@ -58,5 +59,6 @@ def edit_hand(view: SliceView, editing: Editing, tell: Callable[[MedViewError], 
         EditTool.THRESHOLD: ThresholdHand(view, editing.threshold, color),
         EditTool.SEEDS: SeedHand(view, editing),
         EditTool.SCISSORS: OutlineHand(view, check, cut, taken),
+        EditTool.HINT: HintHand(view, editing),
     }
     return EditHand(editing.tools, editing.viewing, hands, tell)

@@ -23,6 +23,13 @@ _RIM_OPACITY = 0.75
 REMOVED_COLOR: Color = (255, 92, 80)
 """Of what a tool would take away."""
 _FILL_OPACITY = 0.5
+_HATCH_PX = 7.0
+_HATCH_OPACITY = 0.75
+INSIDE_COLOR: Color = (96, 235, 130)
+"""Of hints at what belongs to a structure."""
+OUTSIDE_COLOR: Color = REMOVED_COLOR
+_HINT_PX = 3.0
+_POINT_PX = 4.0
 _CORNER_PX = 3.0
 _TEXT_PX = 13
 _TEXT_GAP_PX = 16
@@ -42,6 +49,8 @@ class EditPreview:
             have none.
         text: A word beside the mouse.
         at: Where the mouse is, LPS, mm.
+        hints: Where the reader says that the structure is (True), and is not: (n, 3) x, y, z each; of one place, a dot.
+        hatched: Whether the fill is of lines: it is what a model proposes, and not in the segment.
     """
 
     color: Color
@@ -51,6 +60,8 @@ class EditPreview:
     mask: tuple[Box, NDArray[np.bool_]] | None = None
     text: Text | None = None
     at: Point | None = None
+    hints: tuple[tuple[bool, Floats], ...] = ()
+    hatched: bool = False
 
 
 class EditPreviewLayer:
@@ -61,6 +72,7 @@ class EditPreviewLayer:
         self._sheet = TexelSheet()
         self._rims = ScreenLines(_RIM_COLOR, _RIM_OPACITY)
         self._lines = ScreenLines((255, 255, 255))
+        self._inside, self._outside = ScreenLines(INSIDE_COLOR), ScreenLines(OUTSIDE_COLOR)
         self._text = ScreenText("left", "top", (255, 255, 255), boxed=True)
         self._filled: tuple[EditPreview, int] | None = None
         for actor in self._actors():
@@ -108,7 +120,12 @@ class EditPreviewLayer:
         for point in preview.corners if preview.corners is not None else ():
             x, y = camera.pixel_of(point)
             lines.append(rectangle((x - size, y - size), (x + size, y + size)))
-        self._rims.draw([[(x + dx, y + dy) for x, y in line] for line in lines for dx, dy in _AROUND], width)
+        said = [(positive, _hint(points, camera, scale)) for positive, points in preview.hints]
+        rimmed = [*lines, *(line for _, line in said)]
+        self._rims.draw([[(x + dx, y + dy) for x, y in line] for line in rimmed for dx, dy in _AROUND], width)
+        thick = max(1, round(_HINT_PX * scale))
+        self._inside.draw([line for positive, line in said if positive], thick)
+        self._outside.draw([line for positive, line in said if not positive], thick)
         self._lines.draw(lines, width)
         self._lines.recolour(preview.color)
         self._fill(preview, geometry, cut, index, scale)
@@ -129,7 +146,10 @@ class EditPreviewLayer:
             self._filled = None
             self._sheet.actor.VisibilityOff()
             return
-        self._sheet.set_look(_FILL_OPACITY, max(1.0, scale))
+        if preview.hatched:
+            self._sheet.set_look(_HATCH_OPACITY, max(1.0, 2 * scale), _HATCH_PX * scale)
+        else:
+            self._sheet.set_look(_FILL_OPACITY, max(1.0, scale))
         self._sheet.actor.VisibilityOn()
         if self._filled is not None and self._filled[0] is preview and self._filled[1] == index:
             return
@@ -145,8 +165,18 @@ class EditPreviewLayer:
         self._sheet.place(corners_of(geometry, box, cut, index, 0.6 * min(geometry.spacing_mm)))
 
     def _actors(self) -> tuple[vtkProp, ...]:
-        return self._sheet.actor, self._rims.actor, self._lines.actor, self._text.actor
+        drawn = (self._rims, self._lines, self._inside, self._outside, self._text)
+        return (self._sheet.actor, *(one.actor for one in drawn))
 
 
 def _polyline(points: Floats, camera: SliceCamera) -> list[Pixel]:
     return [camera.pixel_of(point) for point in points]
+
+
+def _hint(points: Floats, camera: SliceCamera, scale: float) -> list[Pixel]:
+    """A line of a hint; a dot for one place."""
+    if len(points) > 1:
+        return _polyline(points, camera)
+    x, y = camera.pixel_of(points[0])
+    size = _POINT_PX * scale
+    return rectangle((x - size, y - size), (x + size, y + size))

@@ -25,6 +25,7 @@ class EditTool(StrEnum):
     THRESHOLD = "threshold"
     SEEDS = "seeds"
     SCISSORS = "scissors"
+    HINT = "hint"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,14 @@ TOOL_WORDS: Mapping[EditTool, ToolWords] = MappingProxyType(
                 "Draw a closed curve, traced or clicked: the segment is cut along it through all slices, or in the 3D "
                 "view into the depth. The right button, or Ctrl, keeps the other side. In the 3D view the right "
                 "button turns."
+            ),
+        ),
+        EditTool.HINT: ToolWords(
+            Text("Scribble and click"),
+            Text(
+                "Click or scribble inside a structure with the left button, outside it with the right one or Ctrl. "
+                "What is found is hatched, and follows every hint. Enter takes it into the segment, Ctrl+Z takes the "
+                "last hint back, Esc puts all away."
             ),
         ),
     }
