@@ -15,6 +15,7 @@ from medview.core.hint import HintAnswer, HintKind
 from medview.core.planes import Plane
 from medview.core.text import Text
 from medview.ui.labels import wrapped
+from medview.ui.quantities import millilitres
 from medview.ui.theme import STEP_PX, icon, set_role
 from medview.ui.translation import render
 from medview.workstation.hint_engines import TOOL_ID
@@ -206,4 +207,4 @@ def _size(found: HintAnswer, geometry: Geometry) -> Text:
     voxels = int(found.inside.sum())
     if not voxels:
         return Text("Nothing was found. Give another hint.")
-    return Text.of("Found: {volume} ml", volume=f"{voxels * geometry.voxel_mm3 / 1000:.3g}")
+    return Text.of("Found: {volume}", volume=millilitres(voxels * geometry.voxel_mm3 / 1000))

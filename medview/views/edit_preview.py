@@ -28,12 +28,12 @@ _HATCH_OPACITY = 0.75
 INSIDE_COLOR: Color = (96, 235, 130)
 """Of hints at what belongs to a structure."""
 OUTSIDE_COLOR: Color = REMOVED_COLOR
-_HINT_PX = 3.0
 _POINT_PX = 4.0
 _CORNER_PX = 3.0
 _TEXT_PX = 13
 _TEXT_GAP_PX = 16
 _AROUND = ((-1, -1), (1, 1), (-1, 1), (1, -1))
+_THICK = ((0.0, 0.0), (1.0, 0.0), (-1.0, 0.0), (0.0, 1.0), (0.0, -1.0))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,11 +121,12 @@ class EditPreviewLayer:
             x, y = camera.pixel_of(point)
             lines.append(rectangle((x - size, y - size), (x + size, y + size)))
         said = [(positive, _hint(points, camera, scale)) for positive, points in preview.hints]
-        rimmed = [*lines, *(line for _, line in said)]
-        self._rims.draw([[(x + dx, y + dy) for x, y in line] for line in rimmed for dx, dy in _AROUND], width)
-        thick = max(1, round(_HINT_PX * scale))
-        self._inside.draw([line for positive, line in said if positive], thick)
-        self._outside.draw([line for positive, line in said if not positive], thick)
+        rims = [_moved(line, dx, dy) for line in lines for dx, dy in _AROUND]
+        rims += [_moved(line, 2.0 * dx, 2.0 * dy) for _, line in said for dx, dy in _AROUND]
+        self._rims.draw(rims, width)
+        # wide lines are not drawn everywhere: several thin ones are
+        for layer, wanted in ((self._inside, True), (self._outside, False)):
+            layer.draw([_moved(line, dx, dy) for sign, line in said if sign is wanted for dx, dy in _THICK], width)
         self._lines.draw(lines, width)
         self._lines.recolour(preview.color)
         self._fill(preview, geometry, cut, index, scale)
@@ -180,3 +181,7 @@ def _hint(points: Floats, camera: SliceCamera, scale: float) -> list[Pixel]:
     x, y = camera.pixel_of(points[0])
     size = _POINT_PX * scale
     return rectangle((x - size, y - size), (x + size, y + size))
+
+
+def _moved(line: list[Pixel], x: float, y: float) -> list[Pixel]:
+    return [(a + x, b + y) for a, b in line]
