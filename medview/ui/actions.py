@@ -109,6 +109,7 @@ TABLE = (
     Entry("edit-seeds", Text("Grow from seeds"), ("Shift+W",), _C, "seed-outline", checkable=True),
     Entry("edit-scissors", Text("Scissors"), ("S",), _C, "content-cut", checkable=True),
     Entry("edit-island", Text("Islands"), ("J",), _C, "chart-bubble", checkable=True),
+    Entry("edit-hint", Text("Scribble and click"), ("Q",), _C, "gesture-tap", checkable=True),
     Entry("pick-values", Text("Paint only values like those under the brush"), ("Shift+T",), _C),
     Entry("other-tool", Text("Brush or eraser, the other one"), ("Space",), _C, in_views=True),
     Entry(

@@ -27,6 +27,7 @@ from medview.workstation.edit_tools import EditTools
 from medview.workstation.editing import Editing
 from medview.workstation.evidence_desk import EvidenceDesk
 from medview.workstation.findings_desk import FindingsDesk
+from medview.workstation.hint_engines import HintPlugins
 from medview.workstation.hinting import Hinting
 from medview.workstation.importing import Importing
 from medview.workstation.jobs import Job, JobQueue, Lane
@@ -72,8 +73,6 @@ class Workstation:
             home / "journals",
             self.settings.current.undo_limit_mb * 2**20,
         )
-        self.tools = EditTools()
-        self.editing = Editing(self.workspace, self.viewing, self.jobs, self.correction, self.tools)
         self.live = Live(self.workspace, self.jobs, self.correction)
         self.comparing = Comparing(self.workspace, self.viewing, self.correction)
         self.shaping = Shaping(self.workspace, self.jobs, self.correction)
@@ -92,7 +91,9 @@ class Workstation:
         )
         self.analysis.exact = self.settings.current.exact
         self.correction.proposals.box_on = self.analysis.search.on
-        self.hinting = Hinting(self.workspace, self.jobs, self.correction, self.analysis)
+        self.hinting = Hinting(self.workspace, self.jobs, self.correction, HintPlugins(self.analysis))
+        self.tools = EditTools()
+        self.editing = Editing(self.workspace, self.viewing, self.jobs, self.correction, self.tools, self.hinting)
         self._listening = self.settings.changed.connect(self._settings_changed)
         self.measuring = Measuring(
             self.workspace,
@@ -110,7 +111,7 @@ class Workstation:
             lambda: self.settings.current.reader_name,
         )
         self.evidence = EvidenceDesk(self.workspace, self.viewing, self.jobs, self.analysis, self.findings)
-        self.taking_back = TakingBack(self.viewing, self.measuring, self.correction)
+        self.taking_back = TakingBack(self.viewing, self.measuring, self.correction, self.editing)
         self.reviewing = Reviewing(
             self.workspace,
             self.viewing,
