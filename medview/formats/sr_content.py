@@ -68,7 +68,7 @@ def content(report: Report, volume: Volume, headers: Sequence[Dataset], mask: Da
         assert mask is not None
         groups.append(_of_segment(one, report, volume, headers, mask, known))
     groups += [_of_measurement(one, report, volume, headers, known) for one in report.measurements]
-    groups += [_of_finding(one, known) for one in report.findings]
+    groups += [_of_finding(one, known, headers) for one in report.findings]
     device = sr.DeviceObserverIdentifyingAttributes(
         uid=generate_uid(entropy_srcs=["MedView", medview.__version__]),
         name="MedView",
@@ -257,7 +257,10 @@ def _region(one: Measurement, space_uid: str) -> sr.ImageRegion3D:
     return sr.ImageRegion3D("POINT" if len(one.points) == 1 else "POLYLINE", one.points, space_uid)
 
 
-def _of_finding(one: Finding, known: Quantities) -> sr.MeasurementsAndQualitativeEvaluations:
+def _of_finding(
+    one: Finding, known: Quantities, headers: Sequence[Dataset]
+) -> sr.MeasurementsAndQualitativeEvaluations:
+    """What was found in a single image names it; in a volume, the report's evidence names all of its images."""
     import highdicom.sr as sr
 
     name = long_string(one.name) or "Finding"
@@ -271,4 +274,5 @@ def _of_finding(one: Finding, known: Quantities) -> sr.MeasurementsAndQualitativ
         algorithm_id=_algorithm(one.algorithm),
         measurements=[_number(certainty, one.probability * _PER_CENT, None)] if one.probability is not None else None,
         qualitative_evaluations=[sr.QualitativeEvaluation(coded(CONTEXT), coded(verdict))] if verdict else None,
+        source_images=[sr.SourceImageForMeasurementGroup(*_reference(headers[0]))] if len(headers) == 1 else None,
     )

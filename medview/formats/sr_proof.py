@@ -142,6 +142,11 @@ def _group(
             yield Text.of("{name}: the reader's verdict differs", name=label)
         if meant.code is not None and not _is(_code(items, _FINDING), meant.code):
             yield Text.of("{name} has another code", name=label)
+        named = {
+            str(one.ReferencedSOPSequence[0].ReferencedSOPInstanceUID) for one in items if one.ValueType == "IMAGE"
+        }
+        if named != ({str(headers[0].SOPInstanceUID)} if len(headers) == 1 else set()):
+            yield Text.of("{name} refers to other images", name=label)
     if [_cleaned(one.TextValue) for one in items if _name(one) == _NAME] != [_cleaned(label) or "Finding"]:
         yield Text.of("{name} has another name", name=label)
     yield from _model(items, label, model)

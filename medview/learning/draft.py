@@ -18,6 +18,7 @@ from medview.core.pseudonyms import keyed_hash, patient_key
 from medview.core.segmentation import Labels, Provenance, Segment
 from medview.core.volume import Volume, VolumeId
 from medview.learning.example_record import (
+    ClassDecision,
     EditRecord,
     Effort,
     Example,
@@ -34,7 +35,7 @@ class Draft:
 
     Attributes:
         volume: The image.
-        labels: (k, j, i) uint8 or uint16.
+        labels: (k, j, i) uint8 or uint16; None where classes were decided on and nothing was outlined.
         segments: The structures.
         provenance: Which model proposed the labels, and who reviewed them when.
         study: Whose image it is.
@@ -42,11 +43,12 @@ class Draft:
         source_files: The files of the series.
         proposal: (k, j, i); the labels as the model proposed them, when they are known.
         effort: What the reader put into the corrections, when somebody counted.
+        classes: What a reader has decided on.
         layer: Parts several segmentations of one image that have the same origin: 0, 1, ...
     """
 
     volume: Volume
-    labels: Labels
+    labels: Labels | None
     segments: tuple[Segment, ...]
     provenance: Provenance
     study: Study
@@ -55,6 +57,14 @@ class Draft:
     proposal: Labels | None = None
     effort: Effort | None = None
     layer: int = 0
+    classes: tuple[ClassDecision, ...] = ()
+
+    @property
+    def origin(self) -> str:
+        """What parts examples of one image: the model that proposed the labels, or that classes were decided on."""
+        if self.classes:
+            return "findings"
+        return self.provenance.model.plugin_id if self.provenance.model else ""
 
 
 def image_hash(volume: Volume) -> str:
@@ -103,6 +113,18 @@ def example_of(
         reviewed_at=draft.provenance.reviewed_at,
         edit=edit,
         files=files,
+        classes=_nameless_classes(draft),
+        windows=tuple((one.center, one.width) for one in draft.volume.windows),
+    )
+
+
+def _nameless_classes(draft: Draft) -> tuple[ClassDecision, ...]:
+    from medview.formats.identifying_words import Identity
+
+    clean = Identity.of_patient(draft.study.patient).cleaned
+    return tuple(
+        one.model_copy(update={"name": clean(one.name), "reason": clean(one.reason), "corrects": clean(one.corrects)})
+        for one in draft.classes
     )
 
 

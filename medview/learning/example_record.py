@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from medview.core.finding import Verdict
 from medview.core.geometry import Geometry
 from medview.core.segmentation import Code, Color, Labels, ModelRef, Provenance, Segment
 from medview.learning.splits import Split, split_of
@@ -123,6 +125,36 @@ class EditRecord(Record):
     seconds: float | None = None
 
 
+class ClassDecision(Record):
+    """What a reader said of a class, a box or a point.
+
+    Attributes:
+        name: What it is called.
+        code: What it is; None when nobody has said.
+        verdict: Whether it is there.
+        reason: Why not; may be empty.
+        reader: Who said so.
+        decided_at: When, UTC.
+        probability: 0..1, as the model had it; None when a reader found it.
+        model: Which model found it; None when a reader did.
+        corrects: What the model had called it, where the reader put this in its place; empty otherwise.
+        place: Where it is: x, y, z, LPS, mm; None: in the image as a whole.
+        size_mm: Of the box around it; None without a box.
+    """
+
+    name: str
+    code: CodeRecord | None = None
+    verdict: Literal[Verdict.CONFIRMED, Verdict.REJECTED]
+    reason: str = ""
+    reader: str = ""
+    decided_at: datetime
+    probability: float | None = None
+    model: ModelRecord | None = None
+    corrects: str = ""
+    place: tuple[float, float, float] | None = None
+    size_mm: tuple[float, float, float] | None = None
+
+
 class FileRecord(Record):
     """A file of the example, by its name in the example's folder, and its hash."""
 
@@ -152,6 +184,8 @@ class Example(Record):
         reviewed_at: When a reader last changed them, UTC.
         edit: What was changed; None when there is nothing to compare with.
         files: The files of this revision.
+        classes: What a reader has decided on; empty where structures were outlined.
+        windows: Those stored with the image, (centre, width), the preferred one first.
     """
 
     schema_version: int = Field(SCHEMA, ge=1, le=SCHEMA)
@@ -172,6 +206,20 @@ class Example(Record):
     reviewed_at: datetime | None
     edit: EditRecord | None
     files: tuple[FileRecord, ...]
+    classes: tuple[ClassDecision, ...] = ()
+    windows: tuple[tuple[float, float], ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What it shows: structures, and classes that are there."""
+        there = (one.name for one in self.classes if one.verdict is Verdict.CONFIRMED)
+        return tuple(dict.fromkeys((*(one.name for one in self.segments), *there)))
+
+    @property
+    def proposed_by(self) -> tuple[str, ...]:
+        """The models that proposed it; none where it was made by hand."""
+        models = (self.model, *(one.model for one in self.classes))
+        return tuple(dict.fromkeys(one.plugin_id for one in models if one is not None))
 
     @property
     def split(self) -> Split:

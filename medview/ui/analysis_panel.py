@@ -19,6 +19,7 @@ from medview.core.proof import Proof
 from medview.core.text import Text
 from medview.core.volume import Volume
 from medview.inference.plugin import SegmentationResult
+from medview.learning.examples import Saved
 from medview.ui.banner import Answer, Banner, Kind, Message
 from medview.ui.findings_list import FindingsList
 from medview.ui.folding import Folding
@@ -29,6 +30,8 @@ from medview.workstation.analysis import Finished
 from medview.workstation.jobs import Job, JobState
 from medview.workstation.station import Workstation
 from medview.workstation.workspace import CaseOpened, WorkspaceChange
+
+_SHORT_ID = 8
 
 
 class AnalysisPanel(QWidget):
@@ -66,6 +69,7 @@ class AnalysisPanel(QWidget):
         self.findings.failed.connect(self.banner.show_error)
         self.findings.written.connect(self._findings_written)
         self.findings.card_asked.connect(self._show_card)
+        self.findings.kept.connect(self._findings_kept)
 
         inside = QWidget()
         content = _column()
@@ -206,6 +210,13 @@ class AnalysisPanel(QWidget):
         self.banner.show_message(
             Message(Kind.DONE, Text.of("{name} was written, and read back as meant.", name=path.name))
         )
+
+    def _findings_kept(self, saved: Saved) -> None:
+        what = Text.of(
+            "Example {name} saved, revision {revision}",
+            name=saved.example.example_id[:_SHORT_ID], revision=saved.example.revision,
+        )  # fmt: skip
+        self.banner.show_message(Message(Kind.DONE, what, Text("proved: read back and equal")))
 
     def _show_card(self, plugin_id: str) -> None:
         """Open what is told about a plugin, and bring it into sight."""

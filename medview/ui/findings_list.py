@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QFileDialog, QFrame, QHBoxLayout, QLabel, QLineEdi
 
 from medview.core.errors import MedViewError, StorageError
 from medview.core.evidence import EvidenceMethod
+from medview.learning.examples import Saved
 from medview.ui.evidence_strip import EvidenceStrip
 from medview.ui.finding_group import FindingGroup
 from medview.ui.finding_row import FindingRow
@@ -34,6 +35,8 @@ class FindingsList(QWidget):
     """A `MedViewError`: what could not be kept or written."""
     written = Signal(Path)
     """A file that was written and read back."""
+    kept = Signal(object)
+    """A `Saved`: what was kept for training."""
     card_asked = Signal(str)
     """The id of the plugin whose card is to be shown."""
 
@@ -42,6 +45,7 @@ class FindingsList(QWidget):
         self._station = station
         self.rows: dict[FindingId, FindingRow] = {}
         self.groups: list[FindingGroup] = []
+        self._keeping: Job[Saved] | None = None
         self._heading = QLabel()
         set_role(self._heading, "heading")
         self._caution = wrapped("quiet")
@@ -54,10 +58,15 @@ class FindingsList(QWidget):
         self.save_button.clicked.connect(self._ask_where)
         line = QFrame()
         set_role(line, "line")
+        self.keep_button = QPushButton()
+        self.keep_button.clicked.connect(self.keep)
         foot = QHBoxLayout()
         foot.setSpacing(2 * STEP_PX)
         foot.addWidget(self.new_name, 1)
-        foot.addWidget(self.save_button)
+        keeping = QHBoxLayout()
+        keeping.setSpacing(2 * STEP_PX)
+        keeping.addWidget(self.keep_button, 1)
+        keeping.addWidget(self.save_button)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(STEP_PX)
@@ -67,6 +76,7 @@ class FindingsList(QWidget):
         layout.addWidget(self.evidence)
         layout.addLayout(self._lines)
         layout.addLayout(foot)
+        layout.addLayout(keeping)
         self._soon = QTimer(self)
         self._soon.setSingleShot(True)
         self._soon.setInterval(0)
@@ -93,6 +103,13 @@ class FindingsList(QWidget):
         except MedViewError as error:
             self.failed.emit(error)
 
+    def keep(self) -> None:
+        """Keep the image with what was decided on it, for training."""
+        try:
+            self._keeping = self._station.save_decisions()
+        except MedViewError as error:
+            self.failed.emit(error)
+
     def changeEvent(self, event: QEvent) -> None:
         """Follow the language."""
         super().changeEvent(event)
@@ -105,6 +122,12 @@ class FindingsList(QWidget):
     def _job_changed(self, job: Job[Any]) -> None:
         if job is self._station.evidence.job:
             self._soon.start()
+        if job is self._keeping and job.state.is_final:
+            self._keeping = None
+            if isinstance(job.result, Saved):
+                self.kept.emit(job.result)
+            elif job.error is not None:
+                self.failed.emit(job.error)
 
     def _ask(self, id: FindingId, method: EvidenceMethod) -> None:
         try:
@@ -144,6 +167,7 @@ class FindingsList(QWidget):
         self.evidence.sync()
         self.setVisible(self._station.workspace.active_volume is not None)
         self.save_button.setEnabled(bool(entries))
+        self.keep_button.setEnabled(self._station.findings.any_decided)
         self._caution.setVisible(any(entry.finding.algorithm is not None for entry in entries))
 
     def _fill(self, widget: FindingGroup, group: Group, others: dict[FindingId, tuple[str, ...]]) -> None:
@@ -180,3 +204,8 @@ class FindingsList(QWidget):
         self._caution.setText(self.tr("What a model says counts only once you accept it."))
         self.new_name.setPlaceholderText(self.tr("Add a finding of your own"))
         self.save_button.setText(self.tr("Save ..."))
+        self.save_button.setToolTip(self.tr("As a structured report (DICOM SR), a table or JSON"))
+        self.keep_button.setText(self.tr("Save as training example"))
+        self.keep_button.setToolTip(
+            self.tr("The image with what you accepted, rejected or entered; nothing in it names the patient")
+        )

@@ -69,6 +69,11 @@ class FindingsDesk:
         volume = self._workspace.active_volume
         return self.of_series(volume.series_uid) if volume is not None else ()
 
+    @property
+    def any_decided(self) -> bool:
+        """Whether something of the series that is shown was accepted, rejected or entered."""
+        return any(one.finding.verdict is not Verdict.OPEN for one in self.shown)
+
     def of_series(self, series_uid: str) -> tuple[Entry, ...]:
         """The findings of a series that has been shown."""
         entries = summed_up(self._lines.get(series_uid, ()))

@@ -15,7 +15,7 @@ from medview.api import Context, EvidenceMethod, Familiarity, Volume
 
 from . import network, radiograph
 from .network import CLASSES, EVIDENCE_LAYERS, Asked, Network
-from .radiograph import Picture
+from .radiograph import Picture, picture_of
 
 WEIGHTS = Path("models") / "model.pt"
 FAMILIARITY = Path("models") / "familiarity.pt"
@@ -61,7 +61,7 @@ class Classifier:
 
     def classify(self, volume: Volume) -> Outcome:
         """Answer about a radiograph: (1, j, i), larger is brighter, whatever its values mean."""
-        picture = radiograph.picture_of(volume)
+        picture = picture_of(volume)
         shares, unknown = self.answers(picture[None])
         outside = radiograph.doubts(volume)
         if unknown[0]:
@@ -73,7 +73,7 @@ class Classifier:
         """Where the network looked, in the way that is asked for: (k, j, i), 0..1, on the radiograph's grid."""
         covered = context.evidence is not None and context.evidence.method is EvidenceMethod.OCCLUSION
         asked = Asked(self._model, both_ways=covered).eval()
-        shown = torch.from_numpy(radiograph.picture_of(volume)[None, None]).to(context.device).float() / 255
+        shown = torch.from_numpy(picture_of(volume)[None, None]).to(context.device).float() / 255
         layers = [f"model.{name}" for name in EVIDENCE_LAYERS]
         found = context.explain(asked, shown, lambda values: (values / self._temperature).softmax(-1), layers)
         return radiograph.on_image(found, volume)

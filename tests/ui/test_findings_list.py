@@ -95,6 +95,17 @@ def test_a_finding_of_ones_own_and_a_file(desk: Bench, panel: AnalysisPanel, tmp
     desk.until(lambda: panel.banner.message is not None and "was written" not in str(panel.banner.message.what))
 
 
+def test_decisions_are_kept_for_training(desk: Bench, panel: AnalysisPanel) -> None:
+    assert not panel.findings.keep_button.isEnabled()
+    click(desk, rows(panel)[0].confirm_button)
+    desk.until(panel.findings.keep_button.isEnabled)
+    click(desk, panel.findings.keep_button)
+    desk.until(lambda: panel.banner.message is not None)
+    assert "saved, revision 1" in str(panel.banner.message.what)  # type: ignore[union-attr]
+    (example,) = desk.station.teaching.examples()
+    assert example.names == ("Nodule",)
+
+
 def test_it_speaks_chinese_and_stays_inside(desk: Bench, panel: AnalysisPanel) -> None:
     with speaking_chinese():
         desk.until(lambda: "高于阈值 60 %" in rows(panel)[0].details.text())
