@@ -21,6 +21,7 @@ takes the answer, carried to the image's grid.
 
 from medview.core.errors import Cancelled, PluginError, PluginFailedError, PluginUnavailableError
 from medview.core.evidence import Evidence, EvidenceMethod
+from medview.core.finding import Interval
 from medview.core.geometry import Box, Geometry, Index, Point
 from medview.core.planes import Plane, slice_plane
 from medview.core.progress import Progress
@@ -59,6 +60,7 @@ __all__ = [
     "Findings",
     "Geometry",
     "Index",
+    "Interval",
     "Labels",
     "Mask",
     "Modality",

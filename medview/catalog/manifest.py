@@ -81,6 +81,7 @@ code = ["RADLEX", "RID34265", "Almost entirely fat"]
 [classify]                           # about the classes as a whole
 evidence-layer = ["features.norm5"]  # which layers Grad-CAM looks at; when not given: the last convolution
 shows-evidence = true                # a Python plugin that answers context.evidence
+dropout = true                       # it can be asked again with dropout left on: context.options.dropout times
 
 [[score]]                            # how good it is, as measured; shown before it is run, and kept with its results
 name = "Dice, left lung"
@@ -238,10 +239,12 @@ class Classify(Table):
         evidence_layer: The layers of the network that Grad-CAM looks at, as PyTorch names them; the maps of several are
             added up. When empty: the last convolution.
         shows_evidence: Whether a Python plugin gives its evidence when it is asked for; engines of the host always do.
+        dropout: Whether it can be asked again with dropout left on; of a bundle, its configuration tells as a rule.
     """
 
     evidence_layer: Annotated[tuple[NonEmpty, ...], Field(max_length=16)] = ()
     shows_evidence: bool = False
+    dropout: bool = False
 
 
 class Score(Table):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from medview.core.finding import Interval
 from medview.core.text import Text
 
 Vector = tuple[float, float, float]
@@ -20,12 +21,14 @@ class ClassFound:
         name: What the manifest calls it.
         probability: 0..1, as the model gives it.
         slice: Of which slice or picture, k; None: of the whole image.
+        interval: In which the answers lie, where it was asked several times.
     """
 
     value: int
     name: str
     probability: float
     slice: int | None = None
+    interval: Interval | None = None
 
 
 @dataclass(frozen=True, slots=True)

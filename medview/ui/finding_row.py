@@ -11,7 +11,7 @@ from PySide6.QtGui import QMouseEvent
 from PySide6.QtWidgets import QGridLayout, QLabel, QMenu, QProgressBar, QToolButton, QWidget
 
 from medview.core.evidence import METHOD_NAMES, Cost
-from medview.core.finding import Verdict
+from medview.core.finding import Interval, Verdict
 from medview.core.text import Text
 from medview.ui import quantities
 from medview.ui.labels import wrapped
@@ -123,7 +123,7 @@ class FindingRow(QWidget):
         self.share.setVisible(known)
         self.bar.setVisible(known)
         if finding.probability is not None:
-            self.share.setText(f"{_PERCENT * finding.probability:.0f} %")
+            self._write_share(finding.probability, finding.interval)
             self.bar.setValue(round(_PERCENT * finding.probability))
         details = self._details(entry)
         self.details.setText("\n".join(details))
@@ -146,6 +146,17 @@ class FindingRow(QWidget):
         self.card_button.setVisible(self._by_model)
         self._fill_menu()
         self._fill_evidence()
+
+    def _write_share(self, probability: float, interval: Interval | None) -> None:
+        percent = f"{_PERCENT * probability:.0f}"
+        if interval is None:
+            self.share.setText(f"{percent} %")
+            self.share.setToolTip("")
+            return
+        low, high = f"{_PERCENT * interval.low:.0f}", f"{_PERCENT * interval.high:.0f}"
+        self.share.setText(render(Text.of("{percent} % ({low} to {high} %)", percent=percent, low=low, high=high)))
+        told = Text.of("The middle 95 % of {count} answers lie between these", count=interval.answers)
+        self.share.setToolTip(render(told))
 
     def _fill_menu(self) -> None:
         self.menu.clear()

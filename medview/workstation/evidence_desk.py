@@ -123,8 +123,10 @@ class EvidenceDesk:
         if record is None or record.manifest is None or _value(record.manifest, finding.name) is None:
             return ()
         axes = 2 if record.manifest.input[0].dims == 2 else 3
-        measured = self._measured.get(record.id)
-        return tuple(Offer(method, cost_of(method, axes, measured)) for method in effort_of(record).evidence)
+        measured, effort = self._measured.get(record.id), effort_of(record)
+        averaged = self._analysis.options(record.id).ensemble
+        weights = effort.weights if (effort.averaged_unasked if averaged is None else averaged) else 1
+        return tuple(Offer(method, cost_of(method, axes, measured, weights)) for method in effort.evidence)
 
     def ask(
         self, id: FindingId, method: EvidenceMethod, failed: Callable[[MedViewError], None] | None = None
@@ -152,7 +154,9 @@ class EvidenceDesk:
         value = _value(ready.manifest, entry.finding.name)
         if value is None:
             raise _changed(ready)
-        options = RunOptions(box=ready.options.box, evidence=Evidence(value, method))
+        options = RunOptions(
+            ensemble=ready.options.ensemble, box=ready.options.box, evidence=Evidence(value, method)
+        )  # fmt: skip
         device, exact, words = self._analysis.device, self._analysis.exact, self._analysis.words
 
         def work(progress: Progress) -> _Answer:

@@ -243,7 +243,7 @@ def findings_of(
     classes = [
         Finding(
             one.name, codes.get(one.value), one.probability, model, place=_of_slice(one.slice, volume),
-            operating_point=points.get(one.value),
+            operating_point=points.get(one.value), interval=one.interval,
         )
         for one in sorted(best.values(), key=lambda one: -one.probability)
     ]  # fmt: skip

@@ -37,14 +37,14 @@ specificity = 0.8
 "Unlike what it knows." = "与它所知不同。"
 """
 _SOURCE = """
-from medview.api import BoxFound, ClassFound, Findings, PointFound
+from medview.api import BoxFound, ClassFound, Findings, Interval, PointFound
 
 def run(case, context):
     geometry = case["image"].geometry
     x, y, z = (float(n) for n in geometry.to_patient((7, 11, 13)))
     context.note("Unlike what it knows.")
     return Findings(
-        classes=(ClassFound(0, "Normal", 0.25), ClassFound(1, "Nodule", 0.75)),
+        classes=(ClassFound(0, "Normal", 0.25), ClassFound(1, "Nodule", 0.75, interval=Interval(0.62, 0.81, 8))),
         boxes=(BoxFound(1, "Nodule", 0.5, (x, y, z), ((6.0, 0.0, 0.0), (0.0, 8.0, 0.0), (0.0, 0.0, 10.0))),),
         points=(PointFound(0, "Normal", (x, y, z + 1)),),
     )

@@ -49,7 +49,7 @@ def click(desk: Bench, button: QAbstractButton) -> None:
 def test_a_finding_is_accepted_and_taken_back(desk: Bench, panel: AnalysisPanel) -> None:
     row = rows(panel)[0]
     assert row.name.text() == "Nodule"
-    assert row.share.text() == "75 %"
+    assert row.share.text() == "75 % (62 to 81 %)"
     assert "above the threshold of 60 %" in row.details.text()
     assert "sensitivity of 0.90" in row.details.text()
     assert "Unlike what it knows." in panel.findings.groups[0].notes.text()

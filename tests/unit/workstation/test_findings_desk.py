@@ -15,7 +15,7 @@ import highdicom
 import pytest
 
 from medview.core.errors import InputError, MedViewError
-from medview.core.finding import Verdict
+from medview.core.finding import Interval, Verdict
 from medview.core.volume import VolumeId
 from medview.workstation.findings_desk import alternatives
 from medview.workstation.jobs import Job
@@ -46,6 +46,7 @@ def test_an_answer_becomes_findings_with_codes_places_and_thresholds(reader: Rea
     assert whole.finding.code is not None
     assert whole.finding.code.value == "27925004"
     assert whole.finding.is_positive
+    assert whole.finding.interval == Interval(0.62, 0.81, 8)
     assert boxed.finding.is_positive is False
     assert boxed.finding.size_mm == (6.0, 8.0, 10.0)
     assert boxed.finding.place == pytest.approx(tuple(volume.geometry.to_patient((7, 11, 13))))
@@ -181,6 +182,7 @@ def test_findings_leave_as_files(reader: Reader, plugin: Path, tmp_path: Path, e
         text = str(report)
         assert "Nodule" in text
         assert "A. Reader" in text
+        assert "The middle 95 % of 8 answers of the model: 62.0 % to 81.0 %" in report.to_json()
         return
     if ending == ".csv":
         rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"))))
@@ -190,6 +192,7 @@ def test_findings_leave_as_files(reader: Reader, plugin: Path, tmp_path: Path, e
     by_name = {row["name"]: row for row in rows if row["verdict"] == "confirmed"}
     assert by_name["Nodule"]["reader"] == "A. Reader"
     assert float(by_name["Nodule"]["probability"]) == 0.75
+    assert [float(by_name["Nodule"][name]) for name in ("low", "high", "answers")] == [0.62, 0.81, 8]
     assert float(by_name["Nodule"]["threshold"]) == 0.6
     assert by_name["Nodule"]["code"] == "27925004"
     assert ("'=1+1" if ending == ".csv" else "=1+1") in by_name
