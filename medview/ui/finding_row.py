@@ -8,7 +8,7 @@ from functools import partial
 
 from PySide6.QtCore import QEvent, Qt, Signal
 from PySide6.QtGui import QMouseEvent
-from PySide6.QtWidgets import QGridLayout, QLabel, QMenu, QProgressBar, QToolButton, QWidget
+from PySide6.QtWidgets import QGridLayout, QLabel, QMenu, QProgressBar, QPushButton, QToolButton, QWidget
 
 from medview.core.evidence import METHOD_NAMES, Cost
 from medview.core.finding import Interval, Verdict
@@ -36,6 +36,7 @@ class FindingRow(QWidget):
     clicked = Signal()
     evidence_asked = Signal(object)
     """How: an `EvidenceMethod`."""
+    box_asked = Signal()
     card_asked = Signal(str)
     """The id of the plugin whose card is to be shown."""
 
@@ -50,6 +51,8 @@ class FindingRow(QWidget):
         self.details = wrapped("quiet")
         self.confirm_button, self.reject_button, self.reopen_button = QToolButton(), QToolButton(), QToolButton()
         self.evidence_button, self.card_button = QToolButton(), QToolButton()
+        self.box_button = QPushButton()
+        self.box_button.clicked.connect(self.box_asked)
         self.evidence_menu = QMenu(self.evidence_button)
         self.evidence_button.setMenu(self.evidence_menu)
         for button in (*self._buttons, self.evidence_button, self.card_button):
@@ -76,6 +79,7 @@ class FindingRow(QWidget):
         layout.addWidget(self.reopen_button, 0, 6)
         layout.addWidget(self.bar, 1, 0, 1, 7)
         layout.addWidget(self.details, 2, 0, 1, 7)
+        layout.addWidget(self.box_button, 3, 0, 1, 7, Qt.AlignmentFlag.AlignLeft)
         self._entry: Entry | None = None
         self._alternatives: tuple[str, ...] = ()
         self._offers: tuple[Offer, ...] = ()
@@ -144,6 +148,9 @@ class FindingRow(QWidget):
         self.card_button.setIcon(icon("information-outline"))
         self.card_button.setToolTip(self.tr("What this model is for, what not, and how good it is"))
         self.card_button.setVisible(self._by_model)
+        self.box_button.setText(self.tr("Use as box"))
+        self.box_button.setToolTip(self.tr("Plugins then look inside it: so it can seed a segmentation"))
+        self.box_button.setVisible(finding.size_mm is not None and finding.verdict is Verdict.CONFIRMED)
         self._fill_menu()
         self._fill_evidence()
 
@@ -179,7 +186,10 @@ class FindingRow(QWidget):
             self.card_asked.emit(self._entry.finding.algorithm.plugin_id)
 
     def _details(self, entry: Entry) -> list[str]:
-        finding, lines = entry.finding, []
+        finding, lines = entry.finding, list[str]()
+        if finding.size_mm is not None:
+            x, y, z = (f"{one:.0f}" for one in finding.size_mm)
+            lines.append(render(Text.of("{x} × {y} × {z} mm", x=x, y=y, z=z)))
         point = finding.operating_point
         if point is not None:
             percent = f"{_PERCENT * point.threshold:.0f}"

@@ -135,6 +135,12 @@ class FindingsList(QWidget):
         except MedViewError as error:
             self.failed.emit(error)
 
+    def _use_as_box(self, id: FindingId) -> None:
+        try:
+            self._station.findings.use_as_box(id)
+        except MedViewError as error:
+            self.failed.emit(error)
+
     def _failed(self, error: StorageError) -> None:
         self.failed.emit(error)
 
@@ -152,12 +158,12 @@ class FindingsList(QWidget):
     def _sync(self) -> None:
         entries = self._station.findings.shown
         others = alternatives(entries)
-        here = {entry.id for entry in entries}
+        made = groups(entries, self._station.findings.least)
+        here = {entry.id for group in made for entry in group.entries}
         for id in [one for one in self.rows if one not in here]:
             row = self.rows.pop(id)
             row.hide()
             row.deleteLater()
-        made = groups(entries)
         while len(self.groups) < len(made):
             self.groups.append(self._group())
         for widget, group in zip(self.groups, made, strict=False):
@@ -184,6 +190,7 @@ class FindingsList(QWidget):
     def _group(self) -> FindingGroup:
         made = FindingGroup()
         made.card_asked.connect(self.card_asked)
+        made.least_chosen.connect(self._station.findings.list_from)
         self._lines.addWidget(made)
         return made
 
@@ -197,6 +204,7 @@ class FindingsList(QWidget):
         row.clicked.connect(partial(desk.go_to, id))
         row.evidence_asked.connect(partial(self._ask, id))
         row.card_asked.connect(self.card_asked)
+        row.box_asked.connect(partial(self._use_as_box, id))
         return row
 
     def _write_texts(self) -> None:

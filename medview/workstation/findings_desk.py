@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -58,6 +58,7 @@ class FindingsDesk:
         self._analysis = analysis
         self._reader = reader
         self._lines: dict[str, tuple[Line, ...]] = {}
+        self._least: dict[str, float] = {}
         self._taken: Finished | None = None
         workspace.changed.connect(self._workspace_changed)
         analysis.changed.connect(self._analysis_changed)
@@ -130,6 +131,31 @@ class FindingsDesk:
         entry = self.find(id)
         if entry is not None and entry.finding.place is not None:
             self._viewing.update(cursor=entry.finding.place)
+
+    def use_as_box(self, id: FindingId) -> None:
+        """Let plugins look inside the box of a finding; nothing happens where it has none.
+
+        Raises:
+            InputError: It holds nothing of the image.
+        """
+        entry, volume = self.find(id), self._workspace.active_volume
+        place, size = (entry.finding.place, entry.finding.size_mm) if entry is not None else (None, None)
+        if place is None or size is None or volume is None or not volume.is_spatial:
+            return
+        lower, upper = np.subtract(place, np.divide(size, 2)), np.add(place, np.divide(size, 2))
+        self._analysis.search.set_between(_point(lower), _point(upper))
+        self.go_to(id)
+
+    @property
+    def least(self) -> Mapping[str, float]:
+        """By the plugin's id, from which probability on its boxes and points are listed."""
+        return self._least
+
+    def list_from(self, plugin_id: str, probability: float) -> None:
+        """List the boxes and points of a plugin from a probability on; the others stay in the record and in files."""
+        if self._least.get(plugin_id, 0.0) != probability:
+            self._least[plugin_id] = probability
+            self.changed.emit(None)
 
     def close(self) -> None:
         """Wait until everything is on the disk."""
@@ -270,6 +296,11 @@ def _of_slice(slice: int | None, volume: Volume) -> Point | None:
         return None
     _, rows, columns = volume.geometry.shape
     x, y, z = (float(n) for n in volume.geometry.to_patient((slice, (rows - 1) / 2, (columns - 1) / 2)))
+    return x, y, z
+
+
+def _point(values: np.ndarray) -> Point:
+    x, y, z = (float(value) for value in values)
     return x, y, z
 
 

@@ -106,6 +106,31 @@ def test_decisions_are_kept_for_training(desk: Bench, panel: AnalysisPanel) -> N
     assert example.names == ("Nodule",)
 
 
+def test_a_box_is_accepted_and_used_and_the_list_follows_the_slider(
+    desk: Bench, panel: AnalysisPanel, tmp_path: Path
+) -> None:
+    boxed = next(one for one in rows(panel) if "6 × 8 × 10 mm" in one.details.text())
+    assert not boxed.box_button.isVisible()
+    click(desk, boxed.confirm_button)
+    click(desk, boxed.box_button)
+    assert desk.station.analysis.search.box is not None
+    several = write_finding_plugin(tmp_path / "several", id="several", name="Several", boxes=((0.9, 0.0), (0.4, 9.0)))
+    desk.station.analysis.search.clear()
+    desk.finish(desk.station.analysis.run(desk.station.shelf.lend(several).id))
+    # Nodule and Normal of both models stand together now, and the boxes and points under each model
+    desk.until(lambda: len(panel.findings.rows) == 9)
+    together = panel.findings.groups[0]
+    assert (together.title.text(), together.when.text()) == ("Nodule", "2 models")
+    assert not together.card_button.isVisible()
+    own = [one for one in rows(panel) if one.card_button.isVisible()]
+    assert {one.name.text() for one in own} == {"Verdicts", "Several"}
+    boxes = next(one for one in panel.findings.groups if one.isVisible() and one.title.text() == "Several")
+    assert boxes.listed.text() == "From 0 % on: 3 of 3"
+    boxes.least.setValue(50)
+    desk.until(lambda: len(panel.findings.rows) == 8)
+    assert boxes.listed.text() == "From 50 % on: 2 of 3"
+
+
 def test_it_speaks_chinese_and_stays_inside(desk: Bench, panel: AnalysisPanel) -> None:
     with speaking_chinese():
         desk.until(lambda: "高于阈值 60 %" in rows(panel)[0].details.text())
