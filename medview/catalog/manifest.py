@@ -79,6 +79,7 @@ name = "Density A"
 code = ["RADLEX", "RID34265", "Almost entirely fat"]
 
 [classify]                           # about the classes as a whole
+relation = "exclusive"               # one of them holds; "independent": each by itself; "ordinal": grades, in order
 evidence-layer = ["features.norm5"]  # which layers Grad-CAM looks at; when not given: the last convolution
 shows-evidence = true                # a Python plugin that answers context.evidence
 dropout = true                       # it can be asked again with dropout left on: context.options.dropout times
@@ -106,7 +107,7 @@ from medview.catalog.manifest_engines import BundleEngine, NetworkEngine, Nnunet
 from medview.catalog.manifest_problems import FILE_NAME, explain, syntax_error
 from medview.catalog.manifest_table import Extent, Millimetres, NonEmpty, Share, Table, Triple
 from medview.core.errors import ManifestError
-from medview.core.finding import OperatingPoint
+from medview.core.finding import OperatingPoint, Relation
 from medview.core.planes import Plane
 from medview.core.segmentation import Code, Color, Segment
 from medview.core.text import Text
@@ -236,12 +237,14 @@ class Classify(Table):
     """What holds for all classes of a plugin that classifies.
 
     Attributes:
+        relation: How they relate; None when nobody has said: then one of them is taken to hold.
         evidence_layer: The layers of the network that Grad-CAM looks at, as PyTorch names them; the maps of several are
             added up. When empty: the last convolution.
         shows_evidence: Whether a Python plugin gives its evidence when it is asked for; engines of the host always do.
         dropout: Whether it can be asked again with dropout left on; of a bundle, its configuration tells as a rule.
     """
 
+    relation: Relation | None = None
     evidence_layer: Annotated[tuple[NonEmpty, ...], Field(max_length=16)] = ()
     shows_evidence: bool = False
     dropout: bool = False

@@ -20,6 +20,18 @@ class Verdict(StrEnum):
     REJECTED = "rejected"
 
 
+class Relation(StrEnum):
+    """How the classes of one answer relate.
+
+    EXCLUSIVE: one of them holds. INDEPENDENT: each holds or does not, by itself. ORDINAL: one holds, and they have an
+    order, as grades have.
+    """
+
+    EXCLUSIVE = "exclusive"
+    INDEPENDENT = "independent"
+    ORDINAL = "ordinal"
+
+
 @dataclass(frozen=True, slots=True)
 class OperatingPoint:
     """From which probability on a model calls a finding there, and how good that is.
@@ -78,6 +90,7 @@ class Finding:
         place: Where it is: x, y, z, LPS, mm; None: in the image as a whole.
         size_mm: Of the box around it, across, deep and high in the patient; None without a box.
         operating_point: Of the model that found it; None when nobody has said.
+        frame: In which picture of a film, from 0, where pictures have no place in the patient; None: of all.
         interval: Of the model's answers, when it was asked several times; None otherwise.
 
     Raises:
@@ -93,6 +106,7 @@ class Finding:
     size_mm: Point | None = None
     operating_point: OperatingPoint | None = None
     interval: Interval | None = None
+    frame: int | None = None
 
     def __post_init__(self) -> None:
         if self.probability is not None and not 0 <= self.probability <= 1:

@@ -22,6 +22,7 @@ class RunOptions:
         uncertainty: Whether a map of how unsure the model is comes with the labels.
         probability: The label whose probability comes as a map; 0: none.
         box: The part of the first image, (k, j, i), that the plugin gets to see; None: all of it.
+        one_picture: Whether, of several pictures, only the one that is shown is looked at; the host makes a box of it.
         dropout: How many more times a classifier is asked with dropout left on, for an interval beside its answer.
         evidence: For which class a classifier's evidence comes as a map, and how it is asked for; None: for none.
     """
@@ -31,6 +32,7 @@ class RunOptions:
     uncertainty: bool = False
     probability: int = 0
     box: Box | None = None
+    one_picture: bool = False
     dropout: int = 0
     evidence: Evidence | None = None
 

@@ -29,7 +29,7 @@ def class_of(example: Example, classes: Sequence[str]) -> int | None:
     It is the one that a reader has confirmed, or the only one left when all others were rejected; None where that does
     not tell.
     """
-    whole = [one for one in example.classes if one.place is None and one.name in classes]
+    whole = [one for one in example.classes if one.is_of_whole_image and one.name in classes]
     there = {one.name for one in whole if one.verdict is Verdict.CONFIRMED}
     not_there = {one.name for one in whole if one.verdict is Verdict.REJECTED} - there
     if not there and len(not_there) == len(set(classes)) - 1:

@@ -140,6 +140,8 @@ class ClassDecision(Record):
         corrects: What the model had called it, where the reader put this in its place; empty otherwise.
         place: Where it is: x, y, z, LPS, mm; None: in the image as a whole.
         size_mm: Of the box around it; None without a box.
+        frame: In which picture of a film, from 0; None: not in a film, or in all of it.
+        region: The first voxel, (k, j, i), and the one behind the last, of what the model saw; None: it saw all.
     """
 
     name: str
@@ -153,6 +155,13 @@ class ClassDecision(Record):
     corrects: str = ""
     place: tuple[float, float, float] | None = None
     size_mm: tuple[float, float, float] | None = None
+    frame: int | None = None
+    region: tuple[tuple[int, int, int], tuple[int, int, int]] | None = None
+
+    @property
+    def is_of_whole_image(self) -> bool:
+        """Whether it is said of the image, and not of a place, a picture or a part of it."""
+        return self.place is None and self.frame is None and self.region is None
 
 
 class FileRecord(Record):

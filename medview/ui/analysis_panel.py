@@ -256,7 +256,8 @@ class AnalysisPanel(QWidget):
             self._offer_inputs(card, record)
             segments = record.manifest.segments if record.manifest is not None else ()
             card.show_box(self._station.analysis.search.size_mm, possible=volume is not None and volume.is_spatial)
-            card.offer_choices(self._effort_of(record), self._station.analysis.options(record.id), segments)
+            options = self._station.analysis.options(record.id)
+            card.offer_choices(self._effort_of(record), options, segments, _pictures(record, volume))
             running = self._job is not None and record.id == self._running_id
             card.show_job(self._job if running else None)
             mine = self._last is not None and self._last.volume is volume and self._last.plugin.folder == record.folder
@@ -368,6 +369,14 @@ class AnalysisPanel(QWidget):
             words = ""
         self._hint.setText(words)
         self._hint.setVisible(bool(words))
+
+
+def _pictures(record: PluginRecord, volume: Volume | None) -> int:
+    """How many pictures of an image a classifier looks at one by one; 1 where it looks at all of it at once."""
+    manifest = record.manifest
+    if manifest is None or volume is None or manifest.task != "classify" or manifest.input[0].dims != 2:
+        return 1
+    return volume.geometry.shape[0]
 
 
 def _is_in_front(record: PluginRecord, fit: Fit) -> bool:

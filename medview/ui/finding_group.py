@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from PySide6.QtCore import QEvent, Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSlider, QVBoxLayout, QWidget
 
+from medview.core.finding import Relation
+from medview.core.geometry import Box
 from medview.core.text import Text
 from medview.ui import quantities
 from medview.ui.labels import wrapped
@@ -15,6 +17,10 @@ from medview.ui.translation import render
 from medview.workstation.finding_groups import Group, GroupKind
 
 _PERCENT = 100
+_RELATIONS = {
+    Relation.INDEPENDENT: Text("Each of these holds or does not, by itself"),
+    Relation.ORDINAL: Text("Grades, in their order"),
+}
 
 
 class FindingGroup(QWidget):
@@ -108,4 +114,16 @@ class FindingGroup(QWidget):
         if group.found_at is None:
             return ""
         when = quantities.moment(group.found_at, datetime.now(UTC))
-        return render(Text.of("version {version}, {when}", version=group.version, when=when))
+        lines = [Text.of("version {version}, {when}", version=group.version, when=when)]
+        if group.region is not None:
+            lines.append(_part(group.region))
+        if group.relation is not Relation.EXCLUSIVE:
+            lines.append(_RELATIONS[group.relation])
+        return "\n".join(render(one) for one in lines)
+
+
+def _part(region: Box) -> Text:
+    k, j, i = region.shape
+    if k == 1:
+        return Text.of("It saw picture {number} alone", number=region.start[0] + 1)
+    return Text.of("It saw a box of {i} × {j} × {k} voxels", i=i, j=j, k=k)

@@ -190,6 +190,8 @@ class FindingRow(QWidget):
         if finding.size_mm is not None:
             x, y, z = (f"{one:.0f}" for one in finding.size_mm)
             lines.append(render(Text.of("{x} × {y} × {z} mm", x=x, y=y, z=z)))
+        if finding.frame is not None:
+            lines.append(render(Text.of("picture {number}", number=finding.frame + 1)))
         point = finding.operating_point
         if point is not None:
             percent = f"{_PERCENT * point.threshold:.0f}"

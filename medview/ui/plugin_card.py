@@ -167,9 +167,11 @@ class PluginCard(QFrame):
             self._record, self._fit, self._hindrance = record, fit, hindrance
             self._write()
 
-    def offer_choices(self, effort: Effort, options: RunOptions, segments: Sequence[Segment]) -> None:
+    def offer_choices(
+        self, effort: Effort, options: RunOptions, segments: Sequence[Segment], pictures: int = 1
+    ) -> None:
         """Show what can be asked of a run; the arguments are those of `RunChoices.offer`."""
-        self.choices.offer(effort, options, segments)
+        self.choices.offer(effort, options, segments, pictures)
         self.choices.setVisible(not self.choices.is_empty)
 
     def show_box(self, size_mm: tuple[float, float, float] | None, *, possible: bool) -> None:

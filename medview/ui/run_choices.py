@@ -32,6 +32,8 @@ class RunChoices(QWidget):
         self.mirroring = QCheckBox()
         self.ensemble = QCheckBox()
         self.dropout = QCheckBox()
+        self.one_picture = QCheckBox()
+        self._pictures = 1
         self.uncertainty = QCheckBox()
         self.probability = QComboBox()
         self.probability.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
@@ -42,6 +44,7 @@ class RunChoices(QWidget):
         self.mirroring.clicked.connect(lambda on: self._choose(replace(self._options, mirroring=on)))
         self.ensemble.clicked.connect(lambda on: self._choose(replace(self._options, ensemble=on)))
         self.dropout.clicked.connect(lambda on: self._choose(replace(self._options, dropout=_SAMPLES if on else 0)))
+        self.one_picture.clicked.connect(lambda on: self._choose(replace(self._options, one_picture=on)))
         self.uncertainty.clicked.connect(lambda on: self._choose(replace(self._options, uncertainty=on)))
         self.probability.activated.connect(
             lambda _: self._choose(replace(self._options, probability=int(self.probability.currentData())))
@@ -49,26 +52,37 @@ class RunChoices(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, STEP_PX)
         layout.setSpacing(STEP_PX)
-        for widget in (self.mirroring, self.ensemble, self.dropout, self.cost, self.uncertainty, self.probability):
+        for widget in (
+            self.one_picture,
+            self.mirroring,
+            self.ensemble,
+            self.dropout,
+            self.cost,
+            self.uncertainty,
+            self.probability,
+        ):
             layout.addWidget(widget)
         self._write()
 
-    def offer(self, effort: Effort, options: RunOptions, segments: Sequence[Segment]) -> None:
+    def offer(self, effort: Effort, options: RunOptions, segments: Sequence[Segment], pictures: int = 1) -> None:
         """Show what can be asked of a plugin.
 
         Args:
             effort: What it can do, and how many times the work that is.
             options: What is asked of it now.
             segments: What it finds.
+            pictures: How many the image has that it looks at one by one; 1 where it looks at all of it.
         """
-        if (effort, options, tuple(segments)) != (self._effort, self._options, self._segments):
-            self._effort, self._options, self._segments = effort, options, tuple(segments)
+        if (effort, options, tuple(segments), pictures) != (
+            self._effort, self._options, self._segments, self._pictures
+        ):  # fmt: skip
+            self._effort, self._options, self._segments, self._pictures = effort, options, tuple(segments), pictures
             self._write()
 
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to choose."""
-        return replace(self._effort, classifies=False, evidence=()) == Effort()
+        return self._pictures == 1 and replace(self._effort, classifies=False, evidence=()) == Effort()
 
     def changeEvent(self, event: QEvent) -> None:
         """Follow the language."""
@@ -96,13 +110,16 @@ class RunChoices(QWidget):
         self.ensemble.setToolTip(self.tr("What they say is averaged; without, the first set alone is used"))
         self.ensemble.setChecked(effort.averaged_unasked if options.ensemble is None else options.ensemble)
         self.ensemble.setVisible(effort.weights > 1)
-        asked = Text.of("Asked {count} more times with dropout: {times}× the time", count=_SAMPLES, times=1 + _SAMPLES)
+        asked = Text.of("Dropout left on: {times}× the time", times=1 + _SAMPLES)
         self.dropout.setText(render(asked))
         self.dropout.setToolTip(
             self.tr("Each time some values are left out by chance; how far the answers differ stands beside the number")
         )
         self.dropout.setChecked(options.dropout > 0)
         self.dropout.setVisible(effort.has_dropout)
+        self.one_picture.setText(render(Text.of("Only the picture shown, of {count}", count=self._pictures)))
+        self.one_picture.setChecked(options.one_picture)
+        self.one_picture.setVisible(self._pictures > 1)
         calls = options.calls(effort)
         self.cost.setText(render(Text.of("Together: {times}× the time of a single pass", times=calls)))
         self.cost.setVisible(calls > 1)

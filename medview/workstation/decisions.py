@@ -41,4 +41,6 @@ def _decision(entry: Entry, corrects: str) -> ClassDecision:
         corrects=corrects,
         place=finding.place,
         size_mm=finding.size_mm,
+        frame=finding.frame,
+        region=(entry.region.start, entry.region.stop) if entry.region is not None else None,
     )

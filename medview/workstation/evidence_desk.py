@@ -150,12 +150,14 @@ class EvidenceDesk:
             raise PluginUnavailableError(
                 Text("A model is being asked already."), Text("Wait until it has answered, or cancel it.")
             )
-        ready, wanted = self._analysis.ready(entry.finding.algorithm.plugin_id), entry.finding.algorithm
+        wanted = entry.finding.algorithm
+        ready = self._analysis.ready_inside(wanted.plugin_id, entry.region)
         value = _value(ready.manifest, entry.finding.name)
         if value is None:
             raise _changed(ready)
         options = RunOptions(
-            ensemble=ready.options.ensemble, box=ready.options.box, evidence=Evidence(value, method)
+            ensemble=ready.options.ensemble, box=entry.region,
+            evidence=Evidence(value, method, _within_region(entry)),
         )  # fmt: skip
         device, exact, words = self._analysis.device, self._analysis.exact, self._analysis.words
 
@@ -220,6 +222,13 @@ class EvidenceDesk:
 def _value(manifest: PluginManifest, name: str) -> int | None:
     """The place of a class among a network's values."""
     return next((one.value for one in manifest.class_ if one.name == name), None)
+
+
+def _within_region(entry: Entry) -> int | None:
+    """The picture of a film that it was found in, counted in what the model saw; None: where it is most probable."""
+    if entry.finding.frame is None:
+        return None
+    return entry.finding.frame - (entry.region.start[0] if entry.region is not None else 0)
 
 
 def _notes(result: SegmentationResult, entry: Entry) -> tuple[Text, ...]:

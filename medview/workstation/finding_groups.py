@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from medview.core.finding import Verdict
+from medview.core.finding import Relation, Verdict
+from medview.core.geometry import Box
 from medview.workstation.finding_record import Entry
 
 
@@ -34,6 +35,8 @@ class Group:
         version: Likewise.
         found_at: When it answered (UTC); None where it is not one answer.
         notes: What the model noted about the image.
+        relation: How its classes relate.
+        region: The part of the image that the model saw; None: all of it.
         least: The probability from which on places are shown, where there are several to choose among; None elsewhere.
         count: Of all findings, also those that are not shown.
     """
@@ -45,6 +48,8 @@ class Group:
     version: str = ""
     found_at: datetime | None = None
     notes: tuple[str, ...] = ()
+    relation: Relation = Relation.EXCLUSIVE
+    region: Box | None = None
     least: float | None = None
     count: int = 0
 
@@ -86,7 +91,7 @@ def _answer(found: Sequence[Entry], id: str, version: str, at: datetime, least: 
     shown = tuple(one for one in found if not several or one not in places or _is_shown(one, least))
     return Group(
         GroupKind.ANSWER, found[0].source, shown, id, version, at, found[0].notes,
-        least=least if several else None, count=len(found),
+        relation=found[0].relation, region=found[0].region, least=least if several else None, count=len(found),
     )  # fmt: skip
 
 

@@ -19,7 +19,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from medview.core.errors import StorageError
 from medview.core.events import Event
-from medview.core.finding import Finding, Verdict
+from medview.core.finding import Finding, Relation, Verdict
+from medview.core.geometry import Box
 from medview.core.text import Text
 from medview.workstation.jobs import JobQueue
 
@@ -41,6 +42,8 @@ class Entry:
         decided_at: When; None while it is open.
         corrects: The finding that the reader put this one in the place of; None: of none.
         notes: What the model noted about the image, in English.
+        relation: How the classes of the same answer relate.
+        region: The part of the image that the model saw, (k, j, i); None: all of it.
     """
 
     id: FindingId
@@ -52,6 +55,8 @@ class Entry:
     decided_at: datetime | None = None
     corrects: FindingId | None = None
     notes: tuple[str, ...] = ()
+    relation: Relation = Relation.EXCLUSIVE
+    region: Box | None = None
 
 
 class _Line(BaseModel):
@@ -70,6 +75,8 @@ class Found(_Line):
     at: datetime
     corrects: str | None = None
     notes: tuple[str, ...] = ()
+    relation: Relation = Relation.EXCLUSIVE
+    region: Box | None = None
 
 
 class Decided(_Line):
@@ -94,7 +101,14 @@ def summed_up(lines: Iterable[Line]) -> tuple[Entry, ...]:
         if isinstance(line, Found):
             corrects = FindingId(line.corrects) if line.corrects is not None else None
             entries[line.id] = Entry(
-                FindingId(line.id), line.finding, line.source, line.at, corrects=corrects, notes=line.notes
+                FindingId(line.id),
+                line.finding,
+                line.source,
+                line.at,
+                corrects=corrects,
+                notes=line.notes,
+                relation=line.relation,
+                region=line.region,
             )
         elif line.id in entries:
             before = entries[line.id]

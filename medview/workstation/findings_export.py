@@ -19,7 +19,8 @@ from medview.workstation.finding_record import Entry
 
 COLUMNS = (
     "name", "code", "scheme", "probability", "low", "high", "answers", "threshold", "model", "version", "sha256",
-    "found_at", "verdict", "reason", "reader", "decided_at", "x_mm", "y_mm", "z_mm", "notes",
+    "found_at", "verdict", "reason", "reader", "decided_at", "x_mm", "y_mm", "z_mm", "picture",
+    "relation", "region_kji", "notes",
 )  # fmt: skip
 ENDINGS = (".dcm", ".csv", ".json")
 
@@ -102,9 +103,19 @@ def _row(entry: Entry) -> dict[str, Any]:
         x,
         y,
         z,
+        finding.frame + 1 if finding.frame is not None else None,
+        entry.relation.value if finding.algorithm is not None else "",
+        _region(entry),
         " ".join(entry.notes),
     )
     return dict(zip(COLUMNS, values, strict=True))
+
+
+def _region(entry: Entry) -> str:
+    """The voxels that the model saw, counted from 0, the last one included; empty where it saw all."""
+    if entry.region is None:
+        return ""
+    return " ".join(f"{a}-{b - 1}" for a, b in zip(entry.region.start, entry.region.stop, strict=True))
 
 
 def _table(rows: Sequence[dict[str, Any]]) -> str:

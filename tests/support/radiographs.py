@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import FileDataset, FileMetaDataset
-from pydicom.uid import ComputedRadiographyImageStorage, ExplicitVRLittleEndian, generate_uid
+from pydicom.uid import (
+    ComputedRadiographyImageStorage,
+    ExplicitVRLittleEndian,
+    XRayAngiographicImageStorage,
+    generate_uid,
+)
 
 
 def chest(rows: int = 300, columns: int = 260, *, bits: int = 12) -> NDArray[np.uint16]:
@@ -53,5 +59,15 @@ def write(path: Path, pixels: NDArray[Any], *, bits: int = 12, patient: str = "P
         said["PlanarConfiguration"] = 0
     for keyword, value in (said | attributes).items():
         setattr(file, keyword, value)
+    file.file_meta.MediaStorageSOPClassUID = file.SOPClassUID
     file.save_as(path, enforce_file_format=True)
     return path
+
+
+def write_film(path: Path, pictures: Sequence[NDArray[np.uint16]]) -> Path:
+    """Pictures (j, i) one after the other, as an angiography."""
+    stacked = np.stack(pictures)
+    return write(
+        path, stacked[0], bits=16, Modality="XA", NumberOfFrames=len(stacked), PixelData=stacked.tobytes(),
+        SOPClassUID=XRayAngiographicImageStorage, FrameTime="50", BodyPartExamined="",
+    )  # fmt: skip

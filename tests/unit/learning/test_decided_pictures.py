@@ -67,6 +67,7 @@ def store(tmp_path: Path) -> ExampleStore:
         ((said("Normal", True), said("Pneumonia", True)), None),
         ((said("Fracture", True),), None),
         ((said("Pneumonia", True, place=(1.0, 2.0, 3.0)),), None),  # a place, not the image
+        ((said("Pneumonia", True, frame=3),), None),  # a picture of a film
         ((), None),
     ],
 )
