@@ -85,7 +85,7 @@ def test_one_picture_of_a_film_is_a_choice_of_the_run(qtbot: QtBot, medview_home
     film = radiographs.write_film(tmp_path / "film.dcm", [picture.voxels[0]] * 3)
     blob_classifier.write(medview_home / "plugins" / "blobs", blob_classifier.SHOWN_2D)
     with bench(qtbot, medview_home) as made:
-        made.open(film)
+        made.open(film)  # which shows the middle picture
         shown = AnalysisPanel(made.station)
         made.show(shown, 320, 900)
         made.until(lambda: shown.card("blobs") is not None)
@@ -97,5 +97,5 @@ def test_one_picture_of_a_film_is_a_choice_of_the_run(qtbot: QtBot, medview_home
         assert made.station.analysis.options("blobs").one_picture
         made.finish(made.station.analysis.run("blobs"))
         made.until(lambda: len(shown.findings.rows) == 2)
-        assert "It saw picture 1 alone" in shown.findings.groups[0].when.text()
+        assert "It saw picture 2 alone" in shown.findings.groups[0].when.text()
         shown.close_down()
