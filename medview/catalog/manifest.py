@@ -55,6 +55,7 @@ body-part = ["CHEST", "ABDOMEN"]     # a hint, shown when the series says someth
 unit = "HU"                          # "HU", "SUVbw" or "" (arbitrary)
 planes = ["axial"]                   # how the slices lie in the patient: axial, coronal, sagittal; empty: any
 maximum-spacing-mm = 5.0             # the largest step between voxels along any axis
+view = ["PA", "AP"]                  # of a radiograph, DICOM's View Position; another one is doubted, none is not
 contrast = "with"                    # "with" or "without" contrast agent; a hint, shown when the series says otherwise
 minimum-extent-mm = [150, 100, 100]  # left-right, front-back, foot-head; the series must be at least this large
 maximum-extent-mm = [80, 90, 80]     # and at most this large
@@ -172,6 +173,7 @@ class Input(Table):
     minimum_slices: Annotated[int, Field(ge=1)] = 1
     planes: tuple[Plane, ...] = ()
     maximum_spacing_mm: Millimetres | None = None
+    view: tuple[NonEmpty, ...] = ()
     contrast: Literal["with", "without", ""] = ""
     wants_box: bool = False
     background_below: float | None = None

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medview.catalog.fit import fit_input
+from medview.catalog.fit import doubts_of_picture, fit_input
 from medview.catalog.manifest import PluginManifest
 from medview.catalog.manifest_engines import NetworkEngine, NnunetEngine, PythonEngine
 from medview.catalog.plugins import PluginRecord, PluginState
@@ -104,6 +104,9 @@ def run(
     answer = guarded(lambda: _answer(record, case, context, device), manifest)
     context.check()
     findings = Findings() if manifest.task == "segment" else checked_findings(answer, manifest)
+    if manifest.task != "segment":
+        for doubt in doubts_of_picture(manifest.input[0], volume):
+            context.note(doubt)
     findings = findings.moved(box.start, is_spatial=volume.is_spatial)
     _note_sum(findings, manifest, context)
     if manifest.task != "segment":
@@ -282,12 +285,7 @@ def _note_sum(findings: Findings, manifest: PluginManifest, context: Context) ->
     for slice in {one.slice for one in findings.classes}:
         total = sum(one.probability for one in findings.classes if one.slice == slice)
         if abs(total - 1) > _SUM_TOLERANCE:
-            context.note(
-                Text.of(
-                    "Only one of its classes can hold, but their probabilities add up to {percent} %.",
-                    percent=f"{100 * total:.0f}",
-                )
-            )
+            context.note(Text("Only one of its classes can hold, but their probabilities do not add up to 100 %."))
             return
 
 

@@ -60,7 +60,7 @@ def test_probabilities_that_do_not_add_up_are_told(reader: Reader, tmp_path: Pat
     source = (folder / "verdicts.py").read_text(encoding="utf-8").replace('"Normal", 0.25)', '"Normal", 0.55)')
     (folder / "verdicts.py").write_text(source, encoding="utf-8")
     reader.ask(folder)
-    assert any("add up to 130 %" in note for note in reader.entries[0].notes)
+    assert any("do not add up to 100 %" in note for note in reader.entries[0].notes)
 
 
 def test_what_was_said_of_a_part_is_kept_and_asked_about_there(medview_home: Path, tmp_path: Path) -> None:
