@@ -8,13 +8,14 @@ from functools import partial
 
 from PySide6.QtCore import QEvent, Qt, Signal
 from PySide6.QtGui import QMouseEvent
-from PySide6.QtWidgets import QGridLayout, QLabel, QMenu, QProgressBar, QPushButton, QToolButton, QWidget
+from PySide6.QtWidgets import QGridLayout, QLabel, QMenu, QPushButton, QToolButton, QWidget
 
 from medview.core.evidence import METHOD_NAMES, Cost
 from medview.core.finding import Interval, Verdict
 from medview.core.text import Text
 from medview.ui import quantities
 from medview.ui.labels import wrapped
+from medview.ui.probability_bar import ProbabilityBar
 from medview.ui.theme import STEP_PX, icon, set_role
 from medview.ui.translation import render
 from medview.workstation.evidence_desk import Offer
@@ -44,10 +45,7 @@ class FindingRow(QWidget):
         super().__init__(parent)
         self.name = wrapped("")
         self.share = QLabel()
-        self.bar = QProgressBar()
-        self.bar.setRange(0, _PERCENT)
-        self.bar.setTextVisible(False)
-        self.bar.setFixedHeight(4)
+        self.bar = ProbabilityBar()
         self.details = wrapped("quiet")
         self.confirm_button, self.reject_button, self.reopen_button = QToolButton(), QToolButton(), QToolButton()
         self.evidence_button, self.card_button = QToolButton(), QToolButton()
@@ -128,7 +126,9 @@ class FindingRow(QWidget):
         self.bar.setVisible(known)
         if finding.probability is not None:
             self._write_share(finding.probability, finding.interval)
-            self.bar.setValue(round(_PERCENT * finding.probability))
+            point = finding.operating_point
+            threshold = point.threshold if point is not None else None
+            self.bar.show_probability(finding.probability, threshold, finding.interval)
         details = self._details(entry)
         self.details.setText("\n".join(details))
         self.details.setVisible(bool(details))

@@ -348,7 +348,8 @@ class PluginCard(QFrame):
     def _write_result(self) -> None:
         result = self._result
         self._outcome.setVisible(result is not None)
-        self.notes.setVisible(result is not None and bool(result.remarks))
+        # with what was found stands what was noted of it
+        self.notes.setVisible(result is not None and bool(result.remarks) and result.findings.is_empty)
         if result is None:
             return
         device = self.tr("graphics card") if result.device.startswith("cuda") else self.tr("processor")

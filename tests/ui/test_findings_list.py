@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QColor
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton
 from pytestqt.qtbot import QtBot
@@ -14,6 +15,7 @@ from pytestqt.qtbot import QtBot
 from medview.core.finding import Verdict
 from medview.ui.analysis_panel import AnalysisPanel
 from medview.ui.finding_row import FindingRow
+from medview.ui.theme import DARK
 from tests.support.bench import Bench, bench, speaking_chinese
 from tests.support.finding_plugin import write_finding_plugin
 
@@ -50,6 +52,12 @@ def test_a_finding_is_accepted_and_taken_back(desk: Bench, panel: AnalysisPanel)
     row = rows(panel)[0]
     assert row.name.text() == "Nodule"
     assert row.share.text() == "75 % (62 to 81 %)"
+    drawn = row.bar.grab().toImage()
+    line, accent = drawn.height() // 2, QColor(DARK.accent)
+    assert drawn.pixelColor(round(0.3 * drawn.width()), line) == accent
+    assert drawn.pixelColor(round(0.95 * drawn.width()), line) == QColor(DARK.line)
+    assert drawn.pixelColor(round(0.7 * drawn.width()), line) not in (accent, QColor(DARK.line))  # the interval
+    assert drawn.pixelColor(round(0.6 * drawn.width()), 0) == QColor(DARK.warning)  # the threshold
     assert "above the threshold of 60 %" in row.details.text()
     assert "sensitivity of 0.90" in row.details.text()
     assert "Unlike what it knows." in panel.findings.groups[0].notes.text()
