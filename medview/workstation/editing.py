@@ -15,8 +15,6 @@ from medview.workstation.thresholding import Thresholding
 from medview.workstation.view_state import Viewing
 from medview.workstation.workspace import Workspace
 
-_NO_SEGMENT: Color = (255, 255, 255)
-
 
 class Editing:
     """Joins the tools with what they change. Main thread only.
@@ -60,7 +58,5 @@ class Editing:
         self.correction.check_unlocked(self.correction.active_label)
 
     def color(self) -> Color:
-        """Of the segment in work; white where there is none yet."""
-        segmentation = self.workspace.active_segmentation
-        segment = segmentation.segment(self.correction.active_label) if segmentation is not None else None
-        return segment.color if segment is not None else _NO_SEGMENT
+        """Of the segment in work, or of the one that a tool would begin."""
+        return self.correction.active_color

@@ -237,7 +237,7 @@ def test_a_threshold_takes_its_range_from_the_mouse_and_fills_all_slices(editor:
     assert editor.station.tools.tool is EditTool.THRESHOLD
     window = editor.station.viewing.state.window
     threshold = editor.station.editing.threshold
-    assert threshold.range == (window.lower, window.upper)
+    assert threshold.range == (window.center, window.upper)
     way = [(-66, 0), (-54, 12)]
     trace(editor, way)
     lowest, highest = threshold.range
