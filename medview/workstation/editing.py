@@ -42,7 +42,7 @@ class Editing:
         self.viewing = viewing
         self.correction = correction
         self.tools = tools
-        self.growing = Growing(jobs, correction)
+        self.growing = Growing(jobs, correction, tools, viewing)
         self.threshold = Thresholding(jobs, correction, tools, viewing)
         self.combining = Combining(workspace, viewing, jobs, correction)
         self.cutting = Cutting(workspace, viewing, jobs, correction, tools)
