@@ -66,7 +66,9 @@ _STEPS = (
             "Shift+G turns all views between your masks, those of the model and the difference: what was added, "
             "removed or given to another segment. Ctrl+PgDown and Ctrl+PgUp go from one changed slice to the next; "
             "under Changes they are listed, with the millilitres of each segment. A click under History goes back to "
-            "any step, or forth again."
+            "any step, or forth again. "
+            "N goes to the next place worth a second look: separate parts, holes, sudden changes of the area, leaks "
+            "behind edges, unusual volumes, and where the model was not sure; Where to look lists them."
         ),
     ),
     (

@@ -237,7 +237,8 @@ class MainWindow(QMainWindow):
         station = self._station
         station.workspace.changed.connect(self._workspace_changed)
         station.viewing.changed.connect(self._viewing_changed)
-        station.correction.changed.connect(self._correction_changed)
+        for part in (station.correction, station.hinting, station.tools):
+            part.changed.connect(self._correction_changed)
         station.measuring.changed.connect(self._measuring_changed)
         station.measuring.files.failed.connect(self._banner.show_error)
         station.jobs.changed.connect(self._job_changed)

@@ -13,6 +13,7 @@ from medview.ui.actions import TABLE
 from medview.ui.brush_tools import BrushTools
 from medview.ui.editing_desk import EDIT_ACTIONS
 from medview.ui.grow_options import GrowOptionsRow
+from medview.ui.hint_options import HintOptions
 from medview.ui.island_options import IslandOptions
 from medview.ui.labels import wrapped
 from medview.ui.rule_rows import RuleRows
@@ -57,6 +58,7 @@ class ToolPalette(QWidget):
         self.islands = IslandOptions(station.tools)
         self.scissors = ScissorsOptionsRow(station.tools)
         self.seeds = SeedOptions(station.editing.seeding, station.tools, station.jobs)
+        self.hints = HintOptions(station)
         self._options: dict[EditTool, tuple[QWidget, ...]] = {
             EditTool.BRUSH: (self.brush,),
             EditTool.ERASER: (self.brush,),
@@ -65,10 +67,19 @@ class ToolPalette(QWidget):
             EditTool.SEEDS: (self.brush, self.seeds),
             EditTool.SCISSORS: (self.scissors,),
             EditTool.ISLAND: (self.islands,),
+            EditTool.HINT: (self.hints,),
         }
-        self._parts = (self.brush, self.grow, self.threshold, self.seeds, self.scissors, self.islands)
+        self._parts = (
+            self.brush,
+            self.grow,
+            self.threshold,
+            self.seeds,
+            self.scissors,
+            self.islands,
+            self.hints,
+        )
         for part in self._parts:
-            if isinstance(part, ThresholdOptions | SeedOptions):
+            if isinstance(part, ThresholdOptions | SeedOptions | HintOptions):
                 part.failed.connect(self.failed)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)

@@ -23,10 +23,17 @@ _RIM_OPACITY = 0.75
 REMOVED_COLOR: Color = (255, 92, 80)
 """Of what a tool would take away."""
 _FILL_OPACITY = 0.5
+_HATCH_PX = 7.0
+_HATCH_OPACITY = 0.75
+INSIDE_COLOR: Color = (96, 235, 130)
+"""Of hints at what belongs to a structure."""
+OUTSIDE_COLOR: Color = REMOVED_COLOR
+_POINT_PX = 4.0
 _CORNER_PX = 3.0
 _TEXT_PX = 13
 _TEXT_GAP_PX = 16
 _AROUND = ((-1, -1), (1, 1), (-1, 1), (1, -1))
+_THICK = ((0.0, 0.0), (1.0, 0.0), (-1.0, 0.0), (0.0, 1.0), (0.0, -1.0))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,6 +50,8 @@ class EditPreview:
         outlined: Whether the fill has an outline; one of scattered voxels would be all outline.
         text: A word beside the mouse.
         at: Where the mouse is, LPS, mm.
+        hints: Where the reader says that the structure is (True), and is not: (n, 3) x, y, z each; of one place, a dot.
+        hatched: Whether the fill is of lines: it is what a model proposes, and not in the segment.
     """
 
     color: Color
@@ -53,6 +62,8 @@ class EditPreview:
     outlined: bool = True
     text: Text | None = None
     at: Point | None = None
+    hints: tuple[tuple[bool, Floats], ...] = ()
+    hatched: bool = False
 
 
 class EditPreviewLayer:
@@ -63,6 +74,7 @@ class EditPreviewLayer:
         self._sheet = TexelSheet()
         self._rims = ScreenLines(_RIM_COLOR, _RIM_OPACITY)
         self._lines = ScreenLines((255, 255, 255))
+        self._inside, self._outside = ScreenLines(INSIDE_COLOR), ScreenLines(OUTSIDE_COLOR)
         self._text = ScreenText("left", "top", (255, 255, 255), boxed=True)
         self._filled: tuple[EditPreview, int] | None = None
         for actor in self._actors():
@@ -110,7 +122,13 @@ class EditPreviewLayer:
         for point in preview.corners if preview.corners is not None else ():
             x, y = camera.pixel_of(point)
             lines.append(rectangle((x - size, y - size), (x + size, y + size)))
-        self._rims.draw([[(x + dx, y + dy) for x, y in line] for line in lines for dx, dy in _AROUND], width)
+        said = [(positive, _hint(points, camera, scale)) for positive, points in preview.hints]
+        rims = [_moved(line, dx, dy) for line in lines for dx, dy in _AROUND]
+        rims += [_moved(line, 2.0 * dx, 2.0 * dy) for _, line in said for dx, dy in _AROUND]
+        self._rims.draw(rims, width)
+        # wide lines are not drawn everywhere: several thin ones are
+        for layer, wanted in ((self._inside, True), (self._outside, False)):
+            layer.draw([_moved(line, dx, dy) for sign, line in said if sign is wanted for dx, dy in _THICK], width)
         self._lines.draw(lines, width)
         self._lines.recolour(preview.color)
         self._fill(preview, geometry, cut, index, scale)
@@ -131,7 +149,11 @@ class EditPreviewLayer:
             self._filled = None
             self._sheet.actor.VisibilityOff()
             return
-        self._sheet.set_look(_FILL_OPACITY, max(1.0, scale) if preview.outlined else 0.0)
+        outline_px = max(1.0, scale) if preview.outlined else 0.0
+        if preview.hatched:
+            self._sheet.set_look(_HATCH_OPACITY, 2 * outline_px, _HATCH_PX * scale)
+        else:
+            self._sheet.set_look(_FILL_OPACITY, outline_px)
         self._sheet.actor.VisibilityOn()
         if self._filled is not None and self._filled[0] is preview and self._filled[1] == index:
             return
@@ -147,8 +169,22 @@ class EditPreviewLayer:
         self._sheet.place(corners_of(geometry, box, cut, index, 0.6 * min(geometry.spacing_mm)))
 
     def _actors(self) -> tuple[vtkProp, ...]:
-        return self._sheet.actor, self._rims.actor, self._lines.actor, self._text.actor
+        drawn = (self._rims, self._lines, self._inside, self._outside, self._text)
+        return (self._sheet.actor, *(one.actor for one in drawn))
 
 
 def _polyline(points: Floats, camera: SliceCamera) -> list[Pixel]:
     return [camera.pixel_of(point) for point in points]
+
+
+def _hint(points: Floats, camera: SliceCamera, scale: float) -> list[Pixel]:
+    """A line of a hint; a dot for one place."""
+    if len(points) > 1:
+        return _polyline(points, camera)
+    x, y = camera.pixel_of(points[0])
+    size = _POINT_PX * scale
+    return rectangle((x - size, y - size), (x + size, y + size))
+
+
+def _moved(line: list[Pixel], x: float, y: float) -> list[Pixel]:
+    return [(a + x, b + y) for a, b in line]

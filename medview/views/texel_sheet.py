@@ -34,7 +34,8 @@ _SHADER = """
       }
     }
   }
-  gl_FragData[0] = vec4(texel.rgb, edge ? outlineOpacity : fillOpacity);
+  bool gap = hatchWidth > 0.0 && mod(gl_FragCoord.x + gl_FragCoord.y, hatchWidth) > 0.4 * hatchWidth;
+  gl_FragData[0] = vec4(texel.rgb, edge ? outlineOpacity : gap ? 0.0 : fillOpacity);
 """
 
 
@@ -78,12 +79,19 @@ class TexelSheet:
         points.Modified()
         self._quad.Modified()
 
-    def set_look(self, fill_opacity: float, outline_px: float) -> None:
-        """How strong the fill is, 0..1, and how thick the outline, in device pixels; 0 for none."""
+    def set_look(self, fill_opacity: float, outline_px: float, hatch_px: float = 0.0) -> None:
+        """How it is drawn.
+
+        Args:
+            fill_opacity: How strong the fill is, 0..1.
+            outline_px: How thick the outline is, in device pixels; 0 for none.
+            hatch_px: How far the lines of the fill lie from each other; 0 for a fill without lines.
+        """
         uniforms = self.actor.GetShaderProperty().GetFragmentCustomUniforms()
         uniforms.SetUniformf("fillOpacity", fill_opacity)
         uniforms.SetUniformf("outlineOpacity", 1.0 if outline_px > 0 else fill_opacity)
         uniforms.SetUniformf("outlineWidth", outline_px)
+        uniforms.SetUniformf("hatchWidth", hatch_px)
         self.actor.Modified()
 
     def _build(self) -> None:

@@ -52,6 +52,7 @@ class Correction:
         changed: Emitted when anything that this class tells may have changed.
         options: How strokes are made.
         work: The segmentations that are corrected, with what is kept of each.
+        edited: Emitted after every step.
         steps: What was done, and the way back to any moment of it.
         recovering: Brings back the work of a program that was closed or killed.
         proposals: Does what tools propose, within the rules.
@@ -72,6 +73,7 @@ class Correction:
         self._jobs = jobs
         self.work = WorkInHand(workspace, jobs, journal_folder, undo_limit_bytes)
         self.steps = StepList(workspace, self.work, self.end_stroke)
+        self.edited = self.work.edited
         self.recovering = Recovering(workspace, jobs, self.work, self._activate)
         self.proposals = Proposals(workspace, self.work, self.end_stroke, lambda: self._terms)
         self._stroke: Stroke | None = None
@@ -224,6 +226,7 @@ class Correction:
         stroke, self._stroke = self._stroke, None
         if stroke is not None:
             stroke.abort()
+            self.work.leave_step(stroke.target)
             self.changed.emit(None)
 
     # Undo

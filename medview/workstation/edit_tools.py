@@ -26,6 +26,7 @@ class EditTool(StrEnum):
     SEEDS = "seeds"
     SCISSORS = "scissors"
     ISLAND = "island"
+    HINT = "hint"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,14 @@ TOOL_WORDS: Mapping[EditTool, ToolWords] = MappingProxyType(
             Text(
                 "Click a part of a segment that does not hang together with the rest: it is kept alone, taken away, or "
                 "becomes a segment of its own. The right button, or Ctrl, takes it away."
+            ),
+        ),
+        EditTool.HINT: ToolWords(
+            Text("Scribble and click"),
+            Text(
+                "Click or scribble inside a structure with the left button, outside it with the right one or Ctrl. "
+                "What is found is hatched, and follows every hint. Enter takes it into the segment, Ctrl+Z takes the "
+                "last hint back, Esc puts all away."
             ),
         ),
     }

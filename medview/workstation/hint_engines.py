@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 import medview
-from medview.catalog.plugins import PluginRecord
+from medview.catalog.fit import fit_volume
+from medview.catalog.plugins import PluginRecord, PluginState
+from medview.core.case import Case
 from medview.core.geometry import Box
 from medview.core.hint import Hint, HintAnswer, HintKind
 from medview.core.hint_marks import box_around
@@ -19,7 +21,9 @@ from medview.core.segmentation import Labels, ModelRef
 from medview.core.text import Text
 from medview.core.volume import Volume
 from medview.editing import hint_tool
+from medview.inference import runner
 from medview.inference.hint_session import HintSession
+from medview.workstation.analysis import Analysis
 from medview.workstation.jobs import Lane
 
 TOOL_ID = "random-walker"
@@ -147,6 +151,45 @@ class PluginEngine:
     def close(self) -> None:
         """Let the plugin go."""
         self._session.close()
+
+
+class HintPlugins:
+    """The plugins that take hints. Main thread only.
+
+    Args:
+        analysis: Knows the plugins, their inputs, and where they compute.
+    """
+
+    def __init__(self, analysis: Analysis) -> None:
+        self._analysis = analysis
+
+    def choices(self, volume: Volume) -> tuple[HintChoice, ...]:
+        """Those that can be asked about a volume."""
+        found = []
+        for record in self._analysis.shelf.records():
+            choice = choice_of(record)
+            if choice is None or record.state is not PluginState.READY or record.manifest is None:
+                continue
+            fit = fit_volume(record.manifest, volume)
+            if fit.ok or fit.needs_box:
+                found.append(choice)
+        return tuple(found)
+
+    def engine(self, plugin_id: str, case: Case, volume: Volume, structure: int) -> HintEngine:
+        """One of them, for a volume of a case.
+
+        Raises:
+            PluginUnavailableError: It cannot be had, or needs series that are not there.
+        """
+        analysis = self._analysis
+        record = analysis.shelf.record(plugin_id)
+        manifest = runner.ready_manifest(record)
+        others = analysis.inputs.volumes(manifest, case, volume)
+        others.pop(manifest.input[0].name, None)
+        session = HintSession(
+            record, volume, others=others, device=analysis.device, exact=analysis.exact, structure=structure
+        )
+        return PluginEngine(session)
 
 
 def _belief(labels: Labels, label: int) -> hint_tool.Belief:

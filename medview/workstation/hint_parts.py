@@ -1,4 +1,4 @@
-"""What of a preview is taken, where a reader takes a part of it."""
+"""Boxes that are drawn in slices, and what of a preview is taken where a reader takes a part of it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from medview.core.errors import InputError
 from medview.core.geometry import Box, Geometry, Point
+from medview.core.hint import Hint
 from medview.core.planes import Plane, slice_plane
 from medview.core.text import Text
 from medview.editing import regions
@@ -24,6 +25,31 @@ class AcceptPart(StrEnum):
     BOX = "box"
     PIECE = "piece"
     SLICE = "slice"
+
+
+def boxed(one: Point, other: Point, geometry: Geometry, plane: Plane, known: Box | None, *, positive: bool) -> Hint:
+    """A box that was drawn in a slice.
+
+    Args:
+        one: A corner, x, y, z, LPS, mm.
+        other: The opposite one, in the same slice.
+        geometry: The grid.
+        plane: Of the slice.
+        known: A box that was there: its depth stays where the slice cuts it. None: it is as deep as it is wide.
+        positive: Whether the structure lies in it.
+    """
+    axis = slice_plane(geometry, plane).axis
+    ends = np.sort(geometry.to_index(np.array([one, other], dtype=np.float64)), axis=0)
+    middle = float(ends[:, axis].mean())
+    if known is not None and known.start[axis] - 0.5 <= middle < known.stop[axis] - 0.5:
+        ends[:, axis] = known.start[axis], known.stop[axis] - 1
+    else:
+        sizes = (ends[1] - ends[0]) * np.asarray(geometry.spacing_mm)
+        half = float(np.delete(sizes, axis).mean()) / 2 / geometry.spacing_mm[axis]
+        ends[:, axis] = middle - half, middle + half
+    corners = geometry.to_patient(np.clip(ends, 0, np.asarray(geometry.shape) - 1))
+    (a, b, c), (d, e, f) = corners.tolist()
+    return Hint.box((a, b, c), (d, e, f), positive=positive)
 
 
 def chosen_of(

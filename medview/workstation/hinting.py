@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from medview.catalog.fit import fit_volume
-from medview.catalog.plugins import PluginState
 from medview.core.errors import InputError, MedViewError, PluginUnavailableError
 from medview.core.events import Event
 from medview.core.geometry import Box, Geometry, Point
@@ -19,26 +18,25 @@ from medview.core.segmentation import HintedEdit, Segmentation
 from medview.core.text import Text
 from medview.core.volume import Volume
 from medview.editing.reshape import proposal
-from medview.inference.hint_session import HintSession
-from medview.workstation.analysis import Analysis
 from medview.workstation.correction import Correction
 from medview.workstation.hint_engines import (
     TOOL,
     TOOL_ID,
     HintChoice,
     HintEngine,
-    PluginEngine,
+    HintPlugins,
     Question,
     ToolEngine,
-    choice_of,
     replaced,
 )
-from medview.workstation.hint_parts import AcceptPart, chosen_of
+from medview.workstation.hint_parts import AcceptPart, boxed, chosen_of
 from medview.workstation.jobs import Job, JobQueue
 from medview.workstation.workspace import ActiveChanged, Workspace, WorkspaceChange
 
 _NAME = Text("Scribble and click")
 _GIANT_SHARE = 0.98
+_RADII_MM = (0.1, 30.0)
+_FEWEST_CORNERS = 2
 
 
 @dataclass(eq=False)
@@ -60,20 +58,22 @@ class Hinting:
         workspace: Says what is active.
         jobs: Run what answers.
         correction: Takes what is accepted.
-        analysis: Knows the plugins.
+        plugins: That take hints; None: there are none.
 
     Attributes:
-        changed: Emitted when hints, the preview or what answers have changed.
-        radius_mm: How far clicks and scribbles reach.
+        changed: Emitted when hints, the preview, what answers or the way to give them have changed.
     """
 
-    def __init__(self, workspace: Workspace, jobs: JobQueue, correction: Correction, analysis: Analysis) -> None:
+    def __init__(
+        self, workspace: Workspace, jobs: JobQueue, correction: Correction, plugins: HintPlugins | None = None
+    ) -> None:
         self.changed: Event[None] = Event()
-        self.radius_mm = 1.0
+        self._radius_mm = 1.0
+        self._shape = HintKind.SCRIBBLE
         self._workspace = workspace
         self._jobs = jobs
         self._correction = correction
-        self._analysis = analysis
+        self._plugins = plugins
         self._choice = TOOL
         self._structure = 0
         self._engine: HintEngine | None = None
@@ -99,16 +99,9 @@ class Hinting:
 
     def choices(self) -> tuple[HintChoice, ...]:
         """What can answer hints on the active volume: the tool, and the plugins that suit it."""
-        volume, found = self._workspace.active_volume, [TOOL]
-        for record in self._analysis.shelf.records() if volume is not None else ():
-            choice = choice_of(record)
-            if choice is None or record.state is not PluginState.READY or record.manifest is None:
-                continue
-            assert volume is not None
-            fit = fit_volume(record.manifest, volume)
-            if fit.ok or fit.needs_box:
-                found.append(choice)
-        return tuple(found)
+        volume = self._workspace.active_volume
+        fitting = self._plugins.choices(volume) if self._plugins is not None and volume is not None else ()
+        return (TOOL, *fitting)
 
     def choose(self, choice_id: str, structure: int = 0) -> None:
         """Let another one answer from now on. Hints that were given, and their answer, go.
@@ -124,7 +117,63 @@ class Hinting:
         if found != self._choice or structure != self._structure:
             self.end()
             self._choice, self._structure = found, structure
+            self._shape = HintKind.BOX if found.needs_box else self.shapes[0]
             self.changed.emit(None)
+
+    # How hints are given
+
+    @property
+    def shapes(self) -> tuple[HintKind, ...]:
+        """What can be drawn: a scribble, or a click where it does not move; a box; an outline."""
+        lines = (HintKind.SCRIBBLE,) if {HintKind.POINT, HintKind.SCRIBBLE} & set(self._choice.kinds) else ()
+        return (*lines, *(one for one in (HintKind.BOX, HintKind.LASSO) if one in self._choice.kinds))
+
+    @property
+    def shape(self) -> HintKind:
+        """What is drawn next."""
+        return self._shape
+
+    def use_shape(self, shape: HintKind) -> None:
+        """Draw something else from now on."""
+        if shape in self.shapes and shape is not self._shape:
+            self._shape = shape
+            self.changed.emit(None)
+
+    @property
+    def radius_mm(self) -> float:
+        """How far clicks and scribbles reach."""
+        return self._radius_mm
+
+    def set_radius(self, radius_mm: float) -> None:
+        """Let clicks and scribbles reach farther, or less far."""
+        self._radius_mm = min(max(radius_mm, _RADII_MM[0]), _RADII_MM[1])
+        self.changed.emit(None)
+
+    def drawn(self, points: Sequence[Point], plane: Plane, *, positive: bool) -> None:
+        """Give what was drawn in a slice as a hint, in the shape in use.
+
+        Args:
+            points: x, y, z, LPS, mm, along the way of the mouse; of a box, its first and last count.
+            plane: Of the slice.
+            positive: Whether it says what belongs to the structure.
+
+        Raises:
+            MedViewError: As `add`.
+        """
+        if self._shape is HintKind.BOX:
+            volume = self._ready_volume()
+            boxes = [one for one in self.hints if one.kind is HintKind.BOX and one.positive]
+            known = box_of(boxes[-1], volume.geometry) if boxes else None
+            hint = boxed(points[0], points[-1], volume.geometry, plane, known if positive else None, positive=positive)
+        elif self._shape is HintKind.LASSO and len(points) > _FEWEST_CORNERS:
+            hint = Hint.lasso(points, positive=positive)
+        elif len(points) > 1 and HintKind.SCRIBBLE in self._choice.kinds:
+            hint = Hint.scribble(points, positive=positive, radius_mm=self._radius_mm)
+        else:
+            hint = Hint.point(points[0], positive=positive, radius_mm=self._radius_mm)
+        self.add(hint)
+        if self._shape is HintKind.BOX and positive:
+            self.use_shape(self.shapes[0])
 
     # Hints
 
@@ -292,22 +341,10 @@ class Hinting:
             )
 
     def _made(self, volume: Volume) -> HintEngine:
-        if self._choice.id == TOOL_ID:
+        case = self._workspace.active_case
+        if self._choice.id == TOOL_ID or self._plugins is None or case is None:
             return ToolEngine(volume)
-        record, case = self._analysis.shelf.record(self._choice.id), self._workspace.active_case
-        assert case is not None
-        others = self._analysis.inputs.volumes(record.manifest, case, volume) if record.manifest else {}
-        first = record.manifest.input[0].name if record.manifest else ""
-        return PluginEngine(
-            HintSession(
-                record,
-                volume,
-                others={name: one for name, one in others.items() if name != first},
-                device=self._analysis.device,
-                exact=self._analysis.exact,
-                structure=self._structure,
-            )
-        )
+        return self._plugins.engine(self._choice.id, case, volume, self._structure)
 
     def _ask(self) -> None:
         """Ask about all hints, unless something is being answered: its end asks again."""

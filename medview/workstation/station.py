@@ -22,13 +22,16 @@ from medview.workstation.attaching import Attaching
 from medview.workstation.comparing import Comparing
 from medview.workstation.correction import Correction
 from medview.workstation.deidentifying import Deidentified, check_target, deidentify
+from medview.workstation.doubts import Doubts
 from medview.workstation.edit_tools import EditTools
 from medview.workstation.editing import Editing
 from medview.workstation.evidence_desk import EvidenceDesk
 from medview.workstation.findings_desk import FindingsDesk
+from medview.workstation.hint_engines import HintPlugins
 from medview.workstation.hinting import Hinting
 from medview.workstation.importing import Importing
 from medview.workstation.jobs import Job, JobQueue, Lane
+from medview.workstation.live_numbers import Live
 from medview.workstation.main_queue import MainQueue
 from medview.workstation.measuring import Measuring
 from medview.workstation.named_images import NamedImages
@@ -70,8 +73,7 @@ class Workstation:
             home / "journals",
             self.settings.current.undo_limit_mb * 2**20,
         )
-        self.tools = EditTools()
-        self.editing = Editing(self.workspace, self.viewing, self.jobs, self.correction, self.tools)
+        self.live = Live(self.workspace, self.jobs, self.correction)
         self.comparing = Comparing(self.workspace, self.viewing, self.correction)
         self.shaping = Shaping(self.workspace, self.jobs, self.correction)
         shipped = shipped_plugins_folder()
@@ -89,7 +91,9 @@ class Workstation:
         )
         self.analysis.exact = self.settings.current.exact
         self.correction.proposals.box_on = self.analysis.search.on
-        self.hinting = Hinting(self.workspace, self.jobs, self.correction, self.analysis)
+        self.hinting = Hinting(self.workspace, self.jobs, self.correction, HintPlugins(self.analysis))
+        self.tools = EditTools()
+        self.editing = Editing(self.workspace, self.viewing, self.jobs, self.correction, self.tools, self.hinting)
         self._listening = self.settings.changed.connect(self._settings_changed)
         self.measuring = Measuring(
             self.workspace,
@@ -107,7 +111,7 @@ class Workstation:
             lambda: self.settings.current.reader_name,
         )
         self.evidence = EvidenceDesk(self.workspace, self.viewing, self.jobs, self.analysis, self.findings)
-        self.taking_back = TakingBack(self.viewing, self.measuring, self.correction)
+        self.taking_back = TakingBack(self.viewing, self.measuring, self.correction, self.editing)
         self.reviewing = Reviewing(
             self.workspace,
             self.viewing,
@@ -116,6 +120,7 @@ class Workstation:
             home / "reviews",
             lambda: self.settings.current.reader_name,
         )
+        self.doubts = Doubts(self.workspace, self.viewing, self.jobs, self.correction, self.analysis)
         self.worklist = Worklist(self.workspace, self.importing)
         self.named_images = NamedImages(self.workspace, self.viewing, self.jobs, self.importing)
         self.attaching = Attaching(self.workspace, self.viewing, self.jobs, self.importing, self.correction)

@@ -25,6 +25,7 @@ from medview.editing.brush import BrushShape
 from medview.workstation.correction import Correction
 from medview.workstation.edit_tools import EditTools
 from medview.workstation.editing import Editing
+from medview.workstation.hinting import Hinting
 from medview.workstation.jobs import Job, JobQueue
 from medview.workstation.main_queue import MainQueue
 from medview.workstation.shaping import SHAPES, Shaping
@@ -100,7 +101,7 @@ def station(
     correction = Correction(workspace, viewing, jobs, journals, undo_limit_bytes)
     shaping = Shaping(workspace, jobs, correction)
     tools = EditTools()
-    editing = Editing(workspace, viewing, jobs, correction, tools)
+    editing = Editing(workspace, viewing, jobs, correction, tools, Hinting(workspace, jobs, correction))
     return Station(queue, workspace, viewing, jobs, case, volume, correction, shaping, tools, editing)
 
 

@@ -128,7 +128,7 @@ def test_what_is_marked_already_goes_on_beyond_the_part_that_is_looked_at() -> N
     hint = Hint.scribble([_beside(grid, -10), _beside(grid, 10)])
 
     def belief(box: Box) -> NDArray[np.float32]:
-        return np.where(marked[box.slices], 0.9, 0.2).astype(np.float32)
+        return np.where(marked[box.slices], 0.9, 0.35).astype(np.float32)
 
     found = hint_tool.by_hints(values, grid, [hint], belief=belief)
     assert found.box.shape[2] < 200

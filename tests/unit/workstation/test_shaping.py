@@ -10,10 +10,11 @@ import pytest
 from scipy import ndimage
 
 from medview.core.errors import MedViewError
+from medview.core.geometry import Box
 from medview.core.planes import Plane
 from medview.core.segmentation import Segment, Segmentation
 from medview.core.text import Text
-from medview.editing import joint_smoothing
+from medview.editing import joint_smoothing, reshape
 from medview.editing.brush import BrushShape
 from medview.workstation.shaping import MOST_PARTS, SHAPES, Shape
 from medview.workstation.stroke import BrushOptions
@@ -209,3 +210,35 @@ def test_all_segments_are_smoothed_together_but_locked_ones(one: Station) -> Non
     assert (expected != labels).sum() > 1000
     one.correction.undo()
     np.testing.assert_array_equal(one.labels, labels)
+
+
+@pytest.mark.parametrize(
+    "shape", [one for one in SHAPES if one.change is not None], ids=lambda shape: shape.name.template
+)
+def test_what_is_computed_around_the_segment_is_what_the_whole_grid_gives(one: Station, shape: Shape) -> None:
+    """On a grid of 2 x 1 x 1 mm, with a segment that reaches three faces of it."""
+    adopted(one)
+    labels = np.zeros(editing_run.SHAPE, np.uint8)
+    labels[:9, 50:, 4:30] = 1
+    labels[3:6, 60:64, 10:14] = 0
+    labels[20:23, 10:14, 12:15] = 1
+    one.segmentation.write(Box.whole(editing_run.SHAPE), labels)
+    amount = shape.amount.usual if shape.amount is not None else 0.0
+    assert shape.change is not None
+    found = reshape.reshape(labels, one.volume.geometry, 1, shape.change(amount))
+    expected = labels == 1
+    if not found.is_empty:
+        expected[found.box.slices] = (expected[found.box.slices] | found.added) & ~found.removed
+    one.finish(one.shaping.apply(shape, amount))
+    np.testing.assert_array_equal(one.labels == 1, expected)
+
+
+def test_a_segment_without_voxels_is_left_as_it_is(one: Station) -> None:
+    adopted(one)
+    one.correction.add_segment("Tumour bed")
+    before = one.labels.copy()
+    for job in (one.shaping.apply(named("Grow"), 3.0), one.shaping.split()):
+        one.finish(job)
+    one.finish(one.shaping.fill_between_slices(Plane.AXIAL))
+    np.testing.assert_array_equal(one.labels, before)
+    assert one.correction.undo_name == Text.of("Add {name}", name="Tumour bed")
