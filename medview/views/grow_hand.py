@@ -71,12 +71,14 @@ class GrowHand(ToolHand):
         start = self._start
         point = self._seed if start is not None else self._view.point_at(pointer.x, pointer.y)
         tolerance = self._editing.growing.tolerance
-        color = REMOVED_COLOR if takes_away(start or pointer) else self._editing.color()
+        adds = not takes_away(start or pointer)
+        color = self._editing.color() if adds else REMOVED_COLOR
         wanted = (volume.geometry.voxel_at(point), tolerance, color, self._view.index)
         if wanted == self._shown:
             return
         self._shown = wanted
-        mask = self._editing.growing.found_in_slice(volume, point, self._view.cut.axis, tolerance)
+        found = self._editing.growing.found_in_slice(volume, point, self._view.cut.axis, tolerance)
+        mask = self._editing.effect(found, adds=adds)
         text = Text.of("± {amount} {unit}", amount=_short(tolerance), unit=volume.unit)
         at = self._view.point_at(pointer.x, pointer.y) if start is not None else None
         self._view.show_preview(EditPreview(color, self._view.index, mask=mask, text=text, at=at))

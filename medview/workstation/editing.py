@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from medview.core.segmentation import Color
+from medview.editing.brush import Stamp
 from medview.workstation.combining import Combining
 from medview.workstation.correction import Correction
 from medview.workstation.cutting import Cutting
@@ -71,6 +72,20 @@ class Editing:
             MedViewError: It is locked.
         """
         self.correction.check_unlocked(self.correction.active_label)
+
+    def effect(self, stamp: Stamp | None, *, adds: bool) -> Stamp | None:
+        """What of a drawing would change anything in the segment in work, by locks and rules.
+
+        Args:
+            stamp: What is drawn; None for nothing.
+            adds: Whether it adds, or takes away.
+        """
+        segmentation = self.workspace.active_segmentation
+        if stamp is None or stamp[0].is_empty or segmentation is None:
+            return stamp if adds else None
+        box, mask = stamp
+        label = self.correction.active_label
+        return box, self.correction.proposals.would_change(segmentation, label, box, mask, adds=adds)
 
     def color(self) -> Color:
         """Of the segment in work, or of the one that a tool would begin."""
