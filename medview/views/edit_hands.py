@@ -46,7 +46,8 @@ def edit_hand(view: SliceView, editing: Editing, tell: Callable[[MedViewError], 
         editing.cutting.cut(points, axis, index, other_side=not first_side)
 
     def taken(points: Floats, axis: int, index: int, first_side: bool) -> tuple[Color, Stamp | None]:
-        return REMOVED_COLOR, editing.cutting.on_slice(points, axis, index, other_side=not first_side)
+        lost = editing.cutting.on_slice(points, axis, index, other_side=not first_side)
+        return REMOVED_COLOR, editing.effect(lost, adds=False)
 
     color, check = editing.color, editing.check
     brush = BrushHand(view, editing.tools, editing.correction, color)
