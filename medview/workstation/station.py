@@ -143,16 +143,29 @@ class Workstation:
             self.jobs.submit(Text("Making room"), lambda _: earlier.make_room(), lane=Lane.DISK)
 
     def save_example(self) -> Job[Saved]:
-        """Keep the active segmentation for training, with what was corrected in it.
+        """Keep the active segmentation for training, with what was corrected in it; without one, what was decided on.
 
         Raises:
             InputError: There is nothing to save, or its image is still loading.
         """
         self.correction.end_stroke()
         segmentation = self.workspace.active_segmentation
+        if segmentation is None and self.findings.any_decided:
+            return self.save_decisions()
         edits = self.correction.summary(segmentation) if segmentation is not None else None
         review = replace(self.reviewing.review, seconds=self.reviewing.seconds)
         return self.teaching.save_example(segmentation, edits=edits, review=review, saved=self.correction.mark_saved)
+
+    def save_decisions(self) -> Job[Saved]:
+        """Keep the image that is shown, with what was decided on its findings, for training.
+
+        Raises:
+            InputError: Nothing is open or decided on, or the image is still loading.
+        """
+        case, volume = self.workspace.active_case, self.workspace.active_volume
+        if case is None or volume is None:
+            raise InputError("No series is open.", "Open a series first.")
+        return self.teaching.save_decisions(case, volume, self.findings.shown)
 
     def save_masks(
         self,
