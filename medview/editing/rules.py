@@ -47,6 +47,11 @@ class PaintRules:
     values: tuple[float, float] | None = None
     in_box: bool = False
 
+    @property
+    def keeps_within(self) -> bool:
+        """Whether values or places are left out."""
+        return self.values is not None or self.in_box
+
     def reach(self, part: Box, voxels: NDArray[Any], box: Box | None) -> NDArray[np.bool_]:
         """Which voxels may be changed by their values and their place.
 

@@ -99,6 +99,12 @@ class Correction:
         return segmentation.segments[0].label
 
     @property
+    def active_color(self) -> Color:
+        """The colour of the segment in work; where there is none, that of the one that a tool would begin."""
+        segment = self._active.segment(self.active_label) if self._active is not None else None
+        return segment.color if segment is not None else self._terms.color(1)
+
+    @property
     def locked(self) -> frozenset[int]:
         """The segments of the active segmentation that keep their voxels."""
         work = self.work.find(self._active)

@@ -79,6 +79,30 @@ class Proposals:
 
         self._write(work, name, found.box, change, label)
 
+    def would_change(
+        self, segmentation: Segmentation, label: int, box: Box, mask: NDArray[np.bool_], *, adds: bool
+    ) -> NDArray[np.bool_]:
+        """What of a drawing would come out otherwise, by locks and rules.
+
+        Args:
+            segmentation: What is drawn on.
+            label: Its segment.
+            box: Where.
+            mask: (k, j, i) bool of the box's shape: what is drawn.
+            adds: Whether it adds, or takes away.
+
+        Returns:
+            (k, j, i) bool of the box's shape.
+        """
+        work = self._work.find(segmentation)
+        locked = work.locked if work is not None else frozenset()
+        before, reached = segmentation.labels[box.slices], mask & self._reach(segmentation, box)
+        if adds:
+            after = rules.painted(before, reached, label, locked, self.rules)
+        else:
+            after = rules.erased(before, reached, label, locked)
+        return np.asarray(before != after)
+
     def put_labels(self, segmentation: Segmentation, name: Text, box: Box, found: Labels, looked_at: Labels) -> None:
         """Give voxels other labels: those that have the same label still, where neither label is locked.
 
