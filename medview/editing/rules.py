@@ -49,9 +49,11 @@ def erased(before: Labels, mask: NDArray[np.bool_], label: int | None, locked: f
         (k, j, i), a new array.
     """
     after = before.copy()
-    reached = mask & ~_of(before, locked)
+    if not mask.any():
+        return after
+    reached = mask & ~_of(before, locked) if locked else mask
     if label is not None:
-        reached &= before == label
+        reached = reached & (before == label)
     after[reached] = 0
     return after
 
@@ -74,7 +76,8 @@ def filled(before: Labels, mask: NDArray[np.bool_], label: int) -> Labels:
         (k, j, i), a new array.
     """
     after = before.copy()
-    after[mask & (before == 0)] = label
+    if mask.any():
+        after[mask & (before == 0)] = label
     return after
 
 

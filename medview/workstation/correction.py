@@ -14,7 +14,7 @@ from medview.catalog.terminology import Terminology
 from medview.core.case import Case
 from medview.core.errors import InputError, MedViewError, StorageError
 from medview.core.events import Event
-from medview.core.geometry import Point
+from medview.core.geometry import Box, Point
 from medview.core.planes import Plane
 from medview.core.segmentation import Color, Segment, Segmentation
 from medview.core.text import Text
@@ -314,7 +314,14 @@ class Correction:
         if self._active is not None and label in self.locked:
             raise _locked(self._active, label)
 
-    def put(self, segmentation: Segmentation, label: int, name: Text, found: Proposal) -> None:
+    def put(
+        self,
+        segmentation: Segmentation,
+        label: int,
+        name: Text,
+        found: Proposal,
+        touched: Sequence[Box] | None = None,
+    ) -> None:
         """Do to a segment what a tool has proposed, as one step.
 
         What was painted since stays: only background is taken, and only what is still the segment's is given up.
@@ -325,6 +332,7 @@ class Correction:
             label: Its segment.
             name: Of the step.
             found: The proposal.
+            touched: `found.touched()`, where it was worked out before; else all of the proposal's box is looked at.
         """
         work = self.work.find(segmentation)
         if work is None or found.is_empty or segmentation.segment(label) is None or label in work.locked:
@@ -332,7 +340,8 @@ class Correction:
         self.end_stroke()
         self.work.begin_step(work)
         recorder = Recorder(segmentation, label)
-        recorder.touch(found.box)
+        for box in (found.box,) if touched is None else touched:
+            recorder.touch(box)
         after = rules.filled(segmentation.labels[found.box.slices], found.added, label)
         segmentation.write(found.box, rules.erased(after, found.removed, label, frozenset()))
         self.work.end_step(work, recorder.finish(name))
