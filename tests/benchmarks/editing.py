@@ -36,6 +36,7 @@ SPACING_MM = (1.0, 0.7, 0.7)
 RADIUS_MM = 10.0
 STROKES = 12
 """For each round."""
+FRAME_STROKES = 3
 SAMPLES = 25
 """Of the mouse, for each stroke."""
 UNDO_LIMIT = 512 * 2**20
@@ -104,9 +105,9 @@ def timed(call: Callable[..., object], *arguments: object) -> float:
     return time.perf_counter() - start
 
 
-def in_turn(painters: tuple[Painter, ...], opts: Options) -> None:
+def in_turn(painters: tuple[Painter, ...], strokes: int) -> None:
     """Stroke by stroke; the first stroke of each does not count."""
-    for number in range(opts.rounds * STROKES + 1):
+    for number in range(strokes + 1):
         for painter in painters:
             painter.stroke()
             if not number:
@@ -117,7 +118,7 @@ def in_turn(painters: tuple[Painter, ...], opts: Options) -> None:
 def strokes(folder: Path, shape: BrushShape, opts: Options) -> list[Row]:
     large = Painter(station(folder / f"large {shape}", LARGE), shape)
     small = Painter(station(folder / f"small {shape}", SMALL), shape)
-    in_turn((large, small), opts)
+    in_turn((large, small), opts.rounds * STROKES)
     p95, p95_small = (percentile(painter.dabs, 95) * 1e3 for painter in (large, small))
     stroke = float(np.median(large.begins) + SAMPLES * np.median(large.dabs) + np.median(large.ends)) * 1e3
     undo = medians(interleave({"undo": large.undo_all, "redo": large.redo_all}, opts.rounds))
@@ -173,7 +174,7 @@ class FramePainter(Painter):
 def frames(folder: Path, opts: Options) -> list[Row]:
     large = FramePainter(station(folder / "large frames", LARGE))
     small = FramePainter(station(folder / "small frames", SMALL))
-    in_turn((large, small), opts)
+    in_turn((large, small), opts.rounds * FRAME_STROKES)
     painted, painted_small, bare = (percentile(one, 95) * 1e3 for one in (large.dabs, small.dabs, large.bare))
     large.close()
     small.close()
