@@ -113,9 +113,11 @@ def erased(before: Labels, mask: NDArray[np.bool_], label: int | None, locked: f
         (k, j, i), a new array.
     """
     after = before.copy()
-    reached = mask & ~_of(before, locked)
+    if not mask.any():
+        return after
+    reached = mask & ~_of(before, locked) if locked else mask
     if label is not None:
-        reached &= before == label
+        reached = reached & (before == label)
     np.copyto(after, after.dtype.type(0), where=reached)
     return after
 
@@ -146,6 +148,8 @@ def filled(
         (k, j, i), a new array.
     """
     after = before.copy()
+    if not mask.any():
+        return after
     free = before == 0 if rules.overwrite is not Overwrite.CHOSEN else _free(before, locked, rules)
     np.copyto(after, after.dtype.type(label), where=mask & free)
     return after

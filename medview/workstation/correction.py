@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +12,7 @@ from medview.catalog.terminology import Terminology
 from medview.core.case import Case
 from medview.core.errors import InputError, MedViewError, StorageError
 from medview.core.events import Event
-from medview.core.geometry import Point
+from medview.core.geometry import Box, Point
 from medview.core.planes import Plane
 from medview.core.segmentation import Color, Segment, Segmentation
 from medview.core.text import Text
@@ -356,9 +356,18 @@ class Correction:
             self.proposals.rules = rules
             self.changed.emit(None)
 
-    def put(self, segmentation: Segmentation, label: int, name: Text, found: Proposal, *, drawn: bool = False) -> None:
+    def put(
+        self,
+        segmentation: Segmentation,
+        label: int,
+        name: Text,
+        found: Proposal,
+        touched: Sequence[Box] | None = None,
+        *,
+        drawn: bool = False,
+    ) -> None:
         """Do to a segment what a tool has proposed, as one step: `Proposals.put`."""
-        self.proposals.put(segmentation, label, name, found, drawn=drawn)
+        self.proposals.put(segmentation, label, name, found, touched, drawn=drawn)
 
     # Keeping
 
