@@ -42,6 +42,7 @@ class HintChoice:
         negative: Whether they may say what does not belong to the structure.
         needs_box: Whether it wants a box first.
         structures: What the hints can be on: a label of the plugin's, and its name; empty where there is one only.
+        only: The name of the only structure; empty where there are several, or any can be found.
     """
 
     id: str
@@ -50,6 +51,11 @@ class HintChoice:
     negative: bool
     needs_box: bool = False
     structures: tuple[tuple[int, str], ...] = ()
+    only: str = ""
+
+    def name_of(self, structure: int) -> str:
+        """What a new segment for a structure is called; empty where nobody knows."""
+        return next((name for value, name in self.structures if value == structure), self.only)
 
 
 TOOL = HintChoice(TOOL_ID, Text("Edges and values, without a model"), tuple(HintKind), negative=True)
@@ -61,8 +67,10 @@ def choice_of(record: PluginRecord) -> HintChoice | None:
     if manifest is None or manifest.hints is None:
         return None
     several = tuple((one.value, one.name) for one in manifest.label) if len(manifest.label) > 1 else ()
+    only = manifest.label[0].name if len(manifest.label) == 1 else ""
     needs_box = manifest.input[0].wants_box
-    return HintChoice(record.id, Text(manifest.name), manifest.hints.kinds, manifest.hints.negative, needs_box, several)
+    kinds, negative = manifest.hints.kinds, manifest.hints.negative
+    return HintChoice(record.id, Text(manifest.name), kinds, negative, needs_box, several, only)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
