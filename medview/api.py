@@ -23,6 +23,7 @@ takes the answer, carried to the image's grid.
 
 from medview.core.errors import Cancelled, PluginError, PluginFailedError, PluginUnavailableError
 from medview.core.evidence import Evidence, EvidenceMethod
+from medview.core.finding import Interval
 from medview.core.geometry import Box, Geometry, Index, Point
 from medview.core.hint import Hint, HintKind, PlacedMask
 from medview.core.hint_marks import Marks, line_of, marks_of, voxels_of
@@ -66,6 +67,7 @@ __all__ = [
     "Hint",
     "HintKind",
     "Index",
+    "Interval",
     "Labels",
     "Marks",
     "Mask",

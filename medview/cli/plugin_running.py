@@ -87,6 +87,15 @@ def run(
             rich_help_panel=_MORE,
         ),
     ] = None,
+    dropout: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            max=1000,
+            help="Ask a classifier so many more times with dropout, for an interval.",
+            rich_help_panel=_MORE,
+        ),
+    ] = 0,
     evidence: Annotated[
         tuple[str, Path] | None,
         typer.Option(
@@ -137,6 +146,7 @@ def run(
             ensemble=ensemble,
             uncertainty=uncertainty is not None,
             probability=_value(probability[0], manifest.label, manifest) if probability is not None else 0,
+            dropout=dropout,
             evidence=Evidence(_value(evidence[0], manifest.class_, manifest), evidence_by)
             if evidence is not None
             else None,

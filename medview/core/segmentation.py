@@ -169,6 +169,7 @@ class Segmentation:
         self.title = title if isinstance(title, Text) else Text(title)
         self.provenance = provenance or Provenance()
         self.revision = 0
+        self._writing = False
         self.changed: Event[LabelsChanged | SegmentsChanged] = Event()
         self._labels = labels if labels.flags.writeable else labels.copy()
         self._shown = self._labels.view()
@@ -181,6 +182,14 @@ class Segmentation:
     def labels(self) -> Labels:
         """(k, j, i) uint8 or uint16; a read-only view that follows every write."""
         return self._shown
+
+    @property
+    def settled_revision(self) -> int | None:
+        """For other threads: the revision; None while labels are being written.
+
+        What was read between two answers that are the same number is a state that was.
+        """
+        return None if self._writing else self.revision
 
     @property
     def segments(self) -> tuple[Segment, ...]:
@@ -207,8 +216,12 @@ class Segmentation:
             return
         if box.clipped(self.geometry.shape) != box:
             raise ValueError(f"{box} reaches outside the grid {self.geometry.shape}.")
-        self._labels[box.slices] = values
-        self.revision += 1
+        self._writing = True
+        try:
+            self._labels[box.slices] = values
+            self.revision += 1
+        finally:
+            self._writing = False
         self.changed.emit(LabelsChanged(box))
 
     def set_segments(self, segments: tuple[Segment, ...]) -> None:

@@ -51,7 +51,9 @@ def grown(
     progress.report(0.3)
     progress.raise_if_cancelled()
     image = SimpleITK.GetImageFromArray(np.ascontiguousarray(similar).view(np.uint8))
-    found = SimpleITK.GetArrayFromImage(SimpleITK.ConnectedThreshold(image, [(i, j, k)], 1, 1)).view(np.bool_)
+    # all parts in several threads are found much faster than the one around the seed by its own filter
+    parts = SimpleITK.ConnectedComponent(image, False)
+    found = SimpleITK.GetArrayViewFromImage(parts) == parts[i, j, k]
     progress.report(0.8)
     progress.raise_if_cancelled()
     inner = Box.around(found)

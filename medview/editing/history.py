@@ -17,6 +17,8 @@ from medview.editing import blocks
 
 _ENTRY_BYTES = 200
 """What a block or a segment costs beside its image, roughly: keys, objects, the dictionary."""
+_MOST_UNPACKED_BYTES = 64 * 2**20
+"""What a step may hold of blocks that are not packed yet."""
 _SPARSE = 8
 """Blocks are written one by one when the box around them is more than this many times larger than they are."""
 
@@ -44,6 +46,7 @@ class Edit:
         segments: The other side of the list of segments; None when it did not change.
         label: The segment that it was done to; 0 when it was to none in particular.
         at: When, UTC; now when not given.
+        touched: The labels that voxels gained or lost by it.
 
     Attributes:
         nbytes: What it costs in memory.
@@ -57,8 +60,10 @@ class Edit:
         segments: tuple[Segment, ...] | None,
         label: int = 0,
         at: datetime | None = None,
+        touched: frozenset[int] = frozenset(),
     ) -> None:
         self.target = target
+        self.touched = touched
         self.name = name
         self.label = label
         self.at = at or datetime.now(UTC)
@@ -142,14 +147,21 @@ class Recorder:
         self.target = target
         self._label = label
         self._segments = target.segments
-        self._before: dict[Index, bytes] = {}
+        self._before: dict[Index, Labels | bytes] = {}
+        self._unpacked_bytes = 0
 
     def touch(self, box: Box) -> None:
         """Keep what is in a box before it is written; each block is kept once, as it was at first."""
         labels = self.target.labels
         for block in blocks.covering(box, labels.shape):
             if block not in self._before:
-                self._before[block] = blocks.pack(labels[blocks.box_of(block, labels.shape).slices])
+                values = labels[blocks.box_of(block, labels.shape).slices]
+                # To pack takes ten times as long as to copy, and the mouse waits: `finish` packs, when it is lifted.
+                if self._unpacked_bytes < _MOST_UNPACKED_BYTES:
+                    self._before[block] = values.copy()
+                    self._unpacked_bytes += values.nbytes
+                else:
+                    self._before[block] = blocks.pack(values)
 
     def finish(self, name: Text, at: datetime | None = None) -> Edit | None:
         """The edit, without the blocks that came out as they were; None when nothing changed.
@@ -158,11 +170,16 @@ class Recorder:
             name: What the user did.
             at: When, UTC; now when not given.
         """
-        changed = {block: image for block, image in self._before.items() if self._differs(block, image)}
+        touched: set[int] = set()
+        changed = {
+            block: one if isinstance(one, bytes) else blocks.pack(one)
+            for block, one in self._before.items()
+            if self._differs(block, one, touched)
+        }
         segments = self._segments if self._segments != self.target.segments else None
         if not changed and segments is None:
             return None
-        return Edit(self.target, name, changed, segments, self._label, at)
+        return Edit(self.target, name, changed, segments, self._label, at, frozenset(touched - {0}))
 
     def abort(self) -> None:
         """Put everything back as it was."""
@@ -170,10 +187,18 @@ class Recorder:
         if edit is not None:
             edit.swap()
 
-    def _differs(self, block: Index, image: bytes) -> bool:
+    def _differs(self, block: Index, kept: Labels | bytes, touched: set[int]) -> bool:
+        """Whether a block is another one now; the labels of voxels that differ are added to `touched`."""
         labels = self.target.labels
         box = blocks.box_of(block, labels.shape)
-        return not np.array_equal(blocks.unpack(image, box.shape, labels.dtype), labels[box.slices])
+        before = blocks.unpack(kept, box.shape, labels.dtype) if isinstance(kept, bytes) else kept
+        now = labels[box.slices]
+        differs = before != now
+        if not differs.any():
+            return False
+        for one in (before[differs], now[differs]):
+            touched.update(np.flatnonzero(np.bincount(one)).tolist())
+        return True
 
 
 class UndoStack:

@@ -61,14 +61,24 @@ class Journal:
         """Why the last steps are not on disk; None when they are."""
         return self._problem
 
-    def begin(self, header: Header, labels: Labels | None) -> None:
+    def begin(self, header: Header, labels: Callable[[], Labels | None]) -> None:
         """Start the journal.
 
         Args:
             header: Whose work it is.
-            labels: (k, j, i), the labels as they are now, not changed by anybody from now on; None: all background.
+            labels: Asked once, in the writer's thread: (k, j, i), the labels as they are now, not changed by anybody
+                from now on; None: all background.
         """
-        self._do(lambda: self._write_beginning(header, labels))
+        images: dict[Index, bytes] | None = None
+
+        def write() -> None:
+            # Writing may fail and be tried again; what was packed then is what is written.
+            nonlocal images
+            if images is None:
+                images = _packed(labels())
+            self._write_beginning(header, images)
+
+        self._do(write)
 
     def go_on(self, length: int) -> None:
         """Go on with a journal that was read; `length` bytes of its strokes are whole, and the rest is cut off."""
@@ -135,16 +145,10 @@ class Journal:
         if not keep:
             shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _write_beginning(self, header: Header, labels: Labels | None) -> None:
+    def _write_beginning(self, header: Header, images: Mapping[Index, bytes]) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         if not self._lock.acquire():
             raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
-        images: dict[Index, bytes] = {}
-        if labels is not None:
-            for block in blocks.covering(Box.whole(labels.shape), labels.shape):
-                values = labels[blocks.box_of(block, labels.shape).slices]
-                if values.any():
-                    images[block] = blocks.pack(values)
         head = Head(Step.BASE, Text(""), header.began_at)
         _replace(self.folder / BASE, encode(head, images))
         _replace(self.folder / HEADER, encode_header(header))
@@ -170,6 +174,17 @@ class Journal:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+def _packed(labels: Labels | None) -> dict[Index, bytes]:
+    """The blocks of labels, (k, j, i), that are not all background."""
+    images: dict[Index, bytes] = {}
+    if labels is not None:
+        for block in blocks.covering(Box.whole(labels.shape), labels.shape):
+            values = labels[blocks.box_of(block, labels.shape).slices]
+            if values.any():
+                images[block] = blocks.pack(values)
+    return images
 
 
 def copies_of(labels: Labels, touched: Mapping[Index, object]) -> dict[Index, Labels]:

@@ -40,8 +40,11 @@ def traced(voxels: NDArray[Any], geometry: Geometry, place: Floats, axis: int) -
     level = _between(values, row, column)
     if level is None or min(values.shape) < 2:
         return None
+    whole = bool(np.isfinite(values).all())
     lines: Any = contourpy.contour_generator(
-        z=np.ma.masked_invalid(values), name="serial", line_type=contourpy.LineType.ChunkCombinedOffset
+        z=values if whole else np.ma.masked_invalid(values),
+        name="serial",
+        line_type=contourpy.LineType.ChunkCombinedOffset,
     ).lines(level)
     best = _nearest_closed(lines[0][0], lines[1][0], row, column)
     if best is None:
@@ -67,7 +70,7 @@ def _nearest_closed(points: Any, offsets: Any, row: float, column: float) -> Flo
     closed = (places[first] == places[stop - 1]).all(axis=1) & (stop - first > _LEAST_CORNERS)
     if not closed.any():
         return None
-    away = np.minimum.reduceat(np.hypot(places[:, 0] - column, places[:, 1] - row), first)
+    away = np.minimum.reduceat((places[:, 0] - column) ** 2 + (places[:, 1] - row) ** 2, first)
     best = int(np.argmin(np.where(closed, away, np.inf)))
     return places[first[best] : stop[best] - 1]
 

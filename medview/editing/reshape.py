@@ -13,7 +13,7 @@ from typing import ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from medview.core.geometry import Box, Geometry
+from medview.core.geometry import Box, Geometry, Index
 from medview.core.progress import NoProgress, Progress
 from medview.core.segmentation import Labels
 from medview.editing import regions
@@ -168,6 +168,10 @@ class Proposal:
     def is_empty(self) -> bool:
         """Whether nothing would change."""
         return self.box.is_empty or not (self.added.any() or self.removed.any())
+
+    def shifted(self, by: Index) -> Proposal:
+        """The same on a grid of which this one is a part that begins at an index (k, j, i)."""
+        return Proposal(self.box.shifted(by), self.added, self.removed)
 
 
 def reshape(

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from medview.core.geometry import Box
 from medview.core.segmentation import Labels
 
 
@@ -36,10 +37,37 @@ class PaintRules:
     Attributes:
         overwrite: In which way that is said.
         chosen: The labels that may be painted over with `Overwrite.CHOSEN`; 0 for background.
+        values: Only voxels whose value lies between these two, in the unit of the image, are painted or erased; None:
+            all.
+        in_box: Only what lies in the box on the image is painted or erased, where it has one.
     """
 
     overwrite: Overwrite = Overwrite.UNLOCKED
     chosen: frozenset[int] = frozenset()
+    values: tuple[float, float] | None = None
+    in_box: bool = False
+
+    def reach(self, part: Box, voxels: NDArray[Any], box: Box | None) -> NDArray[np.bool_]:
+        """Which voxels may be changed by their values and their place.
+
+        Args:
+            part: Which voxels are asked about.
+            voxels: (k, j, i) numbers, of the whole grid.
+            box: The box on the image; None where it has none.
+
+        Returns:
+            (k, j, i) bool of the part's shape.
+        """
+        found = np.ones(part.shape, dtype=np.bool_)
+        if self.in_box and box is not None:
+            k, j, i = (-n for n in part.start)
+            inside = part.intersection(box).shifted((k, j, i))
+            found[...] = False
+            if not inside.is_empty:
+                found[inside.slices] = True
+        if self.values is not None:
+            found &= within(voxels[part.slices], *self.values)
+        return found
 
 
 def painted(
@@ -63,7 +91,7 @@ def painted(
     """
     after = before.copy()
     if label not in locked:
-        after[mask & _free(before, locked, rules)] = label
+        np.copyto(after, after.dtype.type(label), where=mask & _free(before, locked, rules))
     return after
 
 
@@ -83,7 +111,7 @@ def erased(before: Labels, mask: NDArray[np.bool_], label: int | None, locked: f
     reached = mask & ~_of(before, locked)
     if label is not None:
         reached &= before == label
-    after[reached] = 0
+    np.copyto(after, after.dtype.type(0), where=reached)
     return after
 
 
@@ -114,7 +142,7 @@ def filled(
     """
     after = before.copy()
     free = before == 0 if rules.overwrite is not Overwrite.CHOSEN else _free(before, locked, rules)
-    after[mask & free] = label
+    np.copyto(after, after.dtype.type(label), where=mask & free)
     return after
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from medview.catalog.manifest import PluginManifest
@@ -22,7 +23,7 @@ def of_image(
     """The evidence that the user asks for, of one prepared image.
 
     Args:
-        bundle: The bundle; its first network is asked.
+        bundle: The bundle; all networks whose answers are averaged are asked, and what they say is added up.
         items: The image as its transforms left it, by name.
         manifest: Names the layers.
         volume: What the image came of.
@@ -37,19 +38,22 @@ def of_image(
     """
     wanted = context.evidence
     assert wanted is not None
-    found = explain(
-        bundle.network,
-        bundle.shown(items, context.device),
-        wanted.value,
-        wanted.method,
-        activate=lambda values: bundle_findings.activated(values.float().cpu(), bundle.after),
-        progress=context.part(0.3, 0.95),
-        layers=manifest.classify.evidence_layer,
-        call=bundle.inferer,
-    )
-    if found.note is not None:
-        context.note(found.note)
+    networks, total = (bundle.network, *bundle.further), torch.zeros(())
+    for number, network in enumerate(networks):
+        found = explain(
+            network.to(context.device),
+            bundle.shown(items, context.device),
+            wanted.value,
+            wanted.method,
+            activate=lambda values: bundle_findings.activated(values.float().cpu(), bundle.after),
+            progress=context.part(0.3 + 0.65 * number / len(networks), 0.3 + 0.65 * (number + 1) / len(networks)),
+            layers=manifest.classify.evidence_layer,
+            call=bundle.inferer,
+        )
+        total = total + found.tensor / len(networks)
+        if found.note is not None and number == 0:
+            context.note(found.note)
     prepared = Prepared(items, bundle.loader.key, bundle.preprocessing, bundle.after, volume)
     # interpolation may leave 0..1 by what a number is rounded by
-    carried: NDArray[np.float32] = np.clip(bundle_ending.carried_back(prepared, found.tensor), 0, 1)
+    carried: NDArray[np.float32] = np.clip(bundle_ending.carried_back(prepared, total), 0, 1)
     return carried

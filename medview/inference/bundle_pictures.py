@@ -15,7 +15,7 @@ from medview.core.errors import PluginFailedError, PluginUnavailableError
 from medview.core.geometry import Box
 from medview.core.text import Text
 from medview.core.volume import Volume
-from medview.inference import bundle_ending, bundle_evidence, bundle_findings, tensors
+from medview.inference import bundle_ending, bundle_evidence, bundle_findings, class_answers, tensors
 from medview.inference.bundle_ending import Prepared
 from medview.inference.found import ClassFound, Findings
 from medview.inference.loaded_bundle import LoadedBundle
@@ -75,11 +75,11 @@ def find(bundle: LoadedBundle, manifest: PluginManifest, volume: Volume, context
         )
     classes, points = [], []
     for slice, items in _pictures(bundle, manifest, volume, context):
-        values = bundle.values(items, context)[0]
         if manifest.task == "landmark":
+            values = bundle.values(items, context)[0]
             points += bundle_findings.points(values, _affine(bundle, items), manifest.class_, place, slice)
         else:
-            classes += bundle_findings.classes(values, bundle.after, manifest.class_, slice)
+            classes += class_answers.of_image(bundle, items, manifest, context, slice)
     if context.evidence is not None:
         _explain(bundle, manifest, volume, classes, context)
     return Findings(classes=tuple(classes), points=tuple(points))

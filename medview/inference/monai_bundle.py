@@ -34,6 +34,7 @@ from medview.inference import (
     bundle_findings,
     bundle_pictures,
     bundle_prompts,
+    class_answers,
     same_grid,
     sliding,
     tensors,
@@ -193,10 +194,10 @@ def _find(
             answers = call([shown[0]], bundle.network)
         found = bundle_findings.boxes(answers[0], shown[0].cpu(), affine, bundle.after, manifest.class_)
         return Findings(boxes=tuple(found))
-    values = bundle.values(items, context)[0]
     if manifest.task == "landmark":
+        values = bundle.values(items, context)[0]
         return Findings(points=tuple(bundle_findings.points(values, affine, manifest.class_, None)))
-    classes = bundle_findings.classes(values, bundle.after, manifest.class_)
+    classes = class_answers.of_image(bundle, items, manifest, context)
     if context.evidence is not None:
         context.add_evidence(bundle_evidence.of_image(bundle, items, manifest, volume, context))
     return Findings(classes=tuple(classes))

@@ -22,6 +22,8 @@ class RunOptions:
         uncertainty: Whether a map of how unsure the model is comes with the labels.
         probability: The label whose probability comes as a map; 0: none.
         box: The part of the first image, (k, j, i), that the plugin gets to see; None: all of it.
+        one_picture: Whether, of several pictures, only the one that is shown is looked at; the host makes a box of it.
+        dropout: How many more times a classifier is asked with dropout left on, for an interval beside its answer.
         evidence: For which class a classifier's evidence comes as a map, and how it is asked for; None: for none.
     """
 
@@ -30,6 +32,8 @@ class RunOptions:
     uncertainty: bool = False
     probability: int = 0
     box: Box | None = None
+    one_picture: bool = False
+    dropout: int = 0
     evidence: Evidence | None = None
 
     @property
@@ -41,7 +45,8 @@ class RunOptions:
         """How many times a window is computed, at most."""
         mirrored = effort.mirrored_unasked if self.mirroring is None else self.mirroring
         averaged = effort.averaged_unasked if self.ensemble is None else self.ensemble
-        return (effort.mirrored if mirrored else 1) * (effort.weights if averaged else 1)
+        once = (effort.mirrored if mirrored else 1) * (effort.weights if averaged else 1)
+        return once * (1 + self.dropout)
 
 
 def require_possible(record: PluginRecord, options: RunOptions) -> None:
@@ -60,6 +65,11 @@ def require_possible(record: PluginRecord, options: RunOptions) -> None:
     if options.ensemble and effort.weights == 1:
         raise PluginUnavailableError(
             Text.of("{name} has no further weights to average.", name=record.name), Text("Run it without an ensemble.")
+        )
+    if options.dropout and not effort.has_dropout:
+        raise PluginUnavailableError(
+            Text.of("{name} has no dropout that could be left on.", name=Text(record.name)),
+            Text("Run it without, or with mirrored images or further weights where it has them."),
         )
     if options.maps and not effort.gives_values:
         raise PluginUnavailableError(

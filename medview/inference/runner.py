@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medview.catalog.fit import fit_input
+from medview.catalog.fit import doubts_of_picture, fit_input
 from medview.catalog.manifest import PluginManifest
 from medview.catalog.manifest_engines import NetworkEngine, NnunetEngine, PythonEngine
 from medview.catalog.plugins import PluginRecord, PluginState
@@ -24,6 +24,7 @@ from medview.core.errors import (
     PluginNotTrustedError,
     PluginUnavailableError,
 )
+from medview.core.finding import Relation
 from medview.core.geometry import Box, Index
 from medview.core.progress import Progress
 from medview.core.segmentation import Labels, ModelRef
@@ -40,6 +41,7 @@ from medview.inference.options import RunOptions, require_possible
 from medview.inference.plugin import Case, Context, Preview, SegmentationResult
 
 _log = logging.getLogger(__name__)
+_SUM_TOLERANCE = 0.02
 
 
 def run(
@@ -102,6 +104,11 @@ def run(
     answer = guarded(lambda: _answer(record, case, context, device), manifest)
     context.check()
     findings = Findings() if manifest.task == "segment" else checked_findings(answer, manifest)
+    if manifest.task != "segment":
+        for doubt in doubts_of_picture(manifest.input[0], volume):
+            context.note(doubt)
+    findings = findings.moved(box.start, is_spatial=volume.is_spatial)
+    _note_sum(findings, manifest, context)
     if manifest.task != "segment":
         answer = np.zeros(box.shape, dtype=np.uint8)
     labels, layers, maps = _on_whole_grid(answer, manifest, context, box, shape)
@@ -269,6 +276,17 @@ def checked_findings(answer: Any, manifest: PluginManifest) -> Findings:
     if not np.isfinite(np.asarray(places, dtype=np.float64)).all():
         raise _bad_answer(manifest, Text("its answer holds values that are not numbers"))
     return answer
+
+
+def _note_sum(findings: Findings, manifest: PluginManifest, context: Context) -> None:
+    """Say so when classes of which one holds do not add up to one."""
+    if manifest.classify.relation in (None, Relation.INDEPENDENT) or not findings.classes:
+        return
+    for slice in {one.slice for one in findings.classes}:
+        total = sum(one.probability for one in findings.classes if one.slice == slice)
+        if abs(total - 1) > _SUM_TOLERANCE:
+            context.note(Text("Only one of its classes can hold, but their probabilities do not add up to 100 %."))
+            return
 
 
 def as_layers(answer: Any, shape: Index, manifest: PluginManifest) -> tuple[Labels, ...]:

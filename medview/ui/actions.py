@@ -108,7 +108,8 @@ TABLE = (
     Entry("edit-threshold", Text("Threshold"), ("T",), _C, "tune-vertical", checkable=True),
     Entry("edit-seeds", Text("Grow from seeds"), ("Shift+W",), _C, "seed-outline", checkable=True),
     Entry("edit-scissors", Text("Scissors"), ("S",), _C, "content-cut", checkable=True),
-    Entry("edit-hint", Text("Scribble and click"), ("N",), _C, "gesture-tap", checkable=True),
+    Entry("edit-island", Text("Islands"), ("J",), _C, "chart-bubble", checkable=True),
+    Entry("edit-hint", Text("Scribble and click"), ("Q",), _C, "gesture-tap", checkable=True),
     Entry("pick-values", Text("Paint only values like those under the brush"), ("Shift+T",), _C),
     Entry("other-tool", Text("Brush or eraser, the other one"), ("Space",), _C, in_views=True),
     Entry(
@@ -127,6 +128,8 @@ TABLE = (
     Entry("compare", Text("My masks, the model's, or the difference"), ("Shift+G",), _C),
     Entry("next-change", Text("Next changed slice"), ("Ctrl+PgDown",), _C),
     Entry("previous-change", Text("Previous changed slice"), ("Ctrl+PgUp",), _C),
+    Entry("next-doubt", Text("Next doubtful place"), ("N",), _C),
+    Entry("previous-doubt", Text("Previous doubtful place"), ("Shift+N",), _C),
     Entry("accept", Text("Accept the segmentation"), ("Ctrl+Return",), _C),
     Entry("comment", Text("Comment at the crosshair"), ("Shift+C",), _C),
     Entry("next-case", Text("Next open case"), ("Ctrl+Shift+N",), _R),

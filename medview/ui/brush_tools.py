@@ -1,4 +1,4 @@
-"""How brush and eraser work: disk or sphere, radius, and which values they reach."""
+"""How brush and eraser work: disk, square or sphere, radius, and whether they stop at edges."""
 
 from __future__ import annotations
 
@@ -14,13 +14,12 @@ from medview.ui.number_box import NumberBox
 from medview.ui.theme import STEP_PX, icon, set_role
 from medview.workstation.correction import Correction
 from medview.workstation.stroke import LARGEST_RADIUS_MM, SMALLEST_RADIUS_MM
-from medview.workstation.view_state import Viewing
 
 _SLIDER_STEPS = 100
 _SLIDER_SMALLEST_PX = 40
 _SLIDER_LARGEST_MM = 40.0
 """The slider covers what is used; larger radii are typed."""
-_LARGEST_VALUE = 1e6
+_USUAL_DEVIATIONS = 2.5
 
 
 class BrushTools(QWidget):
@@ -28,13 +27,11 @@ class BrushTools(QWidget):
 
     Args:
         correction: Whose options.
-        viewing: Says what the window shows between black and white.
     """
 
-    def __init__(self, correction: Correction, viewing: Viewing, parent: QWidget | None = None) -> None:
+    def __init__(self, correction: Correction, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._correction = correction
-        self._viewing = viewing
         self.shapes = {shape: self._button() for shape in BrushShape}
         for shape, button in self.shapes.items():
             button.clicked.connect(partial(self._choose_shape, shape))
@@ -47,16 +44,13 @@ class BrushTools(QWidget):
         self.slider.setRange(0, _SLIDER_STEPS)
         self.slider.setMinimumWidth(_SLIDER_SMALLEST_PX)
         self.slider.valueChanged.connect(lambda step: self._set_radius(round(_radius_at(step), 1)))
+        self.adaptive = QCheckBox()
+        self.adaptive.toggled.connect(lambda on: self._set_deviations(_USUAL_DEVIATIONS if on else None))
+        self.deviations = NumberBox(0.1, 10.0)
+        self.deviations.setSingleStep(0.5)
+        self.deviations.valueChanged.connect(self._set_deviations)
         self.everything = QCheckBox()
         self.everything.toggled.connect(self._set_everything)
-        self.ranged = QCheckBox()
-        self.ranged.toggled.connect(self._set_ranged)
-        self.lowest, self.highest = self._value_box(), self._value_box()
-        limits = QHBoxLayout()
-        limits.setSpacing(STEP_PX)
-        limits.addWidget(self.ranged, 1)
-        limits.addWidget(self.lowest)
-        limits.addWidget(self.highest)
 
         row = QHBoxLayout()
         row.setSpacing(STEP_PX)
@@ -71,8 +65,9 @@ class BrushTools(QWidget):
         layout.addWidget(self._radius_label, 1, 0)
         layout.addWidget(self.slider, 1, 1)
         layout.addWidget(self.radius, 1, 2)
-        layout.addWidget(self.everything, 2, 0, 1, 3)
-        layout.addLayout(limits, 3, 0, 1, 3)
+        layout.addWidget(self.adaptive, 2, 0, 1, 2)
+        layout.addWidget(self.deviations, 2, 2)
+        layout.addWidget(self.everything, 3, 0, 1, 3)
         self._connection = correction.changed.connect(self._correction_changed)
         self._write_texts()
         self._write_options()
@@ -92,6 +87,9 @@ class BrushTools(QWidget):
 
     def _write_texts(self) -> None:
         disk, sphere = self.shapes[BrushShape.DISK], self.shapes[BrushShape.SPHERE]
+        square = self.shapes[BrushShape.SQUARE]
+        square.setIcon(icon("square-outline"))
+        square.setToolTip(self.tr("Square: paint in this slice only, along rows and columns"))
         disk.setIcon(icon("circle-outline"))
         disk.setToolTip(self.tr("Disk: paint in this slice only"))
         sphere.setIcon(icon("sphere"))
@@ -100,28 +98,28 @@ class BrushTools(QWidget):
             button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonIconOnly)
             set_role(button, "flat")
         self._radius_label.setText(self.tr("Radius"))
+        self.adaptive.setText(self.tr("Stop at edges"))
+        self.adaptive.setToolTip(
+            self.tr("Take only what hangs together with the middle of the brush, and has values like those there")
+        )
+        self.deviations.setToolTip(self.tr("How many standard deviations values may differ from those in the middle"))
         self.everything.setText(self.tr("Eraser takes every segment"))
-        self.ranged.setText(self.tr("Values"))
-        self.ranged.setToolTip(self.tr("Paint and erase only voxels whose value lies between these two"))
-        self.lowest.setToolTip(self.tr("The lowest value that is painted"))
-        self.highest.setToolTip(self.tr("The highest value that is painted"))
 
     def _write_options(self) -> None:
         options = self._correction.options
         for shape, button in self.shapes.items():
             button.setChecked(shape is options.shape)
-        controls = (self.radius, self.slider, self.everything, self.ranged, self.lowest, self.highest)
+        controls = (*(self.radius, self.slider, self.everything, self.adaptive, self.deviations),)
         for control in controls:
             control.blockSignals(True)
         self.radius.setValue(options.radius_mm)
         if not self.slider.isSliderDown():
             self.slider.setValue(_step_at(options.radius_mm))
         self.everything.setChecked(options.erases_all)
-        self.ranged.setChecked(options.values is not None)
-        for box, value in zip((self.lowest, self.highest), options.values or (), strict=False):
-            box.setValue(value)
-        for box in (self.lowest, self.highest):
-            box.setVisible(options.values is not None)
+        self.adaptive.setChecked(options.deviations is not None)
+        self.deviations.setVisible(options.deviations is not None)
+        if options.deviations is not None:
+            self.deviations.setValue(options.deviations)
         for control in controls:
             control.blockSignals(False)
 
@@ -132,24 +130,11 @@ class BrushTools(QWidget):
     def _set_radius(self, radius_mm: float) -> None:
         self._correction.set_options(replace(self._correction.options, radius_mm=radius_mm))
 
+    def _set_deviations(self, deviations: float | None) -> None:
+        self._correction.set_options(replace(self._correction.options, deviations=deviations))
+
     def _set_everything(self, everything: bool) -> None:
         self._correction.set_options(replace(self._correction.options, erases_all=everything))
-
-    def _set_ranged(self, ranged: bool) -> None:
-        """The range begins with what the window shows between black and white."""
-        window = self._viewing.state.window
-        values = (round(window.lower, 1), round(window.upper, 1)) if ranged else None
-        self._correction.set_options(replace(self._correction.options, values=values))
-
-    def _set_values(self, _: float) -> None:
-        values = (self.lowest.value(), self.highest.value())
-        self._correction.set_options(replace(self._correction.options, values=values))
-
-    def _value_box(self) -> NumberBox:
-        box = NumberBox(-_LARGEST_VALUE, _LARGEST_VALUE)
-        box.setSingleStep(5)
-        box.valueChanged.connect(self._set_values)
-        return box
 
     def _button(self) -> QToolButton:
         button = QToolButton(self)

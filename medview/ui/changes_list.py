@@ -20,6 +20,7 @@ from medview.core.text import Text
 from medview.ui import quantities
 from medview.ui.difference_bar import names_of
 from medview.ui.labels import wrapped
+from medview.ui.list_height import fit_to_rows
 from medview.ui.theme import STEP_PX, set_role
 from medview.ui.translation import render
 from medview.workstation.station import Workstation
@@ -53,7 +54,6 @@ class ChangesList(QWidget):
         row.addStretch(1)
         self.amounts = wrapped()
         self.slices = QListWidget()
-        self.slices.setMaximumHeight(_ROWS_PX)
         self.slices.setUniformItemSizes(True)
         self.slices.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.slices.itemClicked.connect(self._go_to)
@@ -152,6 +152,7 @@ class ChangesList(QWidget):
             item = QListWidgetItem(render(words))
             item.setData(Qt.ItemDataRole.UserRole, (plane.value, one.index))
             self.slices.addItem(item)
+        fit_to_rows(self.slices, _ROWS_PX)
         for widget in (self.slices, self._plane_label):
             widget.setVisible(bool(slices))
         self._mark()

@@ -45,6 +45,8 @@ class CheckingDesk(QObject):
         actions.on("compare", comparing.turn)
         actions.on("next-change", lambda: comparing.go_to_changed_slice(1))
         actions.on("previous-change", lambda: comparing.go_to_changed_slice(-1))
+        actions.on("next-doubt", lambda: self._go_to_doubt(1))
+        actions.on("previous-doubt", lambda: self._go_to_doubt(-1))
         actions.on("accept", self._accept)
         actions.on("comment", self._comment)
         actions.on("next-case", lambda: self._go_to_case(1))
@@ -66,6 +68,12 @@ class CheckingDesk(QObject):
     def _accept(self) -> None:
         try:
             self._station.reviewing.judge(Judgement.ACCEPTED)
+        except MedViewError as error:
+            self._tell(error)
+
+    def _go_to_doubt(self, steps: int) -> None:
+        try:
+            self._station.doubts.go(steps)
         except MedViewError as error:
             self._tell(error)
 

@@ -25,6 +25,7 @@ from medview.ui.banner import Banner
 from medview.ui.checking_sections import CheckingSections
 from medview.ui.combine_tools import CombineTools
 from medview.ui.labels import wrapped
+from medview.ui.live_line import LiveLine
 from medview.ui.recovery_offer import RecoveryOffer
 from medview.ui.segment_list import SegmentList
 from medview.ui.shaping_tools import ShapingTools
@@ -36,6 +37,8 @@ from medview.workstation.view_state import ViewChange
 from medview.workstation.workspace import CaseOpened, WorkspaceChange
 
 _COUNTED_AFTER_MS = 150
+_COUNTING_S = 0.03
+"""How long one turn of the event loop counts."""
 
 
 class CorrectionPanel(QWidget):
@@ -74,8 +77,10 @@ class CorrectionPanel(QWidget):
         self.combine = CombineTools(station.editing.combining)
         self.combine.failed.connect(self.banner.show_error)
         self._shaping_heading, self._combine_heading = _heading(), _heading()
+        self.live = LiveLine(station.live)
         self.checking = CheckingSections(station)
-        self.checking.review.failed.connect(self.banner.show_error)
+        for part in (self.checking.review, self.checking.doubts):
+            part.failed.connect(self.banner.show_error)
         self.save_button = QPushButton()
         self.save_button.clicked.connect(self._save)
         self._display_heading = _heading()
@@ -114,6 +119,7 @@ class CorrectionPanel(QWidget):
         self.shaping.close_down()
         self.checking.close_down()
         self.segments.close_down()
+        self.live.close_down()
         for connection in self._connections:
             connection.close()
         if self._watch is not None:
@@ -255,7 +261,8 @@ class CorrectionPanel(QWidget):
         segmentation = self._held()
         if segmentation is None:
             return
-        if self._station.correction.is_painting:
+        work = self._station.correction.work.on(segmentation)
+        if self._station.correction.is_painting or not work.tally.is_counted(_COUNTING_S):
             self._count.start()
             return
         volume = self._station.workspace.active_volume
@@ -267,7 +274,7 @@ class CorrectionPanel(QWidget):
         self.state_line.setVisible(segmentation is not None)
         if segmentation is None or correction.is_painting:
             return
-        strokes = correction.summary(segmentation).strokes
+        strokes = correction.work.on(segmentation).tally.strokes
         counted = Text.of("{count} edits", count=strokes) if strokes != 1 else Text("1 edit")
         if correction.is_unsaved(segmentation):
             state = Text("not saved as an example; kept in the journal")
@@ -314,6 +321,7 @@ class CorrectionPanel(QWidget):
         content.addWidget(_separator())
         content.addWidget(self._segments_heading)
         content.addWidget(self.segments)
+        content.addWidget(self.live)
         content.addLayout(_row(self.add_button, self.remove_button, None))
         content.addWidget(_separator())
         content.addWidget(self._shaping_heading)

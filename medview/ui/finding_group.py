@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from PySide6.QtCore import QEvent, Signal
-from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtCore import QEvent, Qt, Signal
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSlider, QVBoxLayout, QWidget
 
+from medview.core.finding import Relation
+from medview.core.geometry import Box
 from medview.core.text import Text
 from medview.ui import quantities
 from medview.ui.labels import wrapped
@@ -14,10 +16,18 @@ from medview.ui.theme import STEP_PX, set_role
 from medview.ui.translation import render
 from medview.workstation.finding_groups import Group, GroupKind
 
+_PERCENT = 100
+_RELATIONS = {
+    Relation.INDEPENDENT: Text("Each of these holds or does not, by itself"),
+    Relation.ORDINAL: Text("Grades, in their order"),
+}
+
 
 class FindingGroup(QWidget):
     """Shows the heading, and holds the rows. Main thread only."""
 
+    least_chosen = Signal(str, float)
+    """The id of a plugin, and from which probability on its places are listed."""
     card_asked = Signal(str)
     """The id of the plugin whose card is to be shown."""
 
@@ -30,6 +40,12 @@ class FindingGroup(QWidget):
         self.card_button = QPushButton()
         set_role(self.card_button, "link")
         self.card_button.clicked.connect(self._ask_card)
+        self.least = QSlider(Qt.Orientation.Horizontal)
+        self.least.setRange(0, _PERCENT)
+        self.least.setMinimumWidth(40)
+        self.least.valueChanged.connect(self._choose_least)
+        self.listed = QLabel()
+        set_role(self.listed, "quiet")
         head = QHBoxLayout()
         head.setSpacing(STEP_PX)
         head.addWidget(self.title, 1)
@@ -42,6 +58,8 @@ class FindingGroup(QWidget):
         layout.addLayout(head)
         layout.addWidget(self.when)
         layout.addWidget(self.notes)
+        layout.addWidget(self.listed)
+        layout.addWidget(self.least)
         layout.addLayout(self.rows)
 
     def show_group(self, group: Group) -> None:
@@ -60,6 +78,10 @@ class FindingGroup(QWidget):
         if self._group is not None:
             self.card_asked.emit(self._group.plugin_id)
 
+    def _choose_least(self, percent: int) -> None:
+        if self._group is not None:
+            self.least_chosen.emit(self._group.plugin_id, percent / _PERCENT)
+
     def _write(self) -> None:
         group = self._group
         if group is None:
@@ -71,6 +93,17 @@ class FindingGroup(QWidget):
         self.when.setVisible(bool(self.when.text()))
         self.notes.setText("\n".join(render(Text(note)) for note in group.notes))
         self.notes.setVisible(bool(group.notes))
+        self.least.setVisible(group.least is not None)
+        self.listed.setVisible(group.least is not None)
+        if group.least is not None:
+            percent = round(_PERCENT * group.least)
+            self.least.blockSignals(True)
+            self.least.setValue(percent)
+            self.least.blockSignals(False)
+            told = Text.of(
+                "From {percent} % on: {shown} of {count}", percent=percent, shown=len(group.entries), count=group.count
+            )
+            self.listed.setText(render(told))
         self.card_button.setText(self.tr("Model card"))
         self.card_button.setToolTip(self.tr("What this model is for, what not, and how good it is"))
         self.card_button.setVisible(bool(group.plugin_id))
@@ -81,4 +114,16 @@ class FindingGroup(QWidget):
         if group.found_at is None:
             return ""
         when = quantities.moment(group.found_at, datetime.now(UTC))
-        return render(Text.of("version {version}, {when}", version=group.version, when=when))
+        lines = [Text.of("version {version}, {when}", version=group.version, when=when)]
+        if group.region is not None:
+            lines.append(_part(group.region))
+        if group.relation is not Relation.EXCLUSIVE:
+            lines.append(_RELATIONS[group.relation])
+        return "\n".join(render(one) for one in lines)
+
+
+def _part(region: Box) -> Text:
+    k, j, i = region.shape
+    if k == 1:
+        return Text.of("It saw picture {number} alone", number=region.start[0] + 1)
+    return Text.of("It saw a box of {i} × {j} × {k} voxels", i=i, j=j, k=k)

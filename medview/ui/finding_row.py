@@ -8,13 +8,14 @@ from functools import partial
 
 from PySide6.QtCore import QEvent, Qt, Signal
 from PySide6.QtGui import QMouseEvent
-from PySide6.QtWidgets import QGridLayout, QLabel, QMenu, QProgressBar, QToolButton, QWidget
+from PySide6.QtWidgets import QGridLayout, QLabel, QMenu, QPushButton, QToolButton, QWidget
 
 from medview.core.evidence import METHOD_NAMES, Cost
-from medview.core.finding import Verdict
+from medview.core.finding import Interval, Verdict
 from medview.core.text import Text
 from medview.ui import quantities
 from medview.ui.labels import wrapped
+from medview.ui.probability_bar import ProbabilityBar
 from medview.ui.theme import STEP_PX, icon, set_role
 from medview.ui.translation import render
 from medview.workstation.evidence_desk import Offer
@@ -36,6 +37,7 @@ class FindingRow(QWidget):
     clicked = Signal()
     evidence_asked = Signal(object)
     """How: an `EvidenceMethod`."""
+    box_asked = Signal()
     card_asked = Signal(str)
     """The id of the plugin whose card is to be shown."""
 
@@ -43,13 +45,12 @@ class FindingRow(QWidget):
         super().__init__(parent)
         self.name = wrapped("")
         self.share = QLabel()
-        self.bar = QProgressBar()
-        self.bar.setRange(0, _PERCENT)
-        self.bar.setTextVisible(False)
-        self.bar.setFixedHeight(4)
+        self.bar = ProbabilityBar()
         self.details = wrapped("quiet")
         self.confirm_button, self.reject_button, self.reopen_button = QToolButton(), QToolButton(), QToolButton()
         self.evidence_button, self.card_button = QToolButton(), QToolButton()
+        self.box_button = QPushButton()
+        self.box_button.clicked.connect(self.box_asked)
         self.evidence_menu = QMenu(self.evidence_button)
         self.evidence_button.setMenu(self.evidence_menu)
         for button in (*self._buttons, self.evidence_button, self.card_button):
@@ -76,6 +77,7 @@ class FindingRow(QWidget):
         layout.addWidget(self.reopen_button, 0, 6)
         layout.addWidget(self.bar, 1, 0, 1, 7)
         layout.addWidget(self.details, 2, 0, 1, 7)
+        layout.addWidget(self.box_button, 3, 0, 1, 7, Qt.AlignmentFlag.AlignLeft)
         self._entry: Entry | None = None
         self._alternatives: tuple[str, ...] = ()
         self._offers: tuple[Offer, ...] = ()
@@ -123,8 +125,10 @@ class FindingRow(QWidget):
         self.share.setVisible(known)
         self.bar.setVisible(known)
         if finding.probability is not None:
-            self.share.setText(f"{_PERCENT * finding.probability:.0f} %")
-            self.bar.setValue(round(_PERCENT * finding.probability))
+            self._write_share(finding.probability, finding.interval)
+            point = finding.operating_point
+            threshold = point.threshold if point is not None else None
+            self.bar.show_probability(finding.probability, threshold, finding.interval)
         details = self._details(entry)
         self.details.setText("\n".join(details))
         self.details.setVisible(bool(details))
@@ -144,8 +148,22 @@ class FindingRow(QWidget):
         self.card_button.setIcon(icon("information-outline"))
         self.card_button.setToolTip(self.tr("What this model is for, what not, and how good it is"))
         self.card_button.setVisible(self._by_model)
+        self.box_button.setText(self.tr("Use as box"))
+        self.box_button.setToolTip(self.tr("Plugins then look inside it: so it can seed a segmentation"))
+        self.box_button.setVisible(finding.size_mm is not None and finding.verdict is Verdict.CONFIRMED)
         self._fill_menu()
         self._fill_evidence()
+
+    def _write_share(self, probability: float, interval: Interval | None) -> None:
+        percent = f"{_PERCENT * probability:.0f}"
+        if interval is None:
+            self.share.setText(f"{percent} %")
+            self.share.setToolTip("")
+            return
+        low, high = f"{_PERCENT * interval.low:.0f}", f"{_PERCENT * interval.high:.0f}"
+        self.share.setText(render(Text.of("{percent} % ({low} to {high} %)", percent=percent, low=low, high=high)))
+        told = Text.of("The middle 95 % of {count} answers lie between these", count=interval.answers)
+        self.share.setToolTip(render(told))
 
     def _fill_menu(self) -> None:
         self.menu.clear()
@@ -168,7 +186,12 @@ class FindingRow(QWidget):
             self.card_asked.emit(self._entry.finding.algorithm.plugin_id)
 
     def _details(self, entry: Entry) -> list[str]:
-        finding, lines = entry.finding, []
+        finding, lines = entry.finding, list[str]()
+        if finding.size_mm is not None:
+            x, y, z = (f"{one:.0f}" for one in finding.size_mm)
+            lines.append(render(Text.of("{x} × {y} × {z} mm", x=x, y=y, z=z)))
+        if finding.frame is not None:
+            lines.append(render(Text.of("picture {number}", number=finding.frame + 1)))
         point = finding.operating_point
         if point is not None:
             percent = f"{_PERCENT * point.threshold:.0f}"

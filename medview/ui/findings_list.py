@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QFileDialog, QFrame, QHBoxLayout, QLabel, QLineEdi
 
 from medview.core.errors import MedViewError, StorageError
 from medview.core.evidence import EvidenceMethod
+from medview.learning.examples import Saved
 from medview.ui.evidence_strip import EvidenceStrip
 from medview.ui.finding_group import FindingGroup
 from medview.ui.finding_row import FindingRow
@@ -34,6 +35,8 @@ class FindingsList(QWidget):
     """A `MedViewError`: what could not be kept or written."""
     written = Signal(Path)
     """A file that was written and read back."""
+    kept = Signal(object)
+    """A `Saved`: what was kept for training."""
     card_asked = Signal(str)
     """The id of the plugin whose card is to be shown."""
 
@@ -42,6 +45,7 @@ class FindingsList(QWidget):
         self._station = station
         self.rows: dict[FindingId, FindingRow] = {}
         self.groups: list[FindingGroup] = []
+        self._keeping: Job[Saved] | None = None
         self._heading = QLabel()
         set_role(self._heading, "heading")
         self._caution = wrapped("quiet")
@@ -54,6 +58,8 @@ class FindingsList(QWidget):
         self.save_button.clicked.connect(self._ask_where)
         line = QFrame()
         set_role(line, "line")
+        self.keep_button = QPushButton()
+        self.keep_button.clicked.connect(self.keep)
         foot = QHBoxLayout()
         foot.setSpacing(2 * STEP_PX)
         foot.addWidget(self.new_name, 1)
@@ -67,6 +73,7 @@ class FindingsList(QWidget):
         layout.addWidget(self.evidence)
         layout.addLayout(self._lines)
         layout.addLayout(foot)
+        layout.addWidget(self.keep_button)
         self._soon = QTimer(self)
         self._soon.setSingleShot(True)
         self._soon.setInterval(0)
@@ -93,6 +100,13 @@ class FindingsList(QWidget):
         except MedViewError as error:
             self.failed.emit(error)
 
+    def keep(self) -> None:
+        """Keep the image with what was decided on it, for training."""
+        try:
+            self._keeping = self._station.save_decisions()
+        except MedViewError as error:
+            self.failed.emit(error)
+
     def changeEvent(self, event: QEvent) -> None:
         """Follow the language."""
         super().changeEvent(event)
@@ -105,10 +119,22 @@ class FindingsList(QWidget):
     def _job_changed(self, job: Job[Any]) -> None:
         if job is self._station.evidence.job:
             self._soon.start()
+        if job is self._keeping and job.state.is_final:
+            self._keeping = None
+            if isinstance(job.result, Saved):
+                self.kept.emit(job.result)
+            elif job.error is not None:
+                self.failed.emit(job.error)
 
     def _ask(self, id: FindingId, method: EvidenceMethod) -> None:
         try:
             self._station.evidence.ask(id, method, self.failed.emit)
+        except MedViewError as error:
+            self.failed.emit(error)
+
+    def _use_as_box(self, id: FindingId) -> None:
+        try:
+            self._station.findings.use_as_box(id)
         except MedViewError as error:
             self.failed.emit(error)
 
@@ -129,12 +155,12 @@ class FindingsList(QWidget):
     def _sync(self) -> None:
         entries = self._station.findings.shown
         others = alternatives(entries)
-        here = {entry.id for entry in entries}
+        made = groups(entries, self._station.findings.least)
+        here = {entry.id for group in made for entry in group.entries}
         for id in [one for one in self.rows if one not in here]:
             row = self.rows.pop(id)
             row.hide()
             row.deleteLater()
-        made = groups(entries)
         while len(self.groups) < len(made):
             self.groups.append(self._group())
         for widget, group in zip(self.groups, made, strict=False):
@@ -144,6 +170,7 @@ class FindingsList(QWidget):
         self.evidence.sync()
         self.setVisible(self._station.workspace.active_volume is not None)
         self.save_button.setEnabled(bool(entries))
+        self.keep_button.setEnabled(self._station.findings.any_decided)
         self._caution.setVisible(any(entry.finding.algorithm is not None for entry in entries))
 
     def _fill(self, widget: FindingGroup, group: Group, others: dict[FindingId, tuple[str, ...]]) -> None:
@@ -160,6 +187,7 @@ class FindingsList(QWidget):
     def _group(self) -> FindingGroup:
         made = FindingGroup()
         made.card_asked.connect(self.card_asked)
+        made.least_chosen.connect(self._station.findings.list_from)
         self._lines.addWidget(made)
         return made
 
@@ -173,6 +201,7 @@ class FindingsList(QWidget):
         row.clicked.connect(partial(desk.go_to, id))
         row.evidence_asked.connect(partial(self._ask, id))
         row.card_asked.connect(self.card_asked)
+        row.box_asked.connect(partial(self._use_as_box, id))
         return row
 
     def _write_texts(self) -> None:
@@ -180,3 +209,8 @@ class FindingsList(QWidget):
         self._caution.setText(self.tr("What a model says counts only once you accept it."))
         self.new_name.setPlaceholderText(self.tr("Add a finding of your own"))
         self.save_button.setText(self.tr("Save ..."))
+        self.save_button.setToolTip(self.tr("As a structured report (DICOM SR), a table or JSON"))
+        self.keep_button.setText(self.tr("Save as training example"))
+        self.keep_button.setToolTip(
+            self.tr("The image with what you accepted, rejected or entered; nothing in it names the patient")
+        )

@@ -55,8 +55,8 @@ _STEPS = (
         Text(
             "Press E. Paint with the left button, erase with the right one, change the radius with Shift and the "
             "wheel. Under Whole segment a segment is smoothed, grown, freed of small parts and holes, or split. "
-            "With Scribble and click (N) you say what is inside and what is outside, and a model, or a tool without one, "
-            "finds the rest: it is hatched until Enter takes it. "
+            "With Scribble and click (Q) you say what is inside and what is outside, and a model, or a tool without "
+            "one, finds the rest: it is hatched until Enter takes it. "
             "Ctrl+Z takes back. Every finished step is on disk at once: if the program ends, the work is offered "
             "again."
         ),
@@ -67,7 +67,9 @@ _STEPS = (
             "Shift+G turns all views between your masks, those of the model and the difference: what was added, "
             "removed or given to another segment. Ctrl+PgDown and Ctrl+PgUp go from one changed slice to the next; "
             "under Changes they are listed, with the millilitres of each segment. A click under History goes back to "
-            "any step, or forth again."
+            "any step, or forth again. "
+            "N goes to the next place worth a second look: separate parts, holes, sudden changes of the area, leaks "
+            "behind edges, unusual volumes, and where the model was not sure; Where to look lists them."
         ),
     ),
     (

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QAbstractItemView, QListView, QVBoxLayout, QWidget
 
 from medview.core.text import Text
 from medview.ui import quantities
+from medview.ui.list_height import fit_to_rows
 from medview.ui.theme import current_theme
 from medview.ui.translation import render
 from medview.workstation.step_list import StepList, StepTaken
@@ -66,7 +67,6 @@ class HistoryList(QWidget):
         self.rows = QListView()
         self.rows.setModel(self._model)
         self.rows.setUniformItemSizes(True)
-        self.rows.setMaximumHeight(_ROWS_PX)
         self.rows.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.rows.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.rows.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -104,6 +104,7 @@ class HistoryList(QWidget):
 
     def _sync(self) -> None:
         self._model.show(self._steps.all(), self._steps.done)
+        fit_to_rows(self.rows, _ROWS_PX)
         here = self._model.index(self._model.done)
         self.rows.setCurrentIndex(here)
         self.rows.scrollTo(here)

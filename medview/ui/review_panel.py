@@ -23,6 +23,7 @@ from medview.core.review import Comment, Judgement
 from medview.core.text import Text
 from medview.ui import quantities
 from medview.ui.labels import wrapped
+from medview.ui.list_height import fit_to_rows
 from medview.ui.theme import STEP_PX, icon, set_role
 from medview.ui.translation import render
 from medview.workstation.station import Workstation
@@ -70,7 +71,6 @@ class ReviewPanel(QWidget):
         self.clock = QLabel()
         set_role(self.clock, "quiet")
         self.comments = QListWidget()
-        self.comments.setMaximumHeight(_ROWS_PX)
         self.comments.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.comments.itemClicked.connect(self._go_to)
         self.words = QLineEdit()
@@ -174,6 +174,7 @@ class ReviewPanel(QWidget):
                 written = render(quantities.moment(comment.signed.at, datetime.now(UTC)))
                 item.setToolTip(f"{comment.text}\n{comment.signed.reader} {written}".strip())
                 self.comments.addItem(item)
+            fit_to_rows(self.comments, _ROWS_PX)
         self.comments.setVisible(bool(self._shown))
         self.take_back.setEnabled(bool(self._shown))
         self._write_clock()

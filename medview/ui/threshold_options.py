@@ -100,7 +100,7 @@ class ThresholdOptions(QWidget):
         self.keep_button.setText(self.tr("Keep only this"))
         self.keep_button.setToolTip(self.tr("Take away from the segment in work what is not in the range"))
         self.brush_button.setText(self.tr("Paint only in this range"))
-        self.brush_button.setToolTip(self.tr("Brush and eraser reach only voxels in the range"))
+        self.brush_button.setToolTip(self.tr("Every tool reaches only voxels in the range"))
 
     def _box(self) -> NumberBox:
         box = NumberBox(-_LARGEST_VALUE, _LARGEST_VALUE)

@@ -14,7 +14,9 @@ from medview.ui.brush_tools import BrushTools
 from medview.ui.editing_desk import EDIT_ACTIONS
 from medview.ui.grow_options import GrowOptionsRow
 from medview.ui.hint_options import HintOptions
+from medview.ui.island_options import IslandOptions
 from medview.ui.labels import wrapped
+from medview.ui.rule_rows import RuleRows
 from medview.ui.scissors_options import ScissorsOptionsRow
 from medview.ui.seed_options import SeedOptions
 from medview.ui.theme import STEP_PX, icon
@@ -50,9 +52,10 @@ class ToolPalette(QWidget):
             button.clicked.connect(partial(self._choose, tool))
             grid.addWidget(button, number // _COLUMNS, number % _COLUMNS)
         self._name = wrapped("quiet")
-        self.brush = BrushTools(station.correction, station.viewing)
+        self.brush = BrushTools(station.correction)
         self.grow = GrowOptionsRow(station.tools)
         self.threshold = ThresholdOptions(station.editing.threshold, station.tools, station.viewing)
+        self.islands = IslandOptions(station.tools)
         self.scissors = ScissorsOptionsRow(station.tools)
         self.seeds = SeedOptions(station.editing.seeding, station.tools, station.jobs)
         self.hints = HintOptions(station)
@@ -63,9 +66,18 @@ class ToolPalette(QWidget):
             EditTool.THRESHOLD: (self.threshold,),
             EditTool.SEEDS: (self.brush, self.seeds),
             EditTool.SCISSORS: (self.scissors,),
+            EditTool.ISLAND: (self.islands,),
             EditTool.HINT: (self.hints,),
         }
-        self._parts = (self.brush, self.grow, self.threshold, self.seeds, self.scissors, self.hints)
+        self._parts = (
+            self.brush,
+            self.grow,
+            self.threshold,
+            self.seeds,
+            self.scissors,
+            self.islands,
+            self.hints,
+        )
         for part in self._parts:
             if isinstance(part, ThresholdOptions | SeedOptions | HintOptions):
                 part.failed.connect(self.failed)
@@ -76,6 +88,8 @@ class ToolPalette(QWidget):
         layout.addWidget(self._name)
         for part in self._parts:
             layout.addWidget(part)
+        self.rules = RuleRows(station.correction, station.viewing, station.analysis.search)
+        layout.addWidget(self.rules)
         self._connections = [
             self._tools.changed.connect(self._tools_changed),
             self._viewing.changed.connect(self._view_changed),
@@ -85,7 +99,7 @@ class ToolPalette(QWidget):
 
     def close_down(self) -> None:
         """Stop listening."""
-        for part in self._parts:
+        for part in (*self._parts, self.rules):
             part.close_down()
         for connection in self._connections:
             connection.close()

@@ -9,8 +9,11 @@ from typing import Protocol
 from medview.core.geometry import Point
 from medview.core.planes import Plane
 from medview.core.segmentation import Color
-from medview.editing import brush, thresholding
+from medview.editing import adaptive, brush, thresholding
+from medview.editing.brush import BrushShape
+from medview.editing.rules import PaintRules
 from medview.views.edit_hand import EditKey, ToolHand, takes_away
+from medview.views.edit_preview import EditPreview
 from medview.views.pointer import Button, Pointer
 from medview.views.slice_view import SliceView
 from medview.workstation.edit_tools import EditTool, EditTools
@@ -23,6 +26,13 @@ class Painting(Protocol):
     """Who makes the strokes."""
 
     options: BrushOptions
+
+    @property
+    def rules(self) -> PaintRules:
+        """What may be changed."""
+
+    def set_rules(self, rules: PaintRules) -> None:
+        """Choose what may be changed."""
 
     @property
     def is_painting(self) -> bool:
@@ -84,7 +94,9 @@ class BrushHand(ToolHand):
     def hover(self, pointer: Pointer) -> None:
         """Draw the brush where the mouse is."""
         self._mouse = point = self._view.point_at(pointer.x, pointer.y)
-        self._view.show_brush(point, self._painting.options.radius_mm, self._color())
+        options = self._painting.options
+        self._view.show_brush(point, options.radius_mm, self._color(), square=options.shape is BrushShape.SQUARE)
+        self._view.show_preview(self._adapted(point) if options.deviations is not None else None)
 
     def key(self, key: EditKey) -> bool:
         """Paint from now on only values like those under the brush."""
@@ -95,13 +107,29 @@ class BrushHand(ToolHand):
         box, mask = brush.disk(volume.geometry, self._mouse, self._mouse, options.radius_mm, self._view.cut.axis)
         found = thresholding.usual_range(volume.voxels[box.slices][mask])
         if found is not None:
-            self._painting.set_options(replace(options, values=found))
+            self._painting.set_rules(replace(self._painting.rules, values=found))
         return True
 
     def leave(self) -> None:
         """Draw no brush."""
         self._mouse = None
         self._view.show_brush(None)
+        self._view.show_preview(None)
+
+    def _adapted(self, point: Point) -> EditPreview | None:
+        """What a brush that stops at edges takes of the slice; nothing while it paints, for that is seen."""
+        volume, options = self._view.volume, self._painting.options
+        if volume is None or options.deviations is None or self._painting.is_painting:
+            return None
+        axis, index = self._view.cut.axis, self._view.index
+        shape = brush.square if options.shape is BrushShape.SQUARE else brush.disk
+        box, mask = shape(volume.geometry, point, point, options.radius_mm, axis)
+        if box.is_empty:
+            return None
+        found = adaptive.taken(
+            volume.voxels, volume.geometry, box, mask, point, options.radius_mm, axis, options.deviations
+        )
+        return EditPreview(self._color(), index, mask=(box, found))
 
     def resize(self, steps: int) -> None:
         """Make the brush larger or smaller."""

@@ -15,6 +15,7 @@ from medview.views.edit_hand import EditHand, ToolHand
 from medview.views.edit_preview import REMOVED_COLOR
 from medview.views.grow_hand import GrowHand
 from medview.views.hint_hand import HintHand
+from medview.views.island_hand import IslandHand
 from medview.views.outline_hand import OutlineHand
 from medview.views.seed_hand import SeedHand
 from medview.views.slice_view import SliceView
@@ -59,6 +60,7 @@ def edit_hand(view: SliceView, editing: Editing, tell: Callable[[MedViewError], 
         EditTool.THRESHOLD: ThresholdHand(view, editing.threshold, color),
         EditTool.SEEDS: SeedHand(view, editing),
         EditTool.SCISSORS: OutlineHand(view, check, cut, taken),
+        EditTool.ISLAND: IslandHand(view, editing),
         EditTool.HINT: HintHand(view, editing),
     }
     return EditHand(editing.tools, editing.viewing, hands, tell)

@@ -47,6 +47,7 @@ class EditPreview:
         corners: (n, 3): points that are marked.
         mask: A box of the grid and, (k, j, i) bool of its shape, the voxels that are filled; slices outside of the box
             have none.
+        outlined: Whether the fill has an outline; one of scattered voxels would be all outline.
         text: A word beside the mouse.
         at: Where the mouse is, LPS, mm.
         hints: Where the reader says that the structure is (True), and is not: (n, 3) x, y, z each; of one place, a dot.
@@ -58,6 +59,7 @@ class EditPreview:
     lines: tuple[Floats, ...] = ()
     corners: Floats | None = None
     mask: tuple[Box, NDArray[np.bool_]] | None = None
+    outlined: bool = True
     text: Text | None = None
     at: Point | None = None
     hints: tuple[tuple[bool, Floats], ...] = ()
@@ -147,10 +149,11 @@ class EditPreviewLayer:
             self._filled = None
             self._sheet.actor.VisibilityOff()
             return
+        outline_px = max(1.0, scale) if preview.outlined else 0.0
         if preview.hatched:
-            self._sheet.set_look(_HATCH_OPACITY, max(1.0, 2 * scale), _HATCH_PX * scale)
+            self._sheet.set_look(_HATCH_OPACITY, 2 * outline_px, _HATCH_PX * scale)
         else:
-            self._sheet.set_look(_FILL_OPACITY, max(1.0, scale))
+            self._sheet.set_look(_FILL_OPACITY, outline_px)
         self._sheet.actor.VisibilityOn()
         if self._filled is not None and self._filled[0] is preview and self._filled[1] == index:
             return

@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Protocol
+
+from vtkmodules.vtkCommonDataModel import vtkPolyData
+
 from medview.core.case import Case, CaseChange, SeriesFound, SlicesArrived, VolumeComplete
-from medview.core.errors import MedViewError
-from medview.core.events import Connection
-from medview.core.geometry import Box
+from medview.core.events import Connection, Event
 from medview.core.segmentation import Drawn, LabelsChanged, Segmentation, SegmentsChanged
-from medview.core.text import Text
 from medview.core.volume import Volume
-from medview.views.brush_hand import Painting
 from medview.views.slice_view import SliceView
-from medview.views.surfaces import LabelCopy, make_surfaces
+from medview.views.surface_maker import SurfaceMaker
 from medview.views.volume_view import VolumeView
 from medview.workstation.comparing import Comparing
-from medview.workstation.jobs import Job, JobQueue, Lane
+from medview.workstation.jobs import JobQueue
 from medview.workstation.view_state import Compared, ViewChange, Viewing, ViewName
+from medview.workstation.work_in_hand import Edited
 from medview.workstation.workspace import ActiveChanged, PreviewChanged, Workspace, WorkspaceChange
 
 AnyView = SliceView | VolumeView
+
+
+class Edits(Protocol):
+    """Who changes labels."""
+
+    edited: Event[Edited]
+
+    @property
+    def is_painting(self) -> bool:
+        """Whether a stroke is under way."""
 
 
 class LinkedViews:
@@ -37,7 +49,7 @@ class LinkedViews:
         workspace: Workspace,
         viewing: Viewing,
         jobs: JobQueue,
-        painting: Painting,
+        painting: Edits,
         comparing: Comparing | None = None,
     ) -> None:
         self._workspace = workspace
@@ -50,10 +62,9 @@ class LinkedViews:
         self._segmentation: Segmentation | None = None
         self._of_case: Connection | None = None
         self._of_segmentation: Connection | None = None
-        self._labelled = Box((0, 0, 0), (0, 0, 0))
-        self._surface_job: Job[object] | None = None
-        self._surfaces_stale = False
-        self._made: frozenset[int] = frozenset()
+        self._surfaces = SurfaceMaker(jobs, lambda: painting.is_painting, self._show_surfaces)
+        self._surfaces_of: tuple[Segmentation | None, Volume | None] = (None, None)
+        painting.edited.connect(self._edited)
         workspace.changed.connect(self._workspace_changed)
         viewing.changed.connect(self._viewing_changed)
         if comparing is not None:
@@ -66,7 +77,7 @@ class LinkedViews:
         view.apply(self._viewing.state)
         self._fill(view)
         if isinstance(view, VolumeView):
-            self._request_surfaces()
+            self._follow_surfaces(anew=True)
 
     def detach(self, name: ViewName) -> None:
         """Leave a view alone."""
@@ -74,14 +85,12 @@ class LinkedViews:
 
     def stroke_ended(self) -> None:
         """Surfaces may follow what was painted."""
-        if self._surfaces_stale:
-            self._request_surfaces()
+        self._surfaces.go_on()
 
     def close(self) -> None:
         """Let go of everything."""
         self._views.clear()
-        if self._surface_job is not None:
-            self._surface_job.cancel()
+        self._surfaces.close()
         for connection in (self._of_case, self._of_segmentation):
             if connection is not None:
                 connection.close()
@@ -102,10 +111,9 @@ class LinkedViews:
                 self._of_segmentation.close()
             self._segmentation = one = workspace.drawn_segmentation
             self._of_segmentation = one.changed.connect(self._segmentation_changed) if one is not None else None
-            self._labelled = Box.whole(one.geometry.shape) if one is not None else Box((0, 0, 0), (0, 0, 0))
         for view in self._views.values():
             self._fill(view)
-        self._request_surfaces()
+        self._follow_surfaces()
 
     def _fill(self, view: AnyView) -> None:
         """Give a view what is active."""
@@ -151,24 +159,27 @@ class LinkedViews:
         elif isinstance(change, VolumeComplete) and change.volume_id == volume.id:
             for any_view in self._views.values():
                 self._fill(any_view)
-            self._request_surfaces()
+            self._follow_surfaces()
         elif isinstance(change, SeriesFound) and change.series_uid == volume.series_uid and self._case is not None:
             for view in self._slice_views():
                 view.set_series(self._case.series_with(change.series_uid))
 
     def _segmentation_changed(self, change: LabelsChanged | SegmentsChanged) -> None:
         if isinstance(change, LabelsChanged):
-            self._labelled = self._labelled.union(change.box)
+            self._surfaces.written(change.box)
             for view in self._slice_views():
                 view.labels_changed(change.box)
         else:
             for any_view in self._views.values():
                 any_view.segments_changed()
-            if self._wanted() <= self._made:
-                return
-        self._surfaces_stale = True
         if not self._painting.is_painting:
-            self._request_surfaces()
+            # Not at once: a step tells what it was only when all of it is written.
+            self._jobs.post(self._surfaces.request)
+
+    def _edited(self, edited: Edited) -> None:
+        if edited.segmentation is self._segmentation:
+            self._surfaces.edited(edited.labels)
+            self._jobs.post(self._surfaces.request)
 
     def _drawn(self) -> Drawn | None:
         """What is drawn in place of the labels as they are; a model at work is drawn as it is."""
@@ -180,59 +191,28 @@ class LinkedViews:
     def _draw_compared(self) -> None:
         for view in self._slice_views():
             view.draw_instead(self._drawn())
-        self._request_surfaces()
+        self._follow_surfaces(anew=True)
 
     def _comparison_changed(self, _: None) -> None:
         if self._viewing.state.compared is not Compared.MINE:
             self._draw_compared()
 
-    def _wanted(self) -> frozenset[int]:
-        """The labels that have a segment."""
-        return frozenset(one.label for one in self._segmentation.segments) if self._segmentation else frozenset()
-
     def _slice_views(self) -> list[SliceView]:
         return [view for view in self._views.values() if isinstance(view, SliceView)]
 
-    def _request_surfaces(self) -> None:
-        """Make the surfaces of the active segmentation, one job at a time; a model at work gets none."""
+    def _follow_surfaces(self, *, anew: bool = False) -> None:
+        """Have the surfaces of the active segmentation made; a model at work gets none."""
         view, segmentation = self._views.get(ViewName.VOLUME), self._segmentation
-        if segmentation is not self._workspace.active_segmentation:
+        if not isinstance(view, VolumeView) or view.volume is None or segmentation is None:
+            segmentation = None
+        elif segmentation is not self._workspace.active_segmentation:
             return
-        if not isinstance(view, VolumeView) or segmentation is None or view.volume is None:
-            return
-        self._surfaces_stale = True
-        if self._surface_job is not None and not self._surface_job.state.is_final:
-            return
-        self._surfaces_stale = False
-        volume = view.volume
-        self._made = self._wanted()
-        drawn = self._drawn()
-        if drawn is None:
-            source = LabelCopy.of(segmentation.labels, segmentation.geometry, self._labelled, sorted(self._made))
-        else:
-            box, wanted = self._labelled.clipped(segmentation.geometry.shape), [one.label for one in drawn.segments]
-            source = LabelCopy(drawn.within(box), segmentation.geometry.cropped(box), tuple(wanted))
+        volume = view.volume if isinstance(view, VolumeView) else None
+        if anew or (segmentation, volume) != self._surfaces_of:
+            self._surfaces_of = segmentation, volume
+            self._surfaces.follow(segmentation, self._drawn() if segmentation is not None else None)
 
-        def made(result: object) -> None:
-            self._surfaces_made(segmentation, volume, result, drawn)
-
-        self._surface_job = self._jobs.submit(
-            Text("Surfaces"),
-            lambda progress: make_surfaces(source, progress),
-            lane=Lane.DISK,
-            then=made,
-            failed=self._surfaces_failed,
-        )
-
-    def _surfaces_made(self, segmentation: Segmentation, volume: Volume, surfaces: object, drawn: Drawn | None) -> None:
+    def _show_surfaces(self, surfaces: Mapping[int, vtkPolyData], drawn: Drawn | None) -> None:
         view = self._views.get(ViewName.VOLUME)
-        if isinstance(view, VolumeView) and segmentation is self._segmentation and view.volume is volume:
-            assert isinstance(surfaces, dict)
+        if isinstance(view, VolumeView) and (self._segmentation, view.volume) == self._surfaces_of:
             view.set_surfaces(surfaces, drawn)
-        if self._surfaces_stale and not self._painting.is_painting:
-            self._request_surfaces()
-
-    def _surfaces_failed(self, error: MedViewError) -> None:
-        """The picture lacks its surfaces; nothing else depends on them."""
-        if self._surfaces_stale and not self._painting.is_painting:
-            self._request_surfaces()

@@ -16,7 +16,7 @@ from vtkmodules.vtkRenderingImage import vtkImageResliceMapper
 from medview.core.segmentation import Color
 from medview.core.volume import Volume
 from medview.views.picking import SliceCamera
-from medview.views.screen_actors import Pixel, ScreenText, text_width
+from medview.views.screen_actors import Pixel, ScreenText, shows_whole, text_width
 from medview.views.vtk_image import SharedImage, share
 
 _STEPS = 128
@@ -120,7 +120,9 @@ class MapLayer:
         self._least.draw([f"{window.lower:g}{unit}"], (beside, bottom + 5 * scale), _TEXT_PX * scale)
         size = _TEXT_PX * scale
         room = max(_CAPTION_SHARE * width, 120 * scale)
-        words = [volume.description, *([volume.caution.render(translate)] if volume.caution is not None else [])]
+        # its name is in the language of the window, which may have letters that no font here draws
+        name = [volume.description] if shows_whole(volume.description) else []
+        words = [*name, *([volume.caution.render(translate)] if volume.caution is not None else [])]
         lines = [part for line in words for part in _wrapped(line, room / size)]
         self._caption.draw(lines, (right, bottom - 8 * scale), size, room)
 

@@ -60,7 +60,7 @@ class OutlineHand(ToolHand):
             self._check()
             self._adds, self._index = not takes_away(pointer), self._view.index
             self._may_trace, self._traced = True, False
-        elif self._is_near(pointer, self._placed[0], _CLOSE_PX) and len(self._placed) > 2:
+        elif self._closes(pointer):
             self._finish()
             return
         else:
@@ -116,7 +116,7 @@ class OutlineHand(ToolHand):
         self._view.show_preview(None)
 
     def _finish(self) -> None:
-        points, adds, index = self._line(None, closed=True), self._adds, self._index
+        points, adds, index = self._line(None), self._adds, self._index
         self.put_down()
         if len(points) > 2:
             self._finish_with(points, self._view.cut.axis, index, adds)
@@ -124,16 +124,19 @@ class OutlineHand(ToolHand):
     def _draw(self, pointer: Pointer) -> None:
         self._show(None if self._is_near(pointer, self._placed[-1], _SAME_PX) else self._point(pointer))
 
-    def _line(self, here: Floats | None, *, closed: bool) -> Floats:
-        """(n, 3): the outline so far, to a further corner if there is one; `closed` where nothing follows."""
+    def _line(self, here: Floats | None) -> Floats:
+        """(n, 3): the outline so far, or to a further corner; a straight line closes it."""
         return np.array(self._placed if here is None else [*self._placed, here])
 
     def _show(self, here: Floats | None) -> None:
-        points = self._line(here, closed=False)
+        points = self._line(here)
         ring = np.vstack([points, points[:1]])
         marked = None if self._traced else np.array(self._placed)
         color, mask = self._show_as(points, self._view.cut.axis, self._index, self._adds)
         self._view.show_preview(EditPreview(color, self._index, (ring,), marked, mask))
+
+    def _closes(self, pointer: Pointer) -> bool:
+        return len(self._placed) > 2 and self._is_near(pointer, self._placed[0], _CLOSE_PX)
 
     def _is_near(self, pointer: Pointer, point: Floats, pixels: float) -> bool:
         x, y, z = (float(value) for value in point)

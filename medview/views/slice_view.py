@@ -265,9 +265,11 @@ class SliceView:
         """Where a point of the patient is drawn, device pixels."""
         return self.camera.pixel_of(point)
 
-    def show_brush(self, center: Point | None, radius_mm: float = 0.0, color: Color = (255, 255, 255)) -> None:
-        """Draw the brush as a circle around a point; None takes it away."""
-        brush = BrushCursor(center, radius_mm, color) if center is not None else None
+    def show_brush(
+        self, center: Point | None, radius_mm: float = 0.0, color: Color = (255, 255, 255), *, square: bool = False
+    ) -> None:
+        """Draw the brush as a circle or a square around a point; None takes it away."""
+        brush = BrushCursor(center, radius_mm, color, square) if center is not None else None
         if brush != self._brush:
             self._brush = brush
             self._request_frame()

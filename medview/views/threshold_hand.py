@@ -67,7 +67,7 @@ class ThresholdHand(ToolHand):
         if wanted != self._shown:
             self._shown = wanted
             mask = thresholding.slice_within(volume.voxels, axis, index, lowest, highest)
-            self._view.show_preview(EditPreview(color, index, mask=mask))
+            self._view.show_preview(EditPreview(color, index, mask=mask, outlined=False))
 
     def resize(self, steps: int) -> None:
         """Widen the range, or narrow it."""

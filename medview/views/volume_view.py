@@ -138,11 +138,12 @@ class VolumeView:
     def set_surfaces(self, surfaces: Mapping[int, vtkPolyData], drawn: Drawn | None = None) -> None:
         """Show these surfaces, by label, and no others; `drawn` says of what if not of the segmentation itself."""
         self._drawn = drawn
-        for actor in self._surfaces.values():
-            self.renderer.RemoveActor(actor)
-        self._surfaces = {label: _actor(surface) for label, surface in surfaces.items()}
-        for actor in self._surfaces.values():
-            self.renderer.AddActor(actor)
+        kept = {label for label, actor in self._surfaces.items() if actor.GetMapper().GetInput() is surfaces.get(label)}
+        for label in self._surfaces.keys() - kept:
+            self.renderer.RemoveActor(self._surfaces.pop(label))
+        for label in surfaces.keys() - kept:
+            self._surfaces[label] = _actor(surfaces[label])
+            self.renderer.AddActor(self._surfaces[label])
         self._request_frame()
 
     def segments_changed(self) -> None:

@@ -26,8 +26,11 @@ class LiveWireHand(OutlineHand):
         self._wire: Wire | None = None
 
     def press(self, pointer: Pointer) -> None:
-        """Set a corner; on the first one, close the outline."""
-        way, before = self._way(self._point(pointer)), len(self._placed)
+        """Set a corner; on the first one, close the outline, along edges there, too."""
+        before = len(self._placed)
+        way = self._way(self._point(pointer))
+        if self._closes(pointer):
+            self._ways.append(self._way(self._placed[0]))
         super().press(pointer)
         if len(self._placed) > before:
             self._ways.append(way)
@@ -51,12 +54,8 @@ class LiveWireHand(OutlineHand):
         super().put_down()
         self._ways, self._wire = [], None
 
-    def _line(self, here: Floats | None, *, closed: bool) -> Floats:
-        parts = [way for way in self._ways if len(way)]
-        if here is not None:
-            parts.append(self._way(here))
-        elif closed and len(self._placed) > 1:
-            parts.append(self._way(self._placed[0]))
+    def _line(self, here: Floats | None) -> Floats:
+        parts = self._ways if here is None else [*self._ways, self._way(here)]
         return np.vstack(parts) if parts else np.array(self._placed)
 
     def _way(self, to: Floats) -> Floats:

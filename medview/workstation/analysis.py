@@ -151,7 +151,10 @@ class Analysis:
 
     def fitting(self, volume: Volume) -> tuple[tuple[PluginRecord, Fit], ...]:
         """Every plugin with whether it suits a volume, those that do first."""
-        judged = [(self._now(record), self._fit(record, volume)) for record in self.shelf.records()]
+        judged = [
+            (self._now(record), self._fit(record, volume, self._part(record.id, volume)))
+            for record in self.shelf.records()
+        ]
         return tuple(sorted(judged, key=lambda one: not one[1].ok))
 
     def options(self, plugin_id: str) -> RunOptions:
@@ -179,9 +182,14 @@ class Analysis:
             PluginUnavailableError: There is no such plugin, no volume, its slices are still arriving, or they do not
                 suit each other.
         """
+        _, volume = self._ready_volume()
+        return self.ready_inside(plugin_id, self._part(plugin_id, volume))
+
+    def ready_inside(self, plugin_id: str, box: Box | None) -> Ready:
+        """As `ready`, for a run on a part of the image that is shown, (k, j, i), or with None on all of it."""
         record = self._record(plugin_id)
         case, volume = self._ready_volume()
-        fit = self._fit(record, volume)
+        fit = self._fit(record, volume, box)
         if not fit.ok:
             raise PluginUnavailableError(
                 Text.of("{name} cannot run on this series. {reason}", name=Text(record.name), reason=fit.reasons[0]),
@@ -189,9 +197,10 @@ class Analysis:
             )
         manifest = runner.ready_manifest(record)
         others = self.inputs.volumes(manifest, case, volume)
-        volume = others.pop(manifest.input[0].name, volume)
-        options = replace(self.options(plugin_id), box=self.search.on(volume))
-        return Ready(record, manifest, case, volume, others, options)
+        first = others.pop(manifest.input[0].name, volume)
+        if not first.geometry.same_grid(volume.geometry):
+            box = self.search.on(first)
+        return Ready(record, manifest, case, first, others, replace(self.options(plugin_id), box=box))
 
     def run(self, plugin_id: str, *, anew: bool = False) -> Job[SegmentationResult]:
         """Run a plugin on the active volume, in the background. Its result is accepted when it comes.
@@ -336,7 +345,15 @@ class Analysis:
             )
         return case, volume
 
-    def _fit(self, record: PluginRecord, volume: Volume) -> Fit:
+    def _part(self, plugin_id: str, volume: Volume) -> Box | None:
+        """The part of an image that a plugin would get to see: the picture that is shown, where that is wished for."""
+        if self.options(plugin_id).one_picture and volume.geometry.shape[0] > 1:
+            _, rows, columns = volume.geometry.shape
+            shown = volume.geometry.nearest_voxel(self._viewing.state.cursor)[0]
+            return Box((shown, 0, 0), (shown + 1, rows, columns))
+        return self.search.on(volume)
+
+    def _fit(self, record: PluginRecord, volume: Volume, box: Box | None) -> Fit:
         if record.manifest is None or record.state is not PluginState.READY:
             return Fit(False, (record.reason,))
         case = self._workspace.case_with_series(volume.series_uid)
@@ -346,5 +363,5 @@ class Analysis:
             volume,
             body_part=series.body_part if series is not None else "",
             contrast=contrast_of(series) if series is not None else None,
-            box=self.search.on(volume),
+            box=box,
         )

@@ -52,6 +52,7 @@ class Correction:
         changed: Emitted when anything that this class tells may have changed.
         options: How strokes are made.
         work: The segmentations that are corrected, with what is kept of each.
+        edited: Emitted after every step.
         steps: What was done, and the way back to any moment of it.
         recovering: Brings back the work of a program that was closed or killed.
         proposals: Does what tools propose, within the rules.
@@ -72,8 +73,9 @@ class Correction:
         self._jobs = jobs
         self.work = WorkInHand(workspace, jobs, journal_folder, undo_limit_bytes)
         self.steps = StepList(workspace, self.work, self.end_stroke)
+        self.edited = self.work.edited
         self.recovering = Recovering(workspace, jobs, self.work, self._activate)
-        self.proposals = Proposals(self.work, self.end_stroke, lambda: self._terms)
+        self.proposals = Proposals(workspace, self.work, self.end_stroke, lambda: self._terms)
         self._stroke: Stroke | None = None
         workspace.changed.connect(self._on_workspace)
         self.work.changed.connect(self._on_work)
@@ -107,8 +109,7 @@ class Correction:
     def set_options(self, options: BrushOptions) -> None:
         """Choose how strokes are made; a radius out of range is brought back into it."""
         radius = min(max(options.radius_mm, SMALLEST_RADIUS_MM), LARGEST_RADIUS_MM)
-        values = None if options.values is None else (min(options.values), max(options.values))
-        options = replace(options, radius_mm=radius, values=values)
+        options = replace(options, radius_mm=radius)
         if options != self.options:
             self.options = options
             self.changed.emit(None)
@@ -165,7 +166,8 @@ class Correction:
             erase=erase,
             label=found.label,
             locked=self.locked,
-            rules=self.proposals.rules,
+            rules=self.rules,
+            limit=self.proposals.box_on(found.volume),
             plane=plane,
             point=point,
             voxels=found.volume.voxels,
@@ -218,6 +220,7 @@ class Correction:
         stroke, self._stroke = self._stroke, None
         if stroke is not None:
             stroke.abort()
+            self.work.leave_step(stroke.target)
             self.changed.emit(None)
 
     # Undo
@@ -334,8 +337,15 @@ class Correction:
         if self._active is not None and label in self.locked:
             raise _locked(self._active, label)
 
+    @property
+    def rules(self) -> PaintRules:
+        """What may be changed."""
+        return self.proposals.rules
+
     def set_rules(self, rules: PaintRules) -> None:
-        """Choose what may be painted over."""
+        """Choose what may be changed; the ends of a range of values may come in any order."""
+        if rules.values is not None:
+            rules = replace(rules, values=(min(rules.values), max(rules.values)))
         if rules != self.proposals.rules:
             self.proposals.rules = rules
             self.changed.emit(None)
@@ -424,7 +434,7 @@ class Correction:
             self.end_stroke()
             if self.proposals.rules.chosen:
                 # the labels of another segmentation are other structures
-                self.proposals.rules = PaintRules()
+                self.proposals.rules = PaintRules(values=self.proposals.rules.values)
             self.changed.emit(None)
 
     def _on_work(self, _: None) -> None:

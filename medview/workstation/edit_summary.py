@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,19 +43,26 @@ class EditTally:
     """Keeps count of the edits of one segmentation, against its labels as they were when counting began.
 
     The cost of its answers grows with the blocks that were changed since the last question, not with the volume; only
-    the first question for volumes counts all voxels once.
+    the first question for volumes counts all voxels once, where nobody has done it before.
 
     Args:
         target: The segmentation.
         strokes: How many edits were made before.
         seconds: Time on task before.
+        first_counts: Gives (label,) int64, how many voxels every label had when counting began; None: not known yet.
 
     Attributes:
         first: The labels as they were when counting began.
         difference: What differs from them.
     """
 
-    def __init__(self, target: Segmentation, strokes: int = 0, seconds: float = 0.0) -> None:
+    def __init__(
+        self,
+        target: Segmentation,
+        strokes: int = 0,
+        seconds: float = 0.0,
+        first_counts: Callable[[], NDArray[np.int64] | None] = lambda: None,
+    ) -> None:
         self.strokes = strokes
         self.seconds = seconds
         self.first = FirstLabels(target)
@@ -63,6 +70,7 @@ class EditTally:
         self._target = target
         self._last: float | None = None
         self._first_counts: NDArray[np.int64] | None = None
+        self._ask_first_counts = first_counts
 
     def tick(self) -> None:
         """Somebody is at work now."""
@@ -91,9 +99,17 @@ class EditTally:
         added, removed = tuple(found.added.items()), tuple(found.removed.items())
         return EditSummary(self.strokes, self.seconds, added, removed, found.box)
 
+    def is_counted(self, limit_s: float) -> bool:
+        """Whether the next answers are quick; what is missing is counted for no longer than some time."""
+        if self._first_counts is None:
+            self._first_counts = self._ask_first_counts()
+        return self._first_counts is not None and self.difference.refresh(limit_s)
+
     def volumes_ml(self) -> Mapping[int, float]:
         """The volume of every label that has voxels, by label."""
         net = self.difference.net()
+        if self._first_counts is None:
+            self._first_counts = self._ask_first_counts()
         if self._first_counts is None:
             self._first_counts = measure.count_voxels(self._target.labels) - net
         return measure.ml_of(self._first_counts + net, self._target.geometry)

@@ -25,6 +25,7 @@ class EditTool(StrEnum):
     THRESHOLD = "threshold"
     SEEDS = "seeds"
     SCISSORS = "scissors"
+    ISLAND = "island"
     HINT = "hint"
 
 
@@ -90,6 +91,13 @@ TOOL_WORDS: Mapping[EditTool, ToolWords] = MappingProxyType(
                 "button turns."
             ),
         ),
+        EditTool.ISLAND: ToolWords(
+            Text("Islands"),
+            Text(
+                "Click a part of a segment that does not hang together with the rest: it is kept alone, taken away, or "
+                "becomes a segment of its own. The right button, or Ctrl, takes it away."
+            ),
+        ),
         EditTool.HINT: ToolWords(
             Text("Scribble and click"),
             Text(
@@ -100,6 +108,14 @@ TOOL_WORDS: Mapping[EditTool, ToolWords] = MappingProxyType(
         ),
     }
 )
+
+
+class IslandAction(StrEnum):
+    """What becomes of the part that is picked."""
+
+    KEEP = "keep"
+    REMOVE = "remove"
+    APART = "apart"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,12 +153,14 @@ class ToolOptions:
         threshold: The lowest and the highest value that are taken; None as long as nobody has chosen.
         seeds_reach_mm: How far around the seeds segments may grow.
         scissors: What the scissors take.
+        island: What becomes of a part that is picked.
     """
 
     grow: GrowOptions = GrowOptions()
     threshold: tuple[float, float] | None = None
     seeds_reach_mm: float = 20.0
     scissors: ScissorsOptions = ScissorsOptions()
+    island: IslandAction = IslandAction.KEEP
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,6 +9,7 @@ from medview.workstation.cutting import Cutting
 from medview.workstation.edit_tools import EditTool, EditTools
 from medview.workstation.growing import Growing
 from medview.workstation.hinting import Hinting
+from medview.workstation.island_picking import IslandPicking
 from medview.workstation.jobs import JobQueue
 from medview.workstation.seeding import Seeding
 from medview.workstation.thresholding import Thresholding
@@ -35,6 +36,7 @@ class Editing:
         seeding: Grows segments from seeds.
         combining: The segment in work beside others.
         cutting: Cuts with scissors.
+        islands: Picks parts of segments.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class Editing:
         self.threshold = Thresholding(jobs, correction, tools, viewing)
         self.combining = Combining(workspace, viewing, jobs, correction)
         self.cutting = Cutting(workspace, viewing, jobs, correction, tools)
+        self.islands = IslandPicking(workspace, jobs, correction)
         self.seeding = Seeding(workspace, viewing, jobs, correction, tools)
 
     @property

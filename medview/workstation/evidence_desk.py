@@ -123,8 +123,10 @@ class EvidenceDesk:
         if record is None or record.manifest is None or _value(record.manifest, finding.name) is None:
             return ()
         axes = 2 if record.manifest.input[0].dims == 2 else 3
-        measured = self._measured.get(record.id)
-        return tuple(Offer(method, cost_of(method, axes, measured)) for method in effort_of(record).evidence)
+        measured, effort = self._measured.get(record.id), effort_of(record)
+        averaged = self._analysis.options(record.id).ensemble
+        weights = effort.weights if (effort.averaged_unasked if averaged is None else averaged) else 1
+        return tuple(Offer(method, cost_of(method, axes, measured, weights)) for method in effort.evidence)
 
     def ask(
         self, id: FindingId, method: EvidenceMethod, failed: Callable[[MedViewError], None] | None = None
@@ -148,11 +150,15 @@ class EvidenceDesk:
             raise PluginUnavailableError(
                 Text("A model is being asked already."), Text("Wait until it has answered, or cancel it.")
             )
-        ready, wanted = self._analysis.ready(entry.finding.algorithm.plugin_id), entry.finding.algorithm
+        wanted = entry.finding.algorithm
+        ready = self._analysis.ready_inside(wanted.plugin_id, entry.region)
         value = _value(ready.manifest, entry.finding.name)
         if value is None:
             raise _changed(ready)
-        options = RunOptions(box=ready.options.box, evidence=Evidence(value, method))
+        options = RunOptions(
+            ensemble=ready.options.ensemble, box=entry.region,
+            evidence=Evidence(value, method, _within_region(entry)),
+        )  # fmt: skip
         device, exact, words = self._analysis.device, self._analysis.exact, self._analysis.words
 
         def work(progress: Progress) -> _Answer:
@@ -216,6 +222,13 @@ class EvidenceDesk:
 def _value(manifest: PluginManifest, name: str) -> int | None:
     """The place of a class among a network's values."""
     return next((one.value for one in manifest.class_ if one.name == name), None)
+
+
+def _within_region(entry: Entry) -> int | None:
+    """The picture of a film that it was found in, counted in what the model saw; None: where it is most probable."""
+    if entry.finding.frame is None:
+        return None
+    return entry.finding.frame - (entry.region.start[0] if entry.region is not None else 0)
 
 
 def _notes(result: SegmentationResult, entry: Entry) -> tuple[Text, ...]:

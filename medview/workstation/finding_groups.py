@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from medview.core.finding import Relation, Verdict
+from medview.core.geometry import Box
 from medview.workstation.finding_record import Entry
 
 
@@ -33,6 +35,10 @@ class Group:
         version: Likewise.
         found_at: When it answered (UTC); None where it is not one answer.
         notes: What the model noted about the image.
+        relation: How its classes relate.
+        region: The part of the image that the model saw; None: all of it.
+        least: The probability from which on places are shown, where there are several to choose among; None elsewhere.
+        count: Of all findings, also those that are not shown.
     """
 
     kind: GroupKind
@@ -42,12 +48,20 @@ class Group:
     version: str = ""
     found_at: datetime | None = None
     notes: tuple[str, ...] = ()
+    relation: Relation = Relation.EXCLUSIVE
+    region: Box | None = None
+    least: float | None = None
+    count: int = 0
 
 
-def groups(entries: Sequence[Entry]) -> tuple[Group, ...]:
+def groups(entries: Sequence[Entry], least: Mapping[str, float] | None = None) -> tuple[Group, ...]:
     """Findings in groups: first the classes that several models speak of, then answer by answer, the reader's last.
 
     Only what is said of the image as a whole is put side by side: two boxes are two places.
+
+    Args:
+        entries: The findings.
+        least: By the plugin's id, from which probability on its places are shown; those decided on always are.
     """
     speakers: dict[str, set[str]] = {}
     for one in entries:
@@ -66,12 +80,24 @@ def groups(entries: Sequence[Entry]) -> tuple[Group, ...]:
             answers.setdefault((model.plugin_id, model.version, one.found_at), []).append(one)
     return (
         *(Group(GroupKind.CLASS, name, tuple(several)) for name, several in shared.items()),
-        *(
-            Group(GroupKind.ANSWER, found[0].source, tuple(found), id, version, at, found[0].notes)
-            for (id, version, at), found in answers.items()
-        ),
+        *(_answer(found, id, version, at, (least or {}).get(id, 0.0)) for (id, version, at), found in answers.items()),
         *(Group(GroupKind.READER, reader, tuple(found)) for reader, found in own.items()),
     )
+
+
+def _answer(found: Sequence[Entry], id: str, version: str, at: datetime, least: float) -> Group:
+    places = [one for one in found if one.finding.place is not None and one.finding.probability is not None]
+    several = len(places) > 1
+    shown = tuple(one for one in found if not several or one not in places or _is_shown(one, least))
+    return Group(
+        GroupKind.ANSWER, found[0].source, shown, id, version, at, found[0].notes,
+        relation=found[0].relation, region=found[0].region, least=least if several else None, count=len(found),
+    )  # fmt: skip
+
+
+def _is_shown(entry: Entry, least: float) -> bool:
+    probability = entry.finding.probability
+    return entry.finding.verdict is not Verdict.OPEN or probability is None or probability >= least
 
 
 def _of_whole_image(entry: Entry) -> bool:

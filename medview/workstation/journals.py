@@ -16,7 +16,7 @@ from medview.core.geometry import Geometry
 from medview.core.progress import Progress
 from medview.core.segmentation import Segmentation
 from medview.core.text import Text
-from medview.editing import blocks, journal_records
+from medview.editing import blocks, journal_records, measure
 from medview.editing.file_lock import FileLock
 from medview.editing.history import Recorder, UndoStack, write_blocks
 from medview.editing.journal import Journal
@@ -179,7 +179,8 @@ def _replayed(
         id=header.segmentation_id,
     )
     history = UndoStack(limit_bytes)
-    tally = EditTally(segmentation)
+    counts = measure.count_voxels(segmentation.labels)
+    tally = EditTally(segmentation, first_counts=lambda: counts)
     try:
         for number, record in enumerate(stored.records):
             progress.raise_if_cancelled()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -10,14 +11,16 @@ from typing import Any
 
 import numpy as np
 
+from medview.core.geometry import Box, Geometry, Index
 from medview.core.planes import Plane, slice_plane
-from medview.core.progress import Progress
-from medview.core.segmentation import Segmentation
+from medview.core.progress import PartOf, Progress
+from medview.core.segmentation import Labels, Segmentation
 from medview.core.text import Text
-from medview.editing import interpolate, reshape
+from medview.editing import interpolate, joint_smoothing, reshape
 from medview.editing.reshape import Change, Proposal
 from medview.workstation.correction import Correction
 from medview.workstation.jobs import Job, JobQueue, Lane
+from medview.workstation.settled_labels import settled
 from medview.workstation.workspace import Workspace
 
 MOST_PARTS = 20
@@ -48,13 +51,14 @@ class Shape:
     Attributes:
         name: What the user calls it; also the name of the step.
         help: What it does.
-        change: Makes the change, given the number; without `amount`, the number is not looked at.
+        change: Makes the change, given the number; without `amount`, the number is not looked at. None: all segments
+            are smoothed together, and not only the one in work changed.
         amount: The number; None when it takes none.
     """
 
     name: Text
     help: Text
-    change: Callable[[float], Change]
+    change: Callable[[float], Change] | None
     amount: Amount | None = None
 
 
@@ -85,6 +89,12 @@ SHAPES: tuple[Shape, ...] = (
         Text("Smooth (Gaussian)"),
         Text("Rounds the surface; thin structures get thinner."),
         reshape.Gaussian,
+        _mm(1.0),
+    ),
+    Shape(
+        Text("Smooth all together"),
+        Text("Rounds all segments of the segmentation at once; no gaps open between them."),
+        None,
         _mm(1.0),
     ),
     Shape(
@@ -136,15 +146,27 @@ class Shaping:
         Raises:
             MedViewError: The segment is locked.
         """
+        if shape.amount is not None:
+            amount = min(max(amount, shape.amount.least), shape.amount.most)
+        if shape.change is None:
+            return self._smooth_together(shape.name, amount)
         segmentation, label = self._in_work()
         if segmentation is None:
             return None
-        if shape.amount is not None:
-            amount = min(max(amount, shape.amount.least), shape.amount.most)
-        geometry, labels, change = segmentation.geometry, segmentation.labels.copy(), shape.change(amount)
+        change = shape.change(amount)
+
+        def work(progress: Progress) -> Proposal:
+            reach = _voxels(change.reach_mm, segmentation.geometry)
+            box, labels = settled(segmentation, label, reach, PartOf(progress, 0.0, 0.2))
+            if box.is_empty:
+                return _nothing()
+            geometry = segmentation.geometry.cropped(box)
+            found = reshape.reshape(labels, geometry, label, change, PartOf(progress, 0.2, 1.0))
+            return found.shifted(box.start)
+
         return self._jobs.submit(
             shape.name,
-            lambda progress: reshape.reshape(labels, geometry, label, change, progress),
+            work,
             lane=Lane.DISK,
             then=lambda found: self._correction.put(segmentation, label, shape.name, found),
         )
@@ -164,12 +186,15 @@ class Shaping:
         segmentation, label = self._in_work()
         if segmentation is None:
             return None
-        geometry, labels = segmentation.geometry, segmentation.labels.copy()
-        axis, name = slice_plane(geometry, plane).axis, Text("Fill between slices")
+        axis, name = slice_plane(segmentation.geometry, plane).axis, Text("Fill between slices")
 
         def fill(progress: Progress) -> Proposal:
-            box, added = interpolate.fill_between_slices(labels, geometry, label, axis, progress)
-            return Proposal(box, added, np.zeros_like(added))
+            box, labels = settled(segmentation, label, (0, 0, 0), PartOf(progress, 0.0, 0.2))
+            if box.is_empty:
+                return _nothing()
+            geometry = segmentation.geometry.cropped(box)
+            inner, added = interpolate.fill_between_slices(labels, geometry, label, axis, PartOf(progress, 0.2, 1.0))
+            return Proposal(inner, added, np.zeros_like(added)).shifted(box.start)
 
         return self._jobs.submit(
             name, fill, lane=Lane.DISK, then=lambda found: self._correction.put(segmentation, label, name, found)
@@ -187,12 +212,40 @@ class Shaping:
         segmentation, label = self._in_work()
         if segmentation is None:
             return None
-        geometry, labels = segmentation.geometry, segmentation.labels.copy()
+
+        def work(progress: Progress) -> list[Proposal]:
+            box, labels = settled(segmentation, label, (0, 0, 0), PartOf(progress, 0.0, 0.2))
+            if box.is_empty:
+                return []
+            geometry = segmentation.geometry.cropped(box)
+            found = reshape.islands(labels, geometry, label, MOST_PARTS - 1, PartOf(progress, 0.2, 1.0))
+            return [one.shifted(box.start) for one in found]
+
         return self._jobs.submit(
             Text("Split into parts"),
-            lambda progress: reshape.islands(labels, geometry, label, MOST_PARTS - 1, progress),
+            work,
             lane=Lane.DISK,
             then=partial(self._split, segmentation, label),
+        )
+
+    def _smooth_together(self, name: Text, sigma_mm: float) -> Job[Any] | None:
+        """All segments; locked ones stay as they are."""
+        self._correction.end_stroke()
+        segmentation = self._workspace.active_segmentation
+        if segmentation is None:
+            return None
+        self._correction.adopt(segmentation)
+        geometry, labels = segmentation.geometry, segmentation.labels.copy()
+
+        def put(found: tuple[Box, Labels]) -> None:
+            box, after = found
+            self._correction.proposals.put_labels(segmentation, name, box, after, labels[box.slices])
+
+        return self._jobs.submit(
+            name,
+            lambda progress: joint_smoothing.smoothed(labels, geometry, sigma_mm, progress),
+            lane=Lane.DISK,
+            then=put,
         )
 
     def _in_work(self) -> tuple[Segmentation | None, int]:
@@ -205,3 +258,14 @@ class Shaping:
 
     def _split(self, segmentation: Segmentation, label: int, parts: list[Proposal]) -> None:
         self._correction.proposals.put_apart(segmentation, label, Text("Split into parts"), parts)
+
+
+def _voxels(reach_mm: float, geometry: Geometry) -> Index:
+    """How many voxels around a segment a change may look at, and one more, so that the copy's edge means nothing."""
+    k, j, i = (math.ceil(reach_mm / step) + 2 for step in geometry.spacing_mm)
+    return k, j, i
+
+
+def _nothing() -> Proposal:
+    none = np.zeros((0, 0, 0), dtype=np.bool_)
+    return Proposal(Box((0, 0, 0), (0, 0, 0)), none, none)

@@ -22,6 +22,7 @@ from medview.workstation.attaching import Attaching
 from medview.workstation.comparing import Comparing
 from medview.workstation.correction import Correction
 from medview.workstation.deidentifying import Deidentified, check_target, deidentify
+from medview.workstation.doubts import Doubts
 from medview.workstation.edit_tools import EditTools
 from medview.workstation.editing import Editing
 from medview.workstation.evidence_desk import EvidenceDesk
@@ -30,6 +31,7 @@ from medview.workstation.hint_engines import HintPlugins
 from medview.workstation.hinting import Hinting
 from medview.workstation.importing import Importing
 from medview.workstation.jobs import Job, JobQueue, Lane
+from medview.workstation.live_numbers import Live
 from medview.workstation.main_queue import MainQueue
 from medview.workstation.measuring import Measuring
 from medview.workstation.named_images import NamedImages
@@ -71,6 +73,7 @@ class Workstation:
             home / "journals",
             self.settings.current.undo_limit_mb * 2**20,
         )
+        self.live = Live(self.workspace, self.jobs, self.correction)
         self.comparing = Comparing(self.workspace, self.viewing, self.correction)
         self.shaping = Shaping(self.workspace, self.jobs, self.correction)
         shipped = shipped_plugins_folder()
@@ -87,6 +90,7 @@ class Workstation:
             EarlierRuns(home / "answers", self.settings.current.kept_answers_mb * 2**20),
         )
         self.analysis.exact = self.settings.current.exact
+        self.correction.proposals.box_on = self.analysis.search.on
         self.hinting = Hinting(self.workspace, self.jobs, self.correction, HintPlugins(self.analysis))
         self.tools = EditTools()
         self.editing = Editing(self.workspace, self.viewing, self.jobs, self.correction, self.tools, self.hinting)
@@ -116,6 +120,7 @@ class Workstation:
             home / "reviews",
             lambda: self.settings.current.reader_name,
         )
+        self.doubts = Doubts(self.workspace, self.viewing, self.jobs, self.correction, self.analysis)
         self.worklist = Worklist(self.workspace, self.importing)
         self.named_images = NamedImages(self.workspace, self.viewing, self.jobs, self.importing)
         self.attaching = Attaching(self.workspace, self.viewing, self.jobs, self.importing, self.correction)
@@ -138,16 +143,29 @@ class Workstation:
             self.jobs.submit(Text("Making room"), lambda _: earlier.make_room(), lane=Lane.DISK)
 
     def save_example(self) -> Job[Saved]:
-        """Keep the active segmentation for training, with what was corrected in it.
+        """Keep the active segmentation for training, with what was corrected in it; without one, what was decided on.
 
         Raises:
             InputError: There is nothing to save, or its image is still loading.
         """
         self.correction.end_stroke()
         segmentation = self.workspace.active_segmentation
+        if segmentation is None and self.findings.any_decided:
+            return self.save_decisions()
         edits = self.correction.summary(segmentation) if segmentation is not None else None
         review = replace(self.reviewing.review, seconds=self.reviewing.seconds)
         return self.teaching.save_example(segmentation, edits=edits, review=review, saved=self.correction.mark_saved)
+
+    def save_decisions(self) -> Job[Saved]:
+        """Keep the image that is shown, with what was decided on its findings, for training.
+
+        Raises:
+            InputError: Nothing is open or decided on, or the image is still loading.
+        """
+        case, volume = self.workspace.active_case, self.workspace.active_volume
+        if case is None or volume is None:
+            raise InputError("No series is open.", "Open a series first.")
+        return self.teaching.save_decisions(case, volume, self.findings.shown)
 
     def save_masks(
         self,

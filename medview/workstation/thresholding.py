@@ -45,8 +45,8 @@ class Thresholding:
         self._tools.set_options(replace(self._tools.options, threshold=(min(one, other), max(one, other))))
 
     def paint_within(self) -> None:
-        """Let brush and eraser reach only the range."""
-        self._correction.set_options(replace(self._correction.options, values=self.range))
+        """Let every tool reach only the range."""
+        self._correction.set_rules(replace(self._correction.rules, values=self.range))
 
     def add(self) -> Job[Any] | None:
         """Add everything in the range to the segment in work, where there is background.

@@ -16,6 +16,7 @@ from medview.editing.history import Edit, UndoStack
 from medview.editing.journal import Journal, copies_of
 from medview.editing.journal_records import FORMAT, Grid, Head, Header, Step
 from medview.workstation.edit_summary import EditTally
+from medview.workstation.first_copy import FirstCopy
 from medview.workstation.jobs import JobQueue
 from medview.workstation.journals import Journals, Restored
 from medview.workstation.workspace import CaseClosed, CaseOpened, Workspace, WorkspaceChange
@@ -35,6 +36,7 @@ class Work:
         journal: Where its steps are kept.
         tally: What was changed.
         active_label: The segment in work; 0 when there is none.
+        first: The labels as they were adopted; None of work that was brought back.
         locked: Segments that keep their voxels.
         unsaved: Whether there are steps since it was adopted or saved last.
         hinted: How many answers to hints that were taken are in the journal.
@@ -44,9 +46,23 @@ class Work:
     journal: Journal
     tally: EditTally
     active_label: int
+    first: FirstCopy | None = None
     locked: frozenset[int] = frozenset()
     unsaved: bool = False
     hinted: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Edited:
+    """A step was taken, taken back or taken again.
+
+    Attributes:
+        segmentation: On which segmentation.
+        labels: Which labels gained or lost voxels by it.
+    """
+
+    segmentation: Segmentation
+    labels: frozenset[int]
 
 
 class WorkInHand:
@@ -60,11 +76,13 @@ class WorkInHand:
 
     Attributes:
         changed: Emitted after every step, and when the journals' state changes.
+        edited: Emitted after every step, before `changed`.
         journals: The journals, and what is left in them of earlier runs.
     """
 
     def __init__(self, workspace: Workspace, jobs: JobQueue, journal_folder: Path, undo_limit_bytes: int) -> None:
         self.changed: Event[None] = Event()
+        self.edited: Event[Edited] = Event()
         self.journals = Journals(journal_folder, jobs)
         self._workspace = workspace
         self._history = UndoStack(undo_limit_bytes)
@@ -95,16 +113,19 @@ class WorkInHand:
             if case is None:
                 raise ValueError("Only a segmentation of an open case can be corrected.")
             journal = self.journals.new()
-            labels = segmentation.labels
-            journal.begin(_header(case, segmentation), labels.copy() if labels.any() else None)
+            first = FirstCopy(segmentation.labels)
+            journal.begin(_header(case, segmentation), first.take)
+            tally = EditTally(segmentation, first_counts=lambda: first.counts)
             hinted = len(segmentation.provenance.hinted)
-            work = Work(segmentation, journal, EditTally(segmentation), _first_label(segmentation), hinted=hinted)
+            work = Work(segmentation, journal, tally, _first_label(segmentation), first, hinted=hinted)
             self._works[segmentation.id] = work
         return work
 
     def begin_step(self, work: Work) -> None:
         """Before anything changes: the step before is on disk."""
         work.tally.tick()
+        if work.first is not None:
+            work.first.wait_until_taken()
         work.journal.wait_until_synced(_WAIT_BEFORE_STEP_S)
 
     def end_step(self, work: Work, edit: Edit | None) -> None:
@@ -114,7 +135,12 @@ class WorkInHand:
             work.tally.edited(edit)
             self._history.push(edit)
             self._record(work, edit)
+        self.edited.emit(Edited(work.segmentation, edit.touched if edit is not None else frozenset()))
         self.changed.emit(None)
+
+    def leave_step(self, segmentation: Segmentation) -> None:
+        """A step was broken off, and all is as it was before it."""
+        self.edited.emit(Edited(segmentation, frozenset()))
 
     def last_done(self, segmentation: Segmentation | None) -> Edit | None:
         """What `undo` would take back."""
@@ -145,6 +171,7 @@ class WorkInHand:
             taken.append((head, side.images))
         work.journal.append_packed(taken)
         self._written(work)
+        self.edited.emit(Edited(work.segmentation, frozenset().union(*(edit.touched for edit, _ in moved))))
         self.changed.emit(None)
 
     def mark_saved(self, segmentation: Segmentation) -> None:

@@ -98,6 +98,33 @@ def make() -> Network:
     return Network()
 
 
+def all_answers(model: Network, pictures: torch.Tensor, times: int = 0) -> torch.Tensor:
+    """What every member answers to pictures (n, 1, y, x) and to their mirror images, before the softmax.
+
+    Args:
+        model: The network, as it answers in use.
+        pictures: 0..1.
+        times: How many more times it is asked with dropout left on; the same values are left out whenever it is asked.
+
+    Returns:
+        (n, answer, class).
+    """
+
+    def asked() -> torch.Tensor:
+        return torch.cat([model(pictures), model(pictures.flip(-1))], 1)
+
+    layers = [one for one in model.modules() if isinstance(one, nn.Dropout)]
+    with torch.inference_mode(), torch.random.fork_rng([pictures.device] if pictures.is_cuda else []):
+        torch.manual_seed(0)
+        found = [asked()]
+        for one in layers:
+            one.train()
+        found += [asked() for _ in range(times)]
+        for one in layers:
+            one.eval()
+    return torch.cat(found, 1)
+
+
 def _both_ways(model: Network, pictures: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     answers, features = model.answers_and_features(pictures)
     mirrored, seen = model.answers_and_features(pictures.flip(-1))

@@ -53,8 +53,6 @@ def doubts(volume: Volume) -> tuple[str, ...]:
     found = []
     if volume.modality not in _MODALITIES:
         found.append("This is no radiograph (CR or DX).")
-    if volume.colors is not None:
-        found.append("This is a picture in colour.")
     if volume.voxels.shape[0] > 1:
         found.append("This has several pictures, and only the middle one is looked at.")
     rows, columns = _sides(volume)

@@ -25,13 +25,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 from subprocess import CalledProcessError
+from subprocess import run as run_program
 from typing import Any
 
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tests.benchmarks.bench import Row, in_fresh_process, options, report
+from tests.benchmarks.bench import Options, Row, in_fresh_process, options, report, series_folder
 
 _ONE_CORE = "MEDVIEW_BENCHMARK_ONE_CORE"
 """In the environment: processes keep to one core, and count its time."""
@@ -323,6 +324,33 @@ def _beside_nnunet(scratch: Path, slices: int, rounds: int) -> list[Row]:
     return rows
 
 
+def _window_meanwhile(scratch: Path, opts: Options) -> list[Row]:
+    """How long the program's window keeps its user waiting who scrolls while the UNet runs on all cores."""
+    if "DISPLAY" not in os.environ:
+        print("The rows of the window are left out: there is no display (xvfb-run gives one).", file=sys.stderr)  # noqa: T201
+        return []
+    folder = bundle(scratch / "window", "unet", 2)
+    program = [sys.executable, str(Path(__file__).with_name("first_frames.py")), "run", str(series_folder(opts))]
+    runs = [
+        json.loads(run_program([*program, str(folder)], check=True, capture_output=True, text=True).stdout)
+        for _ in range(3)
+    ]
+    longest, most, without = (median(run[name] for run in runs) for name in ("longest", "most", "longest without"))
+    return [
+        Row(
+            "runs with a window that did not end",
+            1.0 + sum(not run["done"] for run in runs),
+            1.0,
+            "one more than none",
+            1.0,
+            "",
+        ),
+        Row("longest stall of the window while a model runs", 1000 * longest, 100.0, "what is felt", 1.0, "ms"),
+        Row("99 of 100 turns of its event loop", 1000 * most, 33.0, "a frame in thirty", 1.0, "ms"),
+        Row("longest stall, compared with no model", 1000 * longest, 1000 * without, "scrolling alone", None, "ms"),
+    ]
+
+
 def _dice(first: Any, second: Any) -> float:
     return float(2 * np.count_nonzero(first & second) / (np.count_nonzero(first) + np.count_nonzero(second)))
 
@@ -413,6 +441,7 @@ def main() -> int:
             _longer(scratch, 14, 60 if quick else 200),
             *_with_network(scratch, "unet", 2, 60 if quick else 200, rounds),
             *_beside_nnunet(scratch, 60 if quick else 200, min(rounds, 3)),
+            *_window_meanwhile(scratch, opts),
         ]
         if not quick:
             rows += _with_network(scratch, "segresnet", 105, 40, min(rounds, 3))

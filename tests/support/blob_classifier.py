@@ -119,7 +119,7 @@ def write(
         **changes,
     }  # fmt: skip
     zoo_tasks.write(folder, config, network(shown, everywhere=everywhere), {"version": "0.1.0"})
-    modalities = modalities or ('["CR", "DX", "US"]' if flat else '["CT", "MR"]')
+    modalities = modalities or ('["CR", "DX", "US", "XA"]' if flat else '["CT", "MR"]')
     text = MANIFEST.format(modalities=modalities, dims=len(shown), more=more)
     (folder / "plugin.toml").write_text(text, encoding="utf-8")
     return folder

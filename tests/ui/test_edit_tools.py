@@ -14,8 +14,10 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 from scipy import ndimage
 
-from medview.editing import level_trace, outline
+from medview.editing import adaptive, brush, level_trace, outline
+from medview.editing.brush import BrushShape
 from medview.editing.live_wire import Wire
+from medview.ui.correction_panel import CorrectionPanel
 from medview.ui.reading_room import ReadingRoom
 from medview.views.slice_view import SliceView
 from medview.workstation.edit_tools import EditTool
@@ -272,7 +274,7 @@ def test_the_brush_takes_its_range_from_under_the_mouse(editor: Screen) -> None:
     far = np.hypot((rows - j) * geometry.spacing_mm[1], (columns - i) * geometry.spacing_mm[2])
     values = editor.volume.voxels[slice_number(editor)][far <= radius].astype(float)
     expected = (values.mean() - 2 * values.std(), values.mean() + 2 * values.std())
-    assert editor.station.correction.options.values == pytest.approx(expected)
+    assert editor.station.correction.rules.values == pytest.approx(expected)
 
 
 def test_segments_grow_from_seeds_are_shown_and_then_taken_or_put_away(editor: Screen) -> None:
@@ -336,7 +338,7 @@ def test_a_live_wire_follows_edges_between_clicks(editor: Screen) -> None:
 
     kept = [places[0], places[1], places[3], places[4]]
     line = [point(kept[0])[None]]
-    for one, other in pairwise([*kept, kept[0]]):
+    for one, other in pairwise(kept):
         wire = Wire(editor.volume.voxels, geometry, voxel(one), 0)
         line += [wire.to(voxel(other)), point(other)[None]]
     box, mask = outline.inside(geometry, np.vstack(line), 0, number)
@@ -345,6 +347,15 @@ def test_a_live_wire_follows_edges_between_clicks(editor: Screen) -> None:
     assert expected.sum() > 30
     np.testing.assert_array_equal(painted(editor), expected)
     assert str(editor.station.correction.undo_name) == "Live wire"
+
+    editor.key(Qt.Key.Key_Z, CONTROL)
+    for place in (*kept, kept[0]):
+        press(editor, place)
+    line += [Wire(editor.volume.voxels, geometry, voxel(kept[-1]), 0).to(voxel(kept[0]))]
+    box, mask = outline.inside(geometry, np.vstack(line), 0, number)
+    closed = np.zeros(geometry.shape, bool)
+    closed[box.slices] = mask
+    np.testing.assert_array_equal(painted(editor), closed)
 
 
 def test_the_line_of_equal_values_under_the_mouse_is_taken(editor: Screen) -> None:
@@ -362,3 +373,31 @@ def test_the_line_of_equal_values_under_the_mouse_is_taken(editor: Screen) -> No
     np.testing.assert_array_equal(painted(editor), expected)
     press(editor, place, RIGHT)
     assert not painted(editor).any()
+
+
+def test_a_square_brush_and_one_that_stops_at_edges(editor: Screen) -> None:
+    panel = editor.window.findChild(CorrectionPanel)
+    assert isinstance(panel, CorrectionPanel)
+    options = panel.tools.brush
+    editor.key(Qt.Key.Key_B)
+    QTest.mouseClick(options.shapes[BrushShape.SQUARE], LEFT)
+    editor.station.correction.set_options(replace(editor.station.correction.options, radius_mm=31.0))
+    place = (-66, 0)
+    press(editor, place)
+    geometry, number = editor.volume.geometry, slice_number(editor)
+    j, i = at(editor, place)
+    rows, columns = np.indices(geometry.shape[1:])
+    square = (np.abs(rows - j) * geometry.spacing_mm[1] <= 31) & (np.abs(columns - i) * geometry.spacing_mm[2] <= 31)
+    only_on_slice(editor, square)
+    editor.key(Qt.Key.Key_Z, CONTROL)
+
+    QTest.mouseClick(options.adaptive, LEFT, NO_KEYS, QPoint(8, options.adaptive.height() // 2))
+    deviations = editor.station.correction.options.deviations
+    assert deviations == 2.5
+    press(editor, place)
+    x, y, z = (float(value) for value in geometry.to_patient((number, j, i)))
+    box, mask = brush.square(geometry, (x, y, z), (x, y, z), 31.0, 0)
+    expected = np.zeros(geometry.shape, bool)
+    expected[box.slices] = adaptive.taken(editor.volume.voxels, geometry, box, mask, (x, y, z), 31.0, 0, deviations)
+    np.testing.assert_array_equal(painted(editor), expected)
+    assert 0 < expected.sum() < square.sum()

@@ -13,7 +13,7 @@ from pytestqt.qtbot import QtBot
 from medview.formats.image_files import write_volume
 from medview.ui.analysis_panel import AnalysisPanel
 from medview.ui.finding_row import FindingRow
-from tests.support import blob_classifier
+from tests.support import blob_classifier, radiographs
 from tests.support.bench import Bench, bench, speaking_chinese
 
 
@@ -78,3 +78,24 @@ def test_the_model_card_is_a_click_away(desk: Bench, panel: AnalysisPanel) -> No
     card.model.button.setChecked(False)
     QTest.mouseClick(panel.findings.groups[0].card_button, Qt.MouseButton.LeftButton)
     assert card.model.is_open
+
+
+def test_one_picture_of_a_film_is_a_choice_of_the_run(qtbot: QtBot, medview_home: Path, tmp_path: Path) -> None:
+    picture, _ = blob_classifier.radiograph(((0, 0.25, 0.8), 1.0))
+    film = radiographs.write_film(tmp_path / "film.dcm", [picture.voxels[0]] * 3)
+    blob_classifier.write(medview_home / "plugins" / "blobs", blob_classifier.SHOWN_2D)
+    with bench(qtbot, medview_home) as made:
+        made.open(film)  # which shows the middle picture
+        shown = AnalysisPanel(made.station)
+        made.show(shown, 320, 900)
+        made.until(lambda: shown.card("blobs") is not None)
+        card = shown.card("blobs")
+        assert card is not None
+        card.options.button.setChecked(True)
+        assert card.choices.one_picture.text() == "Only the picture shown, of 3"
+        card.choices.one_picture.click()
+        assert made.station.analysis.options("blobs").one_picture
+        made.finish(made.station.analysis.run("blobs"))
+        made.until(lambda: len(shown.findings.rows) == 2)
+        assert "It saw picture 2 alone" in shown.findings.groups[0].when.text()
+        shown.close_down()

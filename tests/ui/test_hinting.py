@@ -24,7 +24,7 @@ CONTROL = Qt.KeyboardModifier.ControlModifier
 def hinted(screen: Screen, small_series_folder: Path) -> Screen:
     """A window with a small phantom, and the tool for hints in the hand."""
     screen.open(small_series_folder)
-    screen.key(Qt.Key.Key_N)
+    screen.key(Qt.Key.Key_Q)
     assert screen.station.tools.tool is EditTool.HINT
     assert screen.station.viewing.state.mode is Mode.EDIT
     return screen
@@ -135,7 +135,7 @@ def test_hints_wait_while_another_tool_is_in_hand(hinted: Screen) -> None:
     assert painted(hinted).any()
     hinted.key(Qt.Key.Key_Z, CONTROL)
     assert not painted(hinted).any(), "the stroke was taken back, not the hint"
-    hinted.key(Qt.Key.Key_N)
+    hinted.key(Qt.Key.Key_Q)
     assert hinted.station.hinting.preview is not None
 
 

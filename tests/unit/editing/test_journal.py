@@ -72,7 +72,7 @@ def random_blocks(count: int, seed: int, dtype: str = "uint8") -> dict[Index, La
 
 def begun(folder: Path, writer: ThreadPoolExecutor, steps: int) -> Journal:
     journal = Journal(folder, writer, Ears().hear)
-    journal.begin(header(), None)
+    journal.begin(header(), lambda: None)
     for number in range(steps):
         journal.append(Head(Step.EDIT, Text.of("Add {name}", name="肝"), WHEN, number), random_blocks(1, number))
     assert journal.wait_until_synced(20)
@@ -87,7 +87,7 @@ def test_what_is_written_comes_back(tmp_path: Path, writer: ThreadPoolExecutor, 
     base[:32] = 0
     journal = Journal(tmp_path / "a" / "b", writer, Ears().hear)
     written = header(dtype, geometry)
-    journal.begin(written, base)
+    journal.begin(written, lambda: base)
     values = {(1, 1, 2): np.full((8, 1, 1), 4, dtype), (0, 0, 0): rng.integers(0, 9, (32, 32, 32)).astype(dtype)}
     journal.append(Head(Step.EDIT, Text("Brush"), WHEN, 1.5, SEGMENTS), values)
     journal.append(Head(Step.SAVED, Text(""), WHEN, 2.5), {})
@@ -207,7 +207,7 @@ def test_a_folder_that_cannot_be_made_is_said_once_and_made_good_later(
     in_the_way.write_text("a file where the folder should be")
     ears = Ears()
     journal = Journal(in_the_way / "j", writer, ears.hear)
-    journal.begin(header(), None)
+    journal.begin(header(), lambda: None)
     for number in range(3):
         journal.append(Head(Step.EDIT, Text("Brush"), WHEN, number), random_blocks(1, number))
     assert not journal.wait_until_synced(20)
@@ -228,7 +228,7 @@ def test_waiting_has_an_end(tmp_path: Path, writer: ThreadPoolExecutor) -> None:
     hold = threading.Event()
     writer.submit(hold.wait, 20)
     journal = Journal(tmp_path / "j", writer, Ears().hear)
-    journal.begin(header(), None)
+    journal.begin(header(), lambda: None)
     assert journal.wait_until_written(0.01)
     journal.append(Head(Step.EDIT, Text("Brush"), WHEN), random_blocks(1, 0))
     assert not journal.wait_until_written(0.01)
@@ -258,7 +258,7 @@ def test_what_is_no_journal_is_refused(tmp_path: Path, writer: ThreadPoolExecuto
 
 def test_a_journal_of_a_newer_program_is_left_to_it(tmp_path: Path, writer: ThreadPoolExecutor) -> None:
     journal = Journal(tmp_path / "j", writer, Ears().hear)
-    journal.begin(replace(header(), format=FORMAT + 1), None)
+    journal.begin(replace(header(), format=FORMAT + 1), lambda: None)
     journal.close(keep=True)
     with pytest.raises(StorageError, match="newer MedView"):
         journal_records.read(journal.folder)

@@ -18,6 +18,7 @@ from medview.core.segmentation import LabelsChanged, ModelRef, Provenance, Segme
 from medview.core.text import Text
 from medview.core.volume import VolumeId
 from medview.editing.brush import BrushShape
+from medview.editing.rules import PaintRules
 from medview.workstation.journals import Recovery
 from medview.workstation.stroke import LARGEST_RADIUS_MM, SMALLEST_RADIUS_MM, BrushOptions
 from tests.support import editing_run, grids
@@ -186,12 +187,13 @@ def test_only_values_in_the_range_are_painted_and_erased(one: Station) -> None:
     ramp = replace(one.volume, id=VolumeId("ramp"), voxels=voxels)
     one.case.add_volume(ramp)
     one.workspace.activate(one.case, ramp)
-    one.correction.set_options(replace(SPHERE, values=(200.0, -100.0)))
-    assert one.correction.options.values == (-100.0, 200.0)
+    one.correction.set_options(SPHERE)
+    one.correction.set_rules(PaintRules(values=(200.0, -100.0)))
+    assert one.correction.rules.values == (-100.0, 200.0)
     dab(one, 20, 30, 40)
     inside = (voxels >= -100) & (voxels <= 200)
     np.testing.assert_array_equal(one.labels == 1, ball(one, 20, 30, 40, 6.0) & inside)
-    one.correction.set_options(replace(SPHERE, values=(0.0, 100.0)))
+    one.correction.set_rules(PaintRules(values=(0.0, 100.0)))
     dab(one, 20, 30, 40, erase=True)
     left = inside & ~((voxels >= 0) & (voxels <= 100))
     np.testing.assert_array_equal(one.labels == 1, ball(one, 20, 30, 40, 6.0) & left)
