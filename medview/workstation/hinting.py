@@ -367,7 +367,7 @@ class Hinting:
                 self.changed.emit(None)
 
         self._job = self._jobs.submit(
-            Text.of("{name} is answering", name=self._choice.name),
+            Text("Answering hints"),
             lambda progress: engine.answer(question, progress),
             lane=engine.lane,
             then=answered,
