@@ -14,7 +14,7 @@ Where something is thought beforehand, values and ways count near the hints only
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,16 +23,12 @@ from numpy.typing import NDArray
 from medview.core.errors import InputError
 from medview.core.geometry import Box, Geometry
 from medview.core.hint import Hint, HintAnswer, HintKind
-from medview.core.hint_marks import Marks, box_around, box_of, marks_of
+from medview.core.hint_marks import box_around, box_of, marks_of
 from medview.core.progress import NoProgress, PartOf, Progress
 from medview.core.text import Text
 from medview.editing import regions
+from medview.editing.hint_grid import Belief, Floats, HintGrid, Mask, coarse_grid, faces_of, on_image
 from medview.editing.random_walk import Lattice, walk
-
-Floats = NDArray[np.float32]
-Mask = NDArray[np.bool_]
-Belief = Callable[[Box], Floats]
-"""Takes a box of the image and gives, (k, j, i) float32, 0..1, how likely each voxel is thought to be inside."""
 
 MOST_VOXELS = 160_000
 """Of the grid that is solved: it answers within about a second on two cores."""
@@ -67,41 +63,6 @@ _TINY = 1e-6
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Coarse:
-    """A part of the image on the grid that is solved.
-
-    Attributes:
-        box: The part.
-        steps: How many voxels of the image, along each axis, one of the grid is the mean of.
-        goes_on: For each axis, whether there is more of the image before and behind the part.
-        geometry: The grid.
-        values: (k, j, i) float32.
-        marks: What the hints say of it.
-        belief: (k, j, i) float32, or None.
-    """
-
-    box: Box
-    steps: tuple[int, int, int]
-    goes_on: tuple[tuple[bool, bool], ...]
-    geometry: Geometry
-    values: Floats
-    marks: Marks
-    belief: Floats | None
-
-    @property
-    def marked(self) -> Mask | bool:
-        """Where the belief says that the structure is."""
-        return False if self.belief is None else self.belief > 0.5
-
-    def box_of(self, mask: Mask) -> Box:
-        """The voxels of the image around some of the grid."""
-        inner = Box.around(mask)
-        start = [a + step * n for a, step, n in zip(self.box.start, self.steps, inner.start, strict=True)]
-        stop = [a + step * n for a, step, n in zip(self.box.start, self.steps, inner.stop, strict=True)]
-        return Box((start[0], start[1], start[2]), (stop[0], stop[1], stop[2]))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class _Look:
     """What was found in a part.
 
@@ -111,7 +72,7 @@ class _Look:
         alike: Whether much of its border, where the image goes on, looks like what is under the hints.
     """
 
-    coarse: _Coarse
+    coarse: HintGrid
     probability: Floats
     alike: bool
 
@@ -189,7 +150,7 @@ def _answer(look: _Look, geometry: Geometry, hints: Sequence[Hint]) -> HintAnswe
     found = coarse.box_of(look.inside | coarse.marked)
     box = Box(found.shifted((-k, -j, -i)).start, found.shifted((k, j, i)).stop)
     box = box.union(box_around(hints, geometry, 0.0)).intersection(coarse.box)
-    inside = _interpolated(look.probability, coarse, box) > 0.5
+    inside = on_image(look.probability, coarse, box) > 0.5
     marks = marks_of(hints, geometry.cropped(box))
     return HintAnswer(box, (inside | marks.inside) & ~marks.outside)
 
@@ -218,7 +179,7 @@ def _look(
     most_voxels: int,
     progress: Progress,
 ) -> _Look:
-    coarse = _coarse(voxels, geometry, hints, box, belief, most_voxels)
+    coarse = coarse_grid(voxels, geometry, hints, box, belief, most_voxels)
     progress.report(0.1)
     probability, alike = _solved(coarse, progress)
     progress.raise_if_cancelled()
@@ -234,50 +195,7 @@ def _look(
     return _Look(coarse, kept.astype(np.float32), alike)
 
 
-def _coarse(
-    voxels: NDArray[np.generic],
-    geometry: Geometry,
-    hints: Sequence[Hint],
-    box: Box,
-    belief: Belief | None,
-    most_voxels: int,
-) -> _Coarse:
-    """A part of the image as means of blocks, so many that it can be solved in time."""
-    cut = geometry.cropped(box)
-    steps = [1, 1, 1]
-    while np.prod([max(1, size // step) for size, step in zip(cut.shape, steps, strict=True)]) > most_voxels:
-        widths = [step * mm for step, mm in zip(steps, cut.spacing_mm, strict=True)]
-        steps[int(np.argmin(widths))] += 1
-    values = _blocks(voxels[box.slices], steps)
-    if not np.isfinite(values).all():
-        raise InputError(Text("The image holds values there that are not numbers."), Text("Choose another place."))
-    affine = cut.affine @ np.diag([*steps, 1.0])
-    affine[:3, 3] = cut.to_patient((np.asarray(steps, dtype=np.float64) - 1) / 2)
-    k, j, i = values.shape
-    grid = Geometry((k, j, i), affine)
-    believed = None if belief is None else _blocks(belief(box), steps)
-    ends = zip(box.start, box.stop, geometry.shape, strict=True)
-    goes_on = tuple((start > 0, stop < size) for start, stop, size in ends)
-    return _Coarse(box, (steps[0], steps[1], steps[2]), goes_on, grid, values, marks_of(hints, grid), believed)
-
-
-def _blocks(values: NDArray[np.generic], steps: Sequence[int]) -> Floats:
-    """Means of blocks of so many voxels; what is left over at the end belongs to none."""
-    import SimpleITK
-
-    if max(steps) == 1:
-        return np.asarray(values, dtype=np.float32)
-    sizes = [size // step * step if size >= step else size for size, step in zip(values.shape, steps, strict=True)]
-    whole = values[tuple(slice(0, size) for size in sizes)]
-    fitting = [min(step, size) for step, size in zip(steps, whole.shape, strict=True)]
-    image = SimpleITK.GetImageFromArray(np.ascontiguousarray(whole))
-    if np.issubdtype(whole.dtype, np.integer):
-        image = SimpleITK.Cast(image, SimpleITK.sitkFloat32)
-    means: Floats = SimpleITK.GetArrayFromImage(SimpleITK.BinShrink(image, [int(n) for n in reversed(fitting)]))
-    return means.astype(np.float32, copy=False)
-
-
-def _solved(coarse: _Coarse, progress: Progress) -> tuple[Floats, bool]:
+def _solved(coarse: HintGrid, progress: Progress) -> tuple[Floats, bool]:
     """The probability of being inside, (k, j, i) float32, and whether the border looks like what is under the hints."""
     spacing = coarse.geometry.spacing_mm
     values = regions.blurred(coarse.values, _SMOOTH * min(spacing), spacing)
@@ -295,7 +213,7 @@ def _solved(coarse: _Coarse, progress: Progress) -> tuple[Floats, bool]:
     progress.raise_if_cancelled()
     logit = _log_odds(_by_value(values, yes, no, noise))
     progress.report(0.3)
-    open_rim = _faces(values.shape, coarse.goes_on)
+    open_rim = faces_of(values.shape, coarse.goes_on)
     beyond = outside if coarse.belief is None else outside | (open_rim & (coarse.belief <= 0.5) & ~inside)
     away, towards = _way(values, inside, edge, coarse.geometry), _way(values, beyond, edge, coarse.geometry)
     logit += _WAY_WEIGHT * _log_odds(towards / (away + towards + _TINY))
@@ -308,7 +226,7 @@ def _solved(coarse: _Coarse, progress: Progress) -> tuple[Floats, bool]:
     return walk(lattice, inside, outside, start=prior, progress=progress), _is_alike(values[open_rim], yes)
 
 
-def _near_hints(logit: Floats, coarse: _Coarse, values: Floats, edge: float) -> Floats:
+def _near_hints(logit: Floats, coarse: HintGrid, values: Floats, edge: float) -> Floats:
     """What values and ways say, the less the longer the way from a hint is: elsewhere the belief holds."""
     said = coarse.marks.inside | (coarse.marks.outside & ~_rim(values.shape))
     way = _way(values, said, edge, coarse.geometry)
@@ -328,18 +246,8 @@ def _core(values: Floats, outside: Mask, belief: Floats | None) -> Mask:
     return middle
 
 
-def _faces(shape: tuple[int, ...], wanted: Sequence[tuple[bool, bool]]) -> Mask:
-    """The voxels on some faces of a grid: for each axis, the first and the last one."""
-    found = np.zeros(shape, dtype=np.bool_)
-    for axis, (first, last) in enumerate(wanted):
-        along = np.moveaxis(found, axis, 0)
-        along[0] |= first
-        along[-1] |= last
-    return found
-
-
 def _rim(shape: tuple[int, ...]) -> Mask:
-    return _faces(shape, [(True, True)] * 3)
+    return faces_of(shape, [(True, True)] * 3)
 
 
 def _outside_values(values: Floats, said: Mask, rim: Mask) -> Floats:
@@ -396,25 +304,6 @@ def _way(values: Floats, starts: Mask, edge: float, geometry: Geometry) -> Float
     arrival[starts] = 0
     far: Floats = np.minimum(arrival, 1e6).astype(np.float32)
     return far
-
-
-def _interpolated(values: Floats, coarse: _Coarse, box: Box) -> Floats:
-    """Values of the grid of a part on the voxels of the image in a box of it."""
-    import SimpleITK
-
-    image = SimpleITK.GetImageFromArray(values)
-    image.SetSpacing(tuple(float(step) for step in reversed(coarse.steps)))
-    first = [start + (step - 1) / 2 for start, step in zip(coarse.box.start, coarse.steps, strict=True)]
-    image.SetOrigin(tuple(reversed(first)))
-    grid = SimpleITK.Image([int(size) for size in reversed(box.shape)], SimpleITK.sitkUInt8)
-    grid.SetOrigin(tuple(float(start) for start in reversed(box.start)))
-    resample = SimpleITK.ResampleImageFilter()
-    resample.SetReferenceImage(grid)
-    resample.SetInterpolator(SimpleITK.sitkLinear)
-    resample.SetUseNearestNeighborExtrapolator(True)
-    resample.SetOutputPixelType(SimpleITK.sitkFloat32)
-    fine: Floats = SimpleITK.GetArrayFromImage(resample.Execute(image))
-    return fine
 
 
 def _is_alike(rim: Floats, yes: Floats) -> bool:

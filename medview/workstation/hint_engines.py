@@ -21,6 +21,7 @@ from medview.core.segmentation import Labels, ModelRef
 from medview.core.text import Text
 from medview.core.volume import Volume
 from medview.editing import hint_tool
+from medview.editing.hint_grid import Belief
 from medview.inference import runner
 from medview.inference.hint_session import HintSession
 from medview.workstation.analysis import Analysis
@@ -200,7 +201,7 @@ class HintPlugins:
         return PluginEngine(session)
 
 
-def _belief(labels: Labels, label: int) -> hint_tool.Belief:
+def _belief(labels: Labels, label: int) -> Belief:
     # A stroke that is painted meanwhile may be seen or not; what comes of it is shown before anybody takes it.
     def belief(box: Box) -> NDArray[np.float32]:
         return np.where(labels[box.slices] == label, np.float32(_IS_MARKED), np.float32(_IS_NOT))
