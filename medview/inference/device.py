@@ -11,6 +11,7 @@ from medview.core.text import Text
 
 CHOICES = ("auto", "cpu", "cuda")
 _BACKGROUND_NICENESS = 5
+_FIRST_UNSOUND_CUDNN, _FIRST_SOUND_CUDNN = 90800, 91500
 
 
 def choose(wanted: str = "auto") -> str:
@@ -65,6 +66,18 @@ def be_considerate() -> None:
     elif in_background and cores > 2:
         cores -= 1
     torch.set_num_threads(cores)
+
+
+def short_numbers_are_sound(cudnn: int | None) -> bool:
+    """Whether a graphics card's library computes convolutions of volumes in 16 bits rightly, and in good time.
+
+    cuDNN 9.8 to 9.10 gives wrong values without saying so (pytorch/pytorch issue 163539), and up to 9.14 it takes four
+    times as long and more memory (issues 166122 and 166643).
+
+    Args:
+        cudnn: Its version as `torch.backends.cudnn.version()` has it, 91002 for 9.10.2; None where there is none.
+    """
+    return cudnn is None or not _FIRST_UNSOUND_CUDNN <= cudnn < _FIRST_SOUND_CUDNN
 
 
 def _cuda_works() -> bool:

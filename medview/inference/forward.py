@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from torch import nn
 
 from medview.core.errors import PluginFailedError
 from medview.core.text import Text
+from medview.inference.device import short_numbers_are_sound
 from medview.inference.lean import make_lean, shorten_weights
 
 _SAME_VOXELS = 0.9995
@@ -81,6 +83,9 @@ class Forward:
 
     def __call__(self, windows: torch.Tensor) -> torch.Tensor:
         """(window, channel, x, y, z) float32 -> values of the same windows, float32."""
+        if self._device.type == "cuda" and windows.device.type == "cpu":
+            # from pinned memory it is copied while the card still computes, and the next windows are cut meanwhile
+            windows = windows.pin_memory().to(self._device, non_blocking=True)
         windows = windows.to(self._device)
         flat = windows if self._axis is None else windows.squeeze(self._axis + 2)
         with self._autocast():
@@ -162,6 +167,9 @@ class Forward:
 
     def _shorter(self) -> Precision | None:
         if self._device.type == "cuda":
+            version: Callable[[], int | None] = torch.backends.cudnn.version
+            if not short_numbers_are_sound(version()):
+                return None
             known = torch.cuda.is_bf16_supported(including_emulation=False)
             return Precision(torch.bfloat16 if known else torch.float16)
         found = torch.cpu.get_capabilities()

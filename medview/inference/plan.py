@@ -12,6 +12,7 @@ from medview.core.errors import OutOfMemoryError
 from medview.core.geometry import Index
 from medview.core.progress import Progress
 from medview.core.text import Text
+from medview.inference.batching import grown, seconds_of
 from medview.inference.forward import Trial
 from medview.inference.memory import is_out_of_memory
 from medview.inference.windows import Lattice, WindowRules, central_window
@@ -33,6 +34,9 @@ class Tryable(Protocol):
     @property
     def calls(self) -> int:
         """How many calls one window takes: of other folds, and of mirrored windows."""
+
+    def __call__(self, windows: torch.Tensor) -> torch.Tensor:
+        """(window, channel, x, y, z) float32 -> values of the same windows."""
 
     def try_out(self, window: torch.Tensor, *, exact: bool) -> Trial:
         """Call it once on (1, channel, x, y, z) float32, and choose the numbers that it computes in."""
@@ -168,8 +172,9 @@ def planned(
         lattice = Lattice.over((x, y, z), rules)
     if lattice.count < _WORTH_A_TRIAL:
         return device, rules
+    window = central_window(image, rules)
     try:
-        trial = network.try_out(central_window(image, rules), exact=exact)
+        trial = network.try_out(window, exact=exact)
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
@@ -178,8 +183,10 @@ def planned(
     progress.report(0.0, plan.text)
     plan.require_memory()
     voxels = lattice.roi[0] * lattice.roi[1] * lattice.roi[2]
-    batch = min(rules.batch, _MOST_BYTES_AT_ONCE // (trial.channels * voxels * 4))
+    most = _MOST_BYTES_AT_ONCE // (trial.channels * voxels * 4)
     if device == "cpu":
-        batch = min(batch, _MOST_VOXELS_ON_PROCESSOR // voxels)
+        batch = min(rules.batch, most, _MOST_VOXELS_ON_PROCESSOR // voxels)
+    else:
+        batch = grown(lambda count: seconds_of(network, window, count), min(most, lattice.count))
     batch = max(1, batch)
     return device if plan.sums_fit_the_card else "cpu", replace(rules, batch=batch)

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from medview.core.errors import OutOfMemoryError
+from medview.inference import device
 from medview.inference.forward import Forward, Precision, agrees
 from medview.inference.front import Front
 from medview.inference.plan import Plan
@@ -85,3 +86,11 @@ def test_slices_go_through_a_network_of_two_dimensions() -> None:
         wanted = network(windows[:, :, :, 0])
     assert found.shape == (3, 2, 12, 1, 9)
     assert torch.allclose(found[:, :, :, 0], wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("cudnn", "sound"),
+    [(None, True), (8902, True), (90701, True), (90800, False), (91002, False), (91499, False), (91500, True)],
+)
+def test_cards_whose_library_is_known_to_be_wrong_compute_in_float32(cudnn: int | None, sound: bool) -> None:
+    assert device.short_numbers_are_sound(cudnn) is sound
