@@ -95,10 +95,23 @@ def manifest_text(bundle: Path, id: str, path: str, terms: Terminology) -> str:
         lines += ["", "[[label]]", *label_lines(channel.value, channel.name, terms, overlap=regions)]
     for number, one in enumerate(classes_of(bundle, task) if task != "segment" else ()):
         lines += ["", "[[class]]", f"value = {number}", f"name = {toml(one)}"]
+    if task == "segment" and looks.dims == 3 and not regions:
+        lines += _hints(looks)
     for metric, value in _scores(said):
         lines += ["", "[[score]]", f"name = {toml(metric)}", f"value = {value!r}"]
         lines.append('data = "As the bundle\'s authors state; on which patients is unknown."')
     return "\n".join(lines) + "\n"
+
+
+def _hints(looks: Looks) -> list[str]:
+    """The table that says how a bundle takes hints; empty where it takes none."""
+    if not (looks.adds_clicks or looks.takes_points):
+        return []
+    lines = ["", "[hints]", 'kinds = ["point", "scribble"]']
+    lines.append(f"given-as = {toml('channels' if looks.adds_clicks else 'points')}")
+    if looks.takes_points and looks.sees_mm:
+        lines.append(f"margin-mm = {max(looks.sees_mm) / 2:g}")
+    return lines
 
 
 def id_from(name: str) -> str:

@@ -24,12 +24,16 @@ class Looks:
         color: Whether a picture is red, green and blue.
         names: Of its images, where they are loaded each by itself; empty: it has one, or several in one.
         adds_clicks: Whether it makes channels of its own out of the reader's clicks.
+        takes_points: Whether its inferer can be given the reader's clicks as lists.
+        sees_mm: How much of the image its network sees at once, along its axes; empty: it does not say.
     """
 
     dims: Literal[2, 3, 4]
     color: bool
     names: tuple[str, ...]
     adds_clicks: bool
+    takes_points: bool = False
+    sees_mm: tuple[float, ...] = ()
 
 
 def task_of(bundle: Path) -> Task:
@@ -71,7 +75,18 @@ def looks_of(bundle: Path) -> Looks:
         dims = 4
     color = dims == 2 and image.get("num_channels") == _COLORS
     names = (loader.key, *loader.others) if loader.others else ()
-    return Looks(dims, color, names, any("guidance" in one.lower() for one in steps))
+    takes_points = "VistaPreTransformd" in steps
+    return Looks(dims, color, names, any("guidance" in one.lower() for one in steps), takes_points, _sees(entries))
+
+
+def _sees(entries: Mapping[str, Any]) -> tuple[float, ...]:
+    """The size of a window in the patient, where a bundle names both its voxels and their spacing."""
+    size, spacing = entries.get("patch_size"), entries.get("resample_spacing")
+    if not isinstance(size, list) or not isinstance(spacing, list) or len(size) != len(spacing):
+        return ()
+    if not all(isinstance(one, int | float) and one > 0 for one in (*size, *spacing)):
+        return ()
+    return tuple(float(count * step) for count, step in zip(size, spacing, strict=True))
 
 
 def classes_of(bundle: Path, task: Task) -> tuple[str, ...]:

@@ -19,6 +19,8 @@ _TOLERANCE = 1.02
 
 _ASKS_FOR_BOX = Text("Set a box around what it is to look at; without one, the whole image counts as the box.")
 _NO_VOLUME = (Text("It needs a volume, and these are pictures without a place in the patient."),)
+_LATERAL = frozenset({"LL", "RL", "LLD", "RLD", "LAT", "LATERAL", "LLAT", "RLAT", "LEFT LATERAL", "RIGHT LATERAL"})
+"""View Positions of pictures that were taken from the side."""
 _DIRECTIONS = (Text("left to right"), Text("front to back"), Text("foot to head"))
 
 
@@ -76,10 +78,25 @@ def fit_input(
         return Fit(False, (*reasons, _box_of(wanted)), needs_box=True)
     # What makes lengths doubtful says nothing about a picture that is looked at as a whole.
     unsafe = (volume.caution,) if volume.caution is not None and volume.is_spatial else ()
-    doubt = unsafe + _body_part(wanted, body_part) + _contrast(wanted, contrast)
+    doubt = unsafe + _body_part(wanted, body_part) + _contrast(wanted, contrast) + doubts_of_picture(wanted, volume)
     if wanted.wants_box and box is None:
         return Fit(True, (*doubt, _ASKS_FOR_BOX), needs_box=True)
     return Fit(True, doubt)
+
+
+def doubts_of_picture(wanted: Input, volume: Volume) -> tuple[Text, ...]:
+    """What makes a picture another than those that a plugin looks at: its colours, and from where it was taken."""
+    found = []
+    if volume.colors is not None and not wanted.color:
+        found.append(Text("This is a picture in colour, and the plugin looks at grey ones."))
+    if wanted.view and volume.view and volume.view not in {one.upper() for one in wanted.view}:
+        lateral = volume.view in _LATERAL and not _LATERAL & {one.upper() for one in wanted.view}
+        found.append(
+            Text("This is a lateral view, and the plugin looks at frontal ones.")
+            if lateral
+            else Text("This is another view than those that the plugin looks at.")
+        )
+    return tuple(found)
 
 
 def fit_series(manifest: PluginManifest, series: Series) -> Fit:

@@ -55,6 +55,7 @@ body-part = ["CHEST", "ABDOMEN"]     # a hint, shown when the series says someth
 unit = "HU"                          # "HU", "SUVbw" or "" (arbitrary)
 planes = ["axial"]                   # how the slices lie in the patient: axial, coronal, sagittal; empty: any
 maximum-spacing-mm = 5.0             # the largest step between voxels along any axis
+view = ["PA", "AP"]                  # of a radiograph, DICOM's View Position; another one is doubted, none is not
 contrast = "with"                    # "with" or "without" contrast agent; a hint, shown when the series says otherwise
 minimum-extent-mm = [150, 100, 100]  # left-right, front-back, foot-head; the series must be at least this large
 maximum-extent-mm = [80, 90, 80]     # and at most this large
@@ -78,6 +79,21 @@ value = 0                            # its place among the network's values, fro
 name = "Density A"
 code = ["RADLEX", "RID34265", "Almost entirely fat"]
 
+[hints]                              # it takes hints at one structure, and answers each anew
+kinds = ["point", "scribble"]        # also "box", "lasso", "mask"
+negative = true                      # also hints at what does not belong to it
+given-as = "channels"                # bundle: images behind the image's own, or "points" for its inferer; a Python
+                                     # plugin: "program", as context.hints
+channels = ["positive", "negative"]  # what they show; also "positive-box" and the like, and "previous", the last answer
+sigma-voxels = 3.0                   # of the Gaussian around a point, as DeepEdit has it; 0: as thick as it was drawn
+margin-mm = 60                       # how far around the hints it looks; when not given: all of the image
+
+[classify]                           # about the classes as a whole
+relation = "exclusive"               # one of them holds; "independent": each by itself; "ordinal": grades, in order
+evidence-layer = ["features.norm5"]  # which layers Grad-CAM looks at; when not given: the last convolution
+shows-evidence = true                # a Python plugin that answers context.evidence
+dropout = true                       # it can be asked again with dropout left on: context.options.dropout times
+
 [[score]]                            # how good it is, as measured; shown before it is run, and kept with its results
 name = "Dice, left lung"
 value = 0.97
@@ -98,10 +114,11 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from medview.catalog.manifest_engines import BundleEngine, NetworkEngine, NnunetEngine, PythonEngine
+from medview.catalog.manifest_hints import Hints
 from medview.catalog.manifest_problems import FILE_NAME, explain, syntax_error
 from medview.catalog.manifest_table import Extent, Millimetres, NonEmpty, Share, Table, Triple
 from medview.core.errors import ManifestError
-from medview.core.finding import OperatingPoint
+from medview.core.finding import OperatingPoint, Relation
 from medview.core.planes import Plane
 from medview.core.segmentation import Code, Color, Segment
 from medview.core.text import Text
@@ -166,6 +183,7 @@ class Input(Table):
     minimum_slices: Annotated[int, Field(ge=1)] = 1
     planes: tuple[Plane, ...] = ()
     maximum_spacing_mm: Millimetres | None = None
+    view: tuple[NonEmpty, ...] = ()
     contrast: Literal["with", "without", ""] = ""
     wants_box: bool = False
     background_below: float | None = None
@@ -227,6 +245,23 @@ class Class(Table):
         return OperatingPoint(self.threshold, self.sensitivity, self.specificity)
 
 
+class Classify(Table):
+    """What holds for all classes of a plugin that classifies.
+
+    Attributes:
+        relation: How they relate; None when nobody has said: then one of them is taken to hold.
+        evidence_layer: The layers of the network that Grad-CAM looks at, as PyTorch names them; the maps of several are
+            added up. When empty: the last convolution.
+        shows_evidence: Whether a Python plugin gives its evidence when it is asked for; engines of the host always do.
+        dropout: Whether it can be asked again with dropout left on; of a bundle, its configuration tells as a rule.
+    """
+
+    relation: Relation | None = None
+    evidence_layer: Annotated[tuple[NonEmpty, ...], Field(max_length=16)] = ()
+    shows_evidence: bool = False
+    dropout: bool = False
+
+
 class Score(Table):
     """How good a plugin is, as somebody measured it."""
 
@@ -250,6 +285,8 @@ class PluginManifest(Table):
     input: Annotated[tuple[Input, ...], Field(min_length=1, max_length=16)]
     label: tuple[Label, ...] = ()
     class_: Annotated[tuple[Class, ...], Field(alias="class")] = ()
+    hints: Hints | None = None
+    classify: Classify = Classify()
     trained_on: str = ""
     score: tuple[Score, ...] = ()
     translations: dict[str, dict[str, str]] = Field(default_factory=dict)
@@ -293,6 +330,17 @@ class PluginManifest(Table):
                     raise PydanticCustomError("no_windows", "No windows", {"number": number, "key": key})
             if number and one.crop is not None:
                 raise PydanticCustomError("crop_elsewhere", "Not the first input", {"number": number, "key": "crop"})
+        return self
+
+    @model_validator(mode="after")
+    def _can_be_given_hints(self) -> PluginManifest:
+        if self.hints is None:
+            return self
+        if self.task != "segment" or self.has_regions or self.input[0].dims != 3:
+            raise PydanticCustomError("hints_elsewhere", "Hints are for one structure of a volume")
+        ways = {"python": ("program",), "bundle": ("channels", "points")}.get(self.engine.kind, ())
+        if self.hints.given_as not in ways:
+            raise PydanticCustomError("hints_not_so", "Not this way", {"ways": ", ".join(ways)})
         return self
 
     @property

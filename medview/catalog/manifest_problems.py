@@ -48,6 +48,9 @@ _WHAT: dict[str, Text] = {
     "no_axes": Text("nothing says along which axes it mirrors"),
     "no_windows": Text("a Python plugin decides itself what it looks at"),
     "crop_elsewhere": Text("only the first input can be cropped"),
+    "only_points": Text("lists of points can hold points and scribbles, and nothing else"),
+    "hints_elsewhere": Text("only a plugin that segments volumes, one structure beside the other, can take hints"),
+    "hints_not_so": Text("this kind of engine is not given hints in this way"),
     "path_or_paths": Text("it must name one folder as path, or several as paths"),
 }
 _EXAMPLES = {
@@ -104,6 +107,13 @@ _EXAMPLES = {
     "input.crop.above": "above = -500",
     "input.crop.margin-mm": "margin-mm = 20",
     "label.overlap": "overlap = true",
+    "hints": '[hints] kinds = ["point"] given-as = "program"',
+    "hints.kinds": 'kinds = ["point", "scribble"]',
+    "hints.negative": "negative = true",
+    "hints.given-as": 'given-as = "channels"',
+    "hints.channels": 'channels = ["positive", "negative"]',
+    "hints.sigma-voxels": "sigma-voxels = 3.0",
+    "hints.margin-mm": "margin-mm = 60",
     "trained-on": 'trained-on = "120 patients of two hospitals."',
     "score": '[[score]] name = "Dice" value = 0.95 data = "20 patients of another hospital."',
     "score.name": 'name = "Dice"',
@@ -206,6 +216,9 @@ def _written(problem: Any) -> Location:
     for inner in ("folds", "labels", "mirror-axes", "further-weights"):
         if place[:1] == ("engine",) and inner in place:
             place = place[: place.index(inner) + 1]
+    place += {"only_points": ("kinds",)}.get(problem["type"], ())
+    if problem["type"] in ("hints_elsewhere", "hints_not_so"):
+        place = ("hints", "given-as") if problem["type"] == "hints_not_so" else ("hints",)
     if problem["type"] in ("labels_missing", "classes_missing"):
         place = ("task",)
     if problem["type"] == "label_twice":
@@ -248,6 +261,10 @@ def _remedy(found: Any, key: str, model: type[BaseModel]) -> Text:
         )
     if found["type"] in ("no_windows", "crop_elsewhere"):
         return Text("Take that line away.")
+    if found["type"] == "hints_elsewhere" or (found["type"] == "hints_not_so" and not found["ctx"]["ways"]):
+        return Text("Take that table away.")
+    if found["type"] == "hints_not_so":
+        return Text.of("Here it can be {choices}.", choices=found["ctx"]["ways"])
     if found["type"] == "extent_impossible":
         return Text("Exchange the numbers, or take one of the two lines away.")
     example = _EXAMPLES.get("engine.mirror-axes" if found["type"] == "no_axes" else key)

@@ -11,6 +11,7 @@ import pickle
 import pickletools
 import zipfile
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import IO
 
@@ -61,7 +62,8 @@ def program_in(path: Path) -> str:
                 if len(found) != 1 or found[0].file_size > _LARGEST_PICKLE:
                     return "an unknown layout"
                 with archive.open(found[0]) as stream:
-                    return next(_foreign(stream, 1), "")
+                    # whole, for it is gone through byte by byte; what is longer than it says it is ends early
+                    return next(_foreign(BytesIO(stream.read(_LARGEST_PICKLE)), 1), "")
         with path.open("rb") as stream:
             return next(_foreign(stream, _OLD_HEADER + 1), "")
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, NotImplementedError, pickle.UnpicklingError):

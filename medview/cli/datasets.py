@@ -47,13 +47,13 @@ def list_examples(json: Json = False) -> None:
             f"{one.saved_at:%Y-%m-%d %H:%M}",
             one.reader,
             one.modality,
-            one.model.plugin_id if one.model else "by hand",
+            ", ".join(one.proposed_by) or "by hand",
             one.split.value,
-            ", ".join(segment.name for segment in one.segments),
+            ", ".join(one.names),
         )
         for one in examples
     ]
-    console.table(rows, ("Example", "Revision", "Saved (UTC)", "Reader", "Modality", "Proposed by", "Part", "Segments"))
+    console.table(rows, ("Example", "Revision", "Saved (UTC)", "Reader", "Modality", "Proposed by", "Part", "Shows"))
 
 
 def add(
@@ -136,6 +136,7 @@ def stats(json: Json = False) -> None:
                 **console.plain(counted),
                 "splits": {part.value: count for part, count in counted.splits},
                 "segments": dict(counted.segments),
+                "classes": dict(counted.classes),
                 "models": dict(counted.models),
                 "modalities": dict(counted.modalities),
             }
@@ -148,8 +149,9 @@ def stats(json: Json = False) -> None:
         ("size", f"{counted.size_bytes / _MIB:.1f} MiB"),
         *((f"part {part.value}", str(count)) for part, count in counted.splits),
         *((f"modality {one}", str(count)) for one, count in counted.modalities),
-        *((f"proposed by {one or 'nobody, drawn by hand'}", str(count)) for one, count in counted.models),
+        *((f"proposed by {one or 'nobody, made by hand'}", str(count)) for one, count in counted.models),
         *((f"segment {one}", str(count)) for one, count in counted.segments),
+        *((f"class {one}", str(count)) for one, count in counted.classes),
     ]
     console.table(rows, ("What", "Count"))
 

@@ -13,10 +13,11 @@ import typer
 from medview.cli import console
 from medview.cli.headless import Device, existing, finish, finish_all, home, open_series, workstation
 from medview.cli.reading import Json, SeriesUid
+from medview.core.evidence import Evidence, EvidenceMethod
 from medview.core.progress import NoProgress
 
 if TYPE_CHECKING:
-    from medview.catalog.manifest import PluginManifest
+    from medview.catalog.manifest import Class, Label, PluginManifest
     from medview.workstation.analysis import Finished
     from medview.workstation.results import WrittenResult
     from medview.workstation.station import Workstation
@@ -31,10 +32,12 @@ class MapFiles:
     Attributes:
         uncertainty: How unsure the model is.
         probability: A label, by its number or name, and the file of its probability.
+        evidence: A class, by its number or name, and the file that says where the model looked.
     """
 
     uncertainty: Path | None
     probability: tuple[str, Path] | None
+    evidence: tuple[str, Path] | None
 
 
 def register(group: typer.Typer) -> None:
@@ -84,6 +87,27 @@ def run(
             rich_help_panel=_MORE,
         ),
     ] = None,
+    dropout: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            max=1000,
+            help="Ask a classifier so many more times with dropout, for an interval.",
+            rich_help_panel=_MORE,
+        ),
+    ] = 0,
+    evidence: Annotated[
+        tuple[str, Path] | None,
+        typer.Option(
+            metavar="CLASS FILE",
+            help="Also write where a classifier looked for a class, named by its number or name, 0 to 1.",
+            rich_help_panel=_MORE,
+        ),
+    ] = None,
+    evidence_by: Annotated[
+        EvidenceMethod,
+        typer.Option(help="How it is asked; occlusion runs it some hundred times.", rich_help_panel=_MORE),
+    ] = EvidenceMethod.GRAD_CAM,
     box: Annotated[
         tuple[float, float, float, float, float, float] | None,
         typer.Option(
@@ -112,7 +136,7 @@ def run(
     existing(path)
     if out.exists() and not out.is_dir():
         raise console.CommandError(f"{out} is a file; --out names a folder.")
-    files = MapFiles(uncertainty, probability)
+    files = MapFiles(uncertainty, probability, evidence)
     with workstation(home()) as station:
         if _is_path(plugin):
             plugin = station.shelf.lend(Path(plugin)).id
@@ -121,7 +145,11 @@ def run(
             mirroring=mirroring,
             ensemble=ensemble,
             uncertainty=uncertainty is not None,
-            probability=_label(probability[0], manifest) if probability is not None else 0,
+            probability=_value(probability[0], manifest.label, manifest) if probability is not None else 0,
+            dropout=dropout,
+            evidence=Evidence(_value(evidence[0], manifest.class_, manifest), evidence_by)
+            if evidence is not None
+            else None,
         )
         if not json:
             _tell_card_once(station, manifest)
@@ -192,7 +220,8 @@ def _write(
     for segmentation in finished.segmentations:
         station.correction.mark_saved(segmentation)
     probability = files.probability[1] if files.probability is not None else None
-    wanted = {MapKind.UNCERTAINTY: files.uncertainty, MapKind.PROBABILITY: probability}
+    evidence = files.evidence[1] if files.evidence is not None else None
+    wanted = {MapKind.UNCERTAINTY: files.uncertainty, MapKind.PROBABILITY: probability, MapKind.EVIDENCE: evidence}
     maps: dict[str, str] = {}
     for one in finished.result.maps:
         file = wanted[one.kind]
@@ -219,12 +248,12 @@ def _runnable(plugin: str, station: Workstation) -> PluginManifest:
     return runner.ready_manifest(station.shelf.record(plugin))
 
 
-def _label(given: str, manifest: PluginManifest) -> int:
-    """The value of a label that is named by it or by its name."""
-    for one in manifest.label:
+def _value(given: str, named: Sequence[Label] | Sequence[Class], manifest: PluginManifest) -> int:
+    """The value of a label or class that is named by it or by its name."""
+    for one in named:
         if given in (str(one.value), one.name):
             return one.value
-    listed = ", ".join(f"{one.value} ({one.name})" for one in manifest.label[:20])
+    listed = ", ".join(f"{one.value} ({one.name})" for one in named[:20]) or "nothing of the kind"
     raise console.CommandError(f"{manifest.name} does not find {given}. It finds: {listed}.")
 
 

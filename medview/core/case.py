@@ -112,7 +112,7 @@ class Series:
         slices: How many images it holds.
         geometry: The grid it will load to; None when it cannot be loaded as a volume.
         remarks: What the reader should know; a `REFUSED` one says why it cannot be opened.
-        acquisition: Facts for the corner of a picture, as ("kV", "120"), ("mAs", "80"), ("TR", "2300").
+        acquisition: Facts for the corner of a picture, as ("kV", "120"), ("TR", "2300"), ("View", "PA").
         kind: What it shows.
         phases: What each of its volumes is where there are several on one grid (times, echoes, b-values), in the order
             in which they are played; empty where there is one.

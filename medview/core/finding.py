@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from medview.core.geometry import Point
 from medview.core.segmentation import Code, ModelRef
+
+_TAIL = 0.025
 
 
 class Verdict(StrEnum):
@@ -15,6 +18,18 @@ class Verdict(StrEnum):
     OPEN = "open"
     CONFIRMED = "confirmed"
     REJECTED = "rejected"
+
+
+class Relation(StrEnum):
+    """How the classes of one answer relate.
+
+    EXCLUSIVE: one of them holds. INDEPENDENT: each holds or does not, by itself. ORDINAL: one holds, and they have an
+    order, as grades have.
+    """
+
+    EXCLUSIVE = "exclusive"
+    INDEPENDENT = "independent"
+    ORDINAL = "ordinal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +48,36 @@ class OperatingPoint:
 
 
 @dataclass(frozen=True, slots=True)
+class Interval:
+    """In which interval the answers about a class lie, when a model is asked several times.
+
+    Attributes:
+        low: Of the middle 95 % of the answers, 0..1.
+        high: Likewise.
+        answers: How many there were.
+    """
+
+    low: float
+    high: float
+    answers: int
+
+    @classmethod
+    def of(cls, answers: Sequence[float], probability: float) -> Interval:
+        """From all answers; it holds the probability that is told, too."""
+        low, high = _quantile(answers, _TAIL), _quantile(answers, 1 - _TAIL)
+        return cls(min(low, probability), max(high, probability), len(answers))
+
+
+def _quantile(values: Sequence[float], share: float) -> float:
+    """By linear interpolation between the values in their order (Hyndman, Fan, Am Stat 1996, type 7)."""
+    ordered = sorted(values)
+    place = share * (len(ordered) - 1)
+    below = int(place)
+    above = min(below + 1, len(ordered) - 1)
+    return ordered[below] + (place - below) * (ordered[above] - ordered[below])
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """One finding.
 
@@ -45,6 +90,8 @@ class Finding:
         place: Where it is: x, y, z, LPS, mm; None: in the image as a whole.
         size_mm: Of the box around it, across, deep and high in the patient; None without a box.
         operating_point: Of the model that found it; None when nobody has said.
+        frame: In which picture of a film, from 0, where pictures have no place in the patient; None: of all.
+        interval: Of the model's answers, when it was asked several times; None otherwise.
 
     Raises:
         ValueError: The probability is outside 0..1.
@@ -58,6 +105,8 @@ class Finding:
     place: Point | None = None
     size_mm: Point | None = None
     operating_point: OperatingPoint | None = None
+    interval: Interval | None = None
+    frame: int | None = None
 
     def __post_init__(self) -> None:
         if self.probability is not None and not 0 <= self.probability <= 1:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from medview.core.events import Event
 from medview.core.geometry import Box, Geometry
+from medview.core.hint import HintRecord
 from medview.core.text import Text
 
 SegmentationId = NewType("SegmentationId", str)
@@ -62,13 +63,33 @@ class ModelRef:
 
 
 @dataclass(frozen=True, slots=True)
+class HintedEdit:
+    """An answer to hints that a reader has accepted.
+
+    Attributes:
+        label: The segment that it went into.
+        engine: What answered: a plugin, or a tool of MedView's by its name.
+        hints: All that were given, in their order.
+        part: What of the answer was accepted: "all", "box", "piece" or "slice".
+        at: When, UTC.
+    """
+
+    label: int
+    engine: ModelRef
+    hints: tuple[HintRecord, ...]
+    part: str = "all"
+    at: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+
+@dataclass(frozen=True, slots=True)
 class Provenance:
-    """Who made a thing, who last changed it, and when (UTC)."""
+    """Who made a thing, who last changed it, and when (UTC); and the answers to hints that were taken into it."""
 
     model: ModelRef | None = None
     made_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     reviewer: str | None = None
     reviewed_at: datetime | None = None
+    hinted: tuple[HintedEdit, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

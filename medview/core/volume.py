@@ -81,6 +81,7 @@ class Volume:
         is_spatial: Whether voxels have a place in the patient. The pictures of a cine have none: they follow each other
             along k, and only the plane of the picture means something.
         caution: What a measurement on it has to say beside its number; None when its grid is safe.
+        view: Of a radiograph, DICOM (0018,5101), upper case, as "PA" or "LL"; empty when it is not told.
     """
 
     id: VolumeId
@@ -95,6 +96,7 @@ class Volume:
     colors: NDArray[np.uint8] | None = None
     is_spatial: bool = True
     caution: Text | None = None
+    view: str = ""
 
     def __post_init__(self) -> None:
         if self.voxels.shape != self.geometry.shape:

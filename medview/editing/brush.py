@@ -19,10 +19,11 @@ _ON_THE_EDGE = 1e-9
 
 
 class BrushShape(StrEnum):
-    """A disk lies in the slice that is painted on, a sphere reaches into its neighbours."""
+    """A disk and a square lie in the slice that is painted on, a sphere reaches into its neighbours."""
 
     DISK = "disk"
     SPHERE = "sphere"
+    SQUARE = "square"
 
 
 Stamp = tuple[Box, NDArray[np.bool_]]
@@ -60,12 +61,56 @@ def disk(geometry: Geometry, start: Point, stop: Point, radius_mm: float, axis: 
     Returns:
         As `sphere`; the box is one voxel thick along `axis`.
     """
+    a, b = _within_slice(geometry, start, stop, axis)
+    return _capsule(geometry, a, b, radius_mm, axis)
+
+
+def square(geometry: Geometry, start: Point, stop: Point, radius_mm: float, axis: int) -> Stamp:
+    """What a square along rows and columns reaches on its way from one point to another, in the slice of the second.
+
+    Args:
+        geometry: The grid, of any spacing and orientation.
+        start: Where the square comes from: x, y, z, LPS, mm; as for `disk`.
+        stop: Where it goes.
+        radius_mm: Half of the square's side.
+        axis: The index axis (0 = k, 1 = j, 2 = i) across the slice.
+
+    Returns:
+        As `disk`.
+    """
+    a, b = _within_slice(geometry, start, stop, axis)
+    reach = np.full(3, max(radius_mm, 0.0)) / np.asarray(geometry.spacing_mm) * (1 + _ON_THE_EDGE)
+    reach[axis] = 0.0
+    box = _box_between(np.floor(np.minimum(a, b) - reach), np.ceil(np.maximum(a, b) + reach), geometry)
+    if box.is_empty:
+        return box, np.zeros(box.shape, dtype=np.bool_)
+    # Along every axis a voxel is reached during a stretch of the way; it is inside while all stretches hold.
+    first, last = np.zeros(box.shape), np.ones(box.shape)
+    for n in range(3):
+        offset = np.arange(box.start[n], box.stop[n]) - a[n]
+        way = b[n] - a[n]
+        if way == 0:
+            enter = np.where(np.abs(offset) <= reach[n], 0.0, 2.0)
+            leave = np.ones_like(enter)
+        else:
+            enter, leave = np.sort([(offset - reach[n]) / way, (offset + reach[n]) / way], axis=0)
+        shape = [-1 if other == n else 1 for other in range(3)]
+        first, last = np.maximum(first, enter.reshape(shape)), np.minimum(last, leave.reshape(shape))
+    mask: NDArray[np.bool_] = first <= last + _ON_THE_EDGE
+    across = np.delete(np.asarray(geometry.spacing_mm), axis)
+    if radius_mm < float(across.max()) / 2:
+        _mark_the_way(mask, box, a, b)
+    return _trimmed(box, mask)
+
+
+def _within_slice(geometry: Geometry, start: Point, stop: Point, axis: int) -> tuple[Floats, Floats]:
+    """Both ends of a way as indices in the slice of the second; who has scrolled in between touches down there only."""
     a, b = geometry.to_index(start), geometry.to_index(stop)
     here = np.floor(b[axis] + 0.5)
     if np.floor(a[axis] + 0.5) != here:
         a = b.copy()
     a[axis] = b[axis] = here
-    return _capsule(geometry, a, b, radius_mm, axis)
+    return a, b
 
 
 def _capsule(geometry: Geometry, a: Floats, b: Floats, radius_mm: float, flat: int | None) -> Stamp:

@@ -31,7 +31,7 @@ from pydantic import TypeAdapter, ValidationError
 from medview.core.case import Study
 from medview.core.errors import StorageError
 from medview.core.geometry import Geometry, Index
-from medview.core.segmentation import Labels, Provenance, Segment, SegmentationId
+from medview.core.segmentation import HintedEdit, Labels, Provenance, Segment, SegmentationId
 from medview.core.text import Text
 from medview.core.volume import Modality
 from medview.editing import blocks
@@ -123,6 +123,7 @@ class Head:
         segments: The list of segments after the step; None when it did not change.
         blocks: For every block that changed: its number (k, j, i) and how many bytes stand for it.
         label: The segment that it was done to; 0 when it was to none in particular.
+        hinted: The answers to hints that were taken with the step.
     """
 
     step: Step
@@ -132,6 +133,7 @@ class Head:
     segments: tuple[Segment, ...] | None = None
     blocks: tuple[tuple[int, int, int, int], ...] = ()
     label: int = 0
+    hinted: tuple[HintedEdit, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from medview.core.geometry import Geometry
 from medview.core.progress import Progress
 from medview.core.proof import Proof
 from medview.core.text import Text
-from medview.formats.seg_source import SourceImage, completed, images_on, with_slices
+from medview.formats.seg_source import SourceImage, completed, images_on, pictures_in, with_slices
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,19 @@ def sources_on(
     """
     geometry = with_slices(geometry, files)
     images, lost = images_on(geometry, files, progress, phase=phase)
+    return SourceSeries(geometry, images, completed(images, geometry, series_uid), lost)
+
+
+def picture_sources(
+    geometry: Geometry, files: Sequence[Path], progress: Progress, *, series_uid: str = ""
+) -> SourceSeries:
+    """As `sources_on`, of pictures that have no place in the patient: all of the series.
+
+    Raises:
+        GridMismatchError: No file is there.
+        Cancelled: The progress says so.
+    """
+    images, lost = pictures_in(files, progress)
     return SourceSeries(geometry, images, completed(images, geometry, series_uid), lost)
 
 

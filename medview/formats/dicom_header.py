@@ -29,6 +29,7 @@ _STUDY_TEXTS = (
 )
 _STUDY_CODES = ("PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyInstanceUID")
 _FACTS = (
+    ("View", "ViewPosition"),
     ("kV", "KVP"),
     ("mA", "XRayTubeCurrent"),
     ("mAs", "Exposure"),

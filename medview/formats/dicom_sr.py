@@ -21,7 +21,7 @@ from medview.core.proof import Proof
 from medview.core.report import Report
 from medview.core.text import Text
 from medview.core.volume import Volume
-from medview.formats.derived_object import save_proved, sources_on
+from medview.formats.derived_object import picture_sources, save_proved, sources_on
 from medview.formats.derived_values import series_number
 from medview.formats.mask_references import SEGMENTATIONS
 from medview.formats.sr_proof import prove
@@ -59,13 +59,13 @@ def write(
     if report.is_empty:
         raise InputError("There is nothing to report.", "Measure something, or draw a segment, and save again.")
     reference = _mask(mask, report)
-    source = sources_on(
-        volume.geometry,
-        source_files,
-        PartOf(progress, 0.0, 0.5),
-        series_uid=volume.series_uid,
-        phase=volume.phase,
-    )
+    part = PartOf(progress, 0.0, 0.5)
+    if volume.is_spatial or report.measurements:
+        source = sources_on(
+            volume.geometry, source_files, part, series_uid=volume.series_uid, phase=volume.phase
+        )  # fmt: skip
+    else:
+        source = picture_sources(volume.geometry, source_files, part, series_uid=volume.series_uid)
     progress.report(0.6, Text("Writing the structured report"))
     progress.raise_if_cancelled()
 

@@ -113,6 +113,7 @@ def read(
         colors=colors,
         is_spatial=series.facts.kind is not SeriesKind.PICTURES,
         caution=series.caution,
+        view=dict(series.facts.acquisition).get("View", "").upper(),
     )
     planes = _Planes(frames, geometry, outside, voxels, colors)
     try:

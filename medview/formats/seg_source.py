@@ -239,6 +239,30 @@ def images_on(
     return tuple(sorted(chosen, key=lambda image: image.placement.origin)), tuple(lost)
 
 
+def pictures_in(files: Sequence[Path], progress: Progress) -> tuple[tuple[SourceImage, ...], tuple[Path, ...]]:
+    """The instances of a series of pictures that have no place in the patient, and the files that are gone.
+
+    Raises:
+        GridMismatchError: There are none.
+    """
+    found: list[SourceImage] = []
+    lost: list[Path] = []
+    for path in files:
+        progress.raise_if_cancelled()
+        header = _header(path)
+        if header is None or not header.get("SOPInstanceUID") or not header.get("SOPClassUID"):
+            lost.append(path)
+            continue
+        shape = int(header.get("Rows", 1) or 1), int(header.get("Columns", 1) or 1)
+        found.append(SourceImage(header, Placement((len(found), 0, 0), (0, 1, 0), (0, 0, 1), shape)))
+    if not found:
+        raise GridMismatchError(
+            "The DICOM files of this series are gone or cannot be read.",
+            "Put the folder back where it was, or open the series again.",
+        )
+    return tuple(found), tuple(lost)
+
+
 def _of_phase(
     places: Collection[Sequence[tuple[Path, SourceImage]]], files: Sequence[Path], phase: int
 ) -> Iterator[SourceImage]:

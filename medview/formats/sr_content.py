@@ -68,7 +68,7 @@ def content(report: Report, volume: Volume, headers: Sequence[Dataset], mask: Da
         assert mask is not None
         groups.append(_of_segment(one, report, volume, headers, mask, known))
     groups += [_of_measurement(one, report, volume, headers, known) for one in report.measurements]
-    groups += [_of_finding(one, known) for one in report.findings]
+    groups += [_of_finding(one, known, headers) for one in report.findings]
     device = sr.DeviceObserverIdentifyingAttributes(
         uid=generate_uid(entropy_srcs=["MedView", medview.__version__]),
         name="MedView",
@@ -257,7 +257,21 @@ def _region(one: Measurement, space_uid: str) -> sr.ImageRegion3D:
     return sr.ImageRegion3D("POINT" if len(one.points) == 1 else "POLYLINE", one.points, space_uid)
 
 
-def _of_finding(one: Finding, known: Quantities) -> sr.MeasurementsAndQualitativeEvaluations:
+def spread_of(finding: Finding) -> Text | None:
+    """What stands beside the number, where the model was asked several times."""
+    interval = finding.interval
+    if interval is None:
+        return None
+    return Text.of(
+        "The middle 95 % of {count} answers of the model: {low} % to {high} %",
+        count=interval.answers, low=f"{_PER_CENT * interval.low:.1f}", high=f"{_PER_CENT * interval.high:.1f}",
+    )  # fmt: skip
+
+
+def _of_finding(
+    one: Finding, known: Quantities, headers: Sequence[Dataset]
+) -> sr.MeasurementsAndQualitativeEvaluations:
+    """What was found in a single image names it; in a volume, the report's evidence names all of its images."""
     import highdicom.sr as sr
 
     name = long_string(one.name) or "Finding"
@@ -269,6 +283,9 @@ def _of_finding(one: Finding, known: Quantities) -> sr.MeasurementsAndQualitativ
         sr.TrackingIdentifier(generate_uid(), name),
         finding_type=coded(code),
         algorithm_id=_algorithm(one.algorithm),
-        measurements=[_number(certainty, one.probability * _PER_CENT, None)] if one.probability is not None else None,
+        measurements=[_number(certainty, one.probability * _PER_CENT, spread_of(one))]
+        if one.probability is not None
+        else None,
         qualitative_evaluations=[sr.QualitativeEvaluation(coded(CONTEXT), coded(verdict))] if verdict else None,
+        source_images=[sr.SourceImageForMeasurementGroup(*_reference(headers[0]))] if len(headers) == 1 else None,
     )

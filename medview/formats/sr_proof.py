@@ -136,16 +136,28 @@ def _group(
         yield from _drawn(group, items, label, meant, report, headers)
     else:
         label, model = meant.name, meant.algorithm
-        numbers = [] if meant.probability is None else [_Number(_CERTAINTY, meant.probability * 100, None)]
+        numbers = [] if meant.probability is None else [_Number(_CERTAINTY, meant.probability * 100, _spread(meant))]
         contexts = [one.ConceptCodeSequence[0].CodeValue for one in items if _name(one) == _CONTEXT]
         if contexts != [code for code in [_VERDICTS[meant.verdict]] if code]:
             yield Text.of("{name}: the reader's verdict differs", name=label)
         if meant.code is not None and not _is(_code(items, _FINDING), meant.code):
             yield Text.of("{name} has another code", name=label)
+        named = {
+            str(one.ReferencedSOPSequence[0].ReferencedSOPInstanceUID) for one in items if one.ValueType == "IMAGE"
+        }
+        if named != ({str(headers[0].SOPInstanceUID)} if len(headers) == 1 else set()):
+            yield Text.of("{name} refers to other images", name=label)
     if [_cleaned(one.TextValue) for one in items if _name(one) == _NAME] != [_cleaned(label) or "Finding"]:
         yield Text.of("{name} has another name", name=label)
     yield from _model(items, label, model)
     yield from _numbers(items, label, numbers, str(headers[0].FrameOfReferenceUID))
+
+
+def _spread(finding: Finding) -> Text | None:
+    if finding.interval is None:
+        return None
+    low, high = (f"{100 * value:.1f}" for value in (finding.interval.low, finding.interval.high))
+    return Text(f"The middle 95 % of {finding.interval.answers} answers of the model: {low} % to {high} %")
 
 
 def _segment(

@@ -27,6 +27,7 @@ from typing import Any
 from medview.catalog.plugins import PluginRecord
 from medview.core import errors, memory
 from medview.core.errors import Cancelled, MedViewError, OutOfMemoryError, PluginFailedError
+from medview.core.evidence import PassTime
 from medview.core.geometry import Box
 from medview.core.segmentation import Labels
 from medview.core.text import Text
@@ -37,7 +38,7 @@ from medview.inference.plugin import Case, Context
 
 _log = logging.getLogger(__name__)
 _LOOKS_EVERY_S = 0.05
-_PATIENCE_S = 2.0
+PATIENCE_S = 2.0
 """How long a program may take to end by itself when it is asked to."""
 _SPARE_BYTES = 256 * 10**6
 """A program that leaves the machine less memory than this is ended before the system ends somebody else."""
@@ -78,12 +79,13 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What it gave: labels as an array, or findings; what it noted, and the maps that were asked for."""
+    """What it gave: labels as an array, or findings; its notes, the maps that were asked for, a call that was timed."""
 
     answer: Any
     device: str
     notes: tuple[Text, ...]
     maps: tuple[SideMap, ...]
+    measured: PassTime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,18 +132,18 @@ def run(
     ours, theirs = spawned.Pipe()
     process = spawned.Process(target=_serve, args=(theirs,), name=f"plugin {record.id}")
     process.start()
-    _running.add(process)
+    outlives_nobody(process)
     theirs.close()
     try:
         with suppress(OSError):  # it has ended already; that is told below
             ours.send(
                 Task(record, dict(case), device, context.exact, context.is_watched, context.options, context.occupancy)
             )
-        return _attended(process, ours, record, context, spare_bytes)
+        return attended(process, ours, record, context, spare_bytes)
     except Cancelled:
         with suppress(OSError):
             ours.send(None)
-        process.join(_PATIENCE_S)
+        process.join(PATIENCE_S)
         raise
     finally:
         process.kill()
@@ -149,7 +151,15 @@ def run(
         ours.close()
 
 
-def _attended(process: BaseProcess, ours: Connection, record: PluginRecord, context: Context, spare_bytes: int) -> Any:
+def outlives_nobody(process: BaseProcess) -> None:
+    """End a process of a plugin's with MedView, if nobody ends it before."""
+    _running.add(process)
+
+
+def attended(
+    process: BaseProcess, ours: Connection, record: PluginRecord, context: Context, spare_bytes: int = _SPARE_BYTES
+) -> Any:
+    """Wait for the answer of a process, and pass on what it says meanwhile; see `run`."""
     at_first = memory.free_bytes() or 0
     least = spare_bytes if at_first > spare_bytes else at_first // 2
     while True:
@@ -162,7 +172,7 @@ def _attended(process: BaseProcess, ours: Connection, record: PluginRecord, cont
                 continue
             message = ours.recv()
         except (EOFError, OSError) as error:
-            process.join(_PATIENCE_S)
+            process.join(PATIENCE_S)
             raise _ended(record, process.exitcode) from error
         if isinstance(message, Reported):
             context.progress(message.fraction, message.message)
@@ -176,6 +186,7 @@ def _attended(process: BaseProcess, ours: Connection, record: PluginRecord, cont
                 context.note(note)
             context.add_maps(message.maps)
             context.ran_on(message.device)
+            context.measured = message.measured
             return message.answer
 
 
@@ -205,47 +216,67 @@ def _ended(record: PluginRecord, code: int | None) -> MedViewError:
     )
 
 
-class _Border:
-    """The other process's way to say something, and to learn that it is to stop."""
+class Border:
+    """The other process's way to say something, and to learn that it is to stop.
+
+    Args:
+        connection: To MedView.
+    """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._reported_at = 0.0
-        threading.Thread(target=self._listen, daemon=True).start()
 
     def send(self, message: Any) -> None:
+        """Say something."""
         with self._lock:
             self._connection.send(message)
 
     def report(self, fraction: float | None, message: Text | str = "") -> None:
+        """As a `Progress`."""
         now = time.monotonic()
         if now - self._reported_at >= _LOOKS_EVERY_S or (fraction is not None and fraction >= 1):
             self._reported_at = now
             self.send(Reported(fraction, message))
 
     def raise_if_cancelled(self) -> None:
+        """As a `Progress`."""
         if self._stop.is_set():
             raise Cancelled
 
     def preview(self, box: Box, labels: Labels) -> None:
+        """Show what is found so far."""
         self.send(Shown(box, labels))
+
+    def stop(self) -> None:
+        """It is to stop."""
+        self._stop.set()
+
+    def go_on(self) -> None:
+        """It need not stop any more."""
+        self._stop.clear()
+
+    def listen(self) -> None:
+        """Learn from now on that it is to stop."""
+        threading.Thread(target=self._listen, daemon=True).start()
 
     def _listen(self) -> None:
         with suppress(EOFError, OSError):
             self._connection.recv()
-            self._stop.set()
+            self.stop()
             return
         os._exit(1)  # nobody is there any more
 
 
 def _serve(connection: Connection) -> None:
     """The other process: takes a task, and says what came of it."""
-    _be_modest()
+    be_modest()
     task: Task = connection.recv()
     case = {name: replace(volume) for name, volume in task.case.items()}  # read-only again
-    border = _Border(connection)
+    border = Border(connection)
+    border.listen()
     from medview.inference import device as devices
     from medview.inference import runner
 
@@ -264,11 +295,11 @@ def _serve(connection: Connection) -> None:
         kind = next(one.__name__ for one in type(error).__mro__ if hasattr(errors, one.__name__))
         border.send(Failed(kind, error.what, error.remedy, traceback.format_exc()))
     else:
-        border.send(Answered(answer, context.device_used, context.notes, context.maps))
+        border.send(Answered(answer, context.device_used, context.notes, context.maps, context.measured))
 
 
-def _be_modest() -> None:
-    """Let the window go first, in time and in memory; what is printed is no answer of MedView's."""
+def be_modest() -> None:
+    """Of a process: let the window go first, in time and in memory; what is printed is no answer of MedView's."""
     logging.getLogger().addHandler(logging.NullHandler())  # errors go home, and into the log there
     warnings.simplefilter("ignore")
     with suppress(OSError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any
 
@@ -109,6 +109,26 @@ def as_written(prepared: Prepared, values: torch.Tensor, check: Callable[[], Non
         check()
         items = step(items)
     return _answer(prepared, items[_PREDICTION])
+
+
+def carried_back(prepared: Prepared, values: torch.Tensor) -> NDArray[Any]:
+    """Values of a prepared image, (x, y, z) or (x, y), on the grid of the image as it came: (k, j, i) or (j, i).
+
+    Raises:
+        PluginFailedError: The way back leads to another grid.
+    """
+    items: dict[Hashable, Any] = {_PREDICTION: MetaTensor(values[None])}
+    items.update(prepared.items)
+    found = tensors.to_labels(_inversion(prepared, nearest=False)(items)[_PREDICTION][0])
+    shape = prepared.volume.geometry.shape
+    if found.shape != shape[3 - found.ndim :]:
+        raise PluginFailedError(
+            Text.of(
+                "What the model saw cannot be carried back to the image: it has the shape {found}.", found=found.shape
+            ),
+            Text("Tell the plugin's author."),
+        )
+    return found
 
 
 def _answer(prepared: Prepared, values: torch.Tensor) -> NDArray[Any]:

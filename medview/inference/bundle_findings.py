@@ -41,15 +41,27 @@ def classes(
         PluginFailedError: There are not enough values, or they are no probabilities.
     """
     flat = values.detach().float().cpu().reshape(-1)
-    activation = next((one for one in after if isinstance(one, Activationsd)), None)
-    if activation is not None:
-        flat = torch.as_tensor(activation({"pred": flat})["pred"]).reshape(-1)
-    elif any(isinstance(one, AsDiscreted) and one.argmax[0] for one in after):
-        flat = flat.softmax(0)
-    found = [float(one) for one in flat]
+    found = [float(one) for one in activated(flat[None], after)[0]]
     if len(found) <= max(one.value for one in named):
         raise _bad(Text.of("it gives {found} values for its classes", found=len(found)))
     return [ClassFound(one.value, one.name, _probability(found[one.value]), slice) for one in named]
+
+
+def activated(values: torch.Tensor, after: Sequence[Any]) -> torch.Tensor:
+    """A network's values, (n, class), as the probabilities that a bundle's further steps make of them.
+
+    Raises:
+        PluginFailedError: There is one value, and it is compared with others that there are not.
+    """
+    activation = next((one for one in after if isinstance(one, Activationsd)), None)
+    largest = any(isinstance(one, AsDiscreted) and one.argmax[0] for one in after)
+    compared = bool(activation.softmax[0]) if activation is not None else largest
+    if compared and values.shape[1] == 1:
+        raise _bad(Text("it gives one value, and a softmax of one value is always 1"))
+    if activation is not None:
+        # a transform sees one answer at a time
+        return torch.stack([torch.as_tensor(activation({"pred": one})["pred"]).reshape(-1) for one in values])
+    return values.softmax(1) if largest else values
 
 
 def boxes(

@@ -2,81 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from monai.data import MetaTensor
-from monai.inferers import Inferer
-from monai.transforms import Compose
 from numpy.typing import NDArray
-from torch import nn
 
-from medview.catalog.bundle_config import LoaderSettings
 from medview.catalog.manifest import PluginManifest
-from medview.core.errors import PluginFailedError
+from medview.core.errors import PluginFailedError, PluginUnavailableError
 from medview.core.geometry import Box
 from medview.core.text import Text
 from medview.core.volume import Volume
-from medview.inference import bundle_ending, bundle_findings, tensors
+from medview.inference import bundle_ending, bundle_evidence, bundle_findings, class_answers, tensors
 from medview.inference.bundle_ending import Prepared
-from medview.inference.found import Findings
+from medview.inference.found import ClassFound, Findings
+from medview.inference.loaded_bundle import LoadedBundle
 from medview.inference.plugin import Context
 
 _FILM = 4
-
-
-@dataclass(frozen=True, slots=True)
-class LoadedBundle:
-    """A bundle that is ready to be shown images.
-
-    Attributes:
-        network: With its weights, on its device, in evaluation mode.
-        preprocessing: What is done to an image first.
-        after: What is done with the network's values.
-        inferer: How the network is called.
-        loader: How images are called among the transforms' items.
-        splits_batches: Whether the further steps see one image of a batch, as they usually do.
-        further: The network with further weights; in windows, the mean of all is what counts.
-        mirrored: The axes, x, y, z of the prepared image, along which windows are mirrored and averaged.
-    """
-
-    network: nn.Module
-    preprocessing: Compose
-    after: tuple[Any, ...]
-    inferer: Inferer
-    loader: LoaderSettings
-    splits_batches: bool = True
-    further: tuple[nn.Module, ...] = ()
-    mirrored: tuple[int, ...] = ()
-
-    def prepared(self, image: MetaTensor) -> dict[str, Any]:
-        """What the transforms make of an image, by name."""
-        made = self.preprocessing(image if self.loader.is_bare else {self.loader.key: image})
-        return {self.loader.key: made} if self.loader.is_bare else dict(made)
-
-    def shown(self, items: dict[str, Any], device: str) -> torch.Tensor:
-        """What the network is shown of them: (1, channel, ...) float32."""
-        found = items[self.loader.network_key]
-        plain = found.as_tensor() if isinstance(found, MetaTensor) else torch.as_tensor(found)
-        return plain.to(torch.float32)[None].to(device)
-
-    def values(self, items: dict[str, Any], device: str) -> torch.Tensor:
-        """The network's values for a prepared image, (1, ...)."""
-        with torch.inference_mode():
-            values = self.inferer(self.shown(items, device), self.network)
-        if not isinstance(values, torch.Tensor):
-            raise PluginFailedError(Text("The network returns more than one value."), Text("Tell the plugin's author."))
-        return values.float().cpu()
 
 
 def segment(bundle: LoadedBundle, manifest: PluginManifest, volume: Volume, context: Context) -> NDArray[Any]:
     """Labels of every picture by itself: (k, j, i); where structures may overlap, (structure, k, j, i)."""
     found: NDArray[Any] | None = None
     for slice, items in _pictures(bundle, manifest, volume, context):
-        values = bundle.values(items, context.device)[0]
+        values = bundle.values(items, context)[0]
         prepared = Prepared(
             items, bundle.loader.key, bundle.preprocessing, bundle.after, volume, manifest.has_regions,
             bundle.loader.network_key,
@@ -104,7 +56,7 @@ def find(bundle: LoadedBundle, manifest: PluginManifest, volume: Volume, context
         items = bundle.prepared(tensors.to_film(volume))
         context.progress(0.3, Text("Running the network"))
         bundle.network.register_forward_pre_hook(lambda *_: context.check())
-        values = _after(bundle, bundle.values(items, context.device))
+        values = _after(bundle, bundle.values(items, context))
         if len(values) != volume.geometry.shape[0]:
             raise PluginFailedError(
                 Text.of(
@@ -123,11 +75,13 @@ def find(bundle: LoadedBundle, manifest: PluginManifest, volume: Volume, context
         )
     classes, points = [], []
     for slice, items in _pictures(bundle, manifest, volume, context):
-        values = bundle.values(items, context.device)[0]
         if manifest.task == "landmark":
+            values = bundle.values(items, context)[0]
             points += bundle_findings.points(values, _affine(bundle, items), manifest.class_, place, slice)
         else:
-            classes += bundle_findings.classes(values, bundle.after, manifest.class_, slice)
+            classes += class_answers.of_image(bundle, items, manifest, context, slice)
+    if context.evidence is not None:
+        _explain(bundle, manifest, volume, classes, context)
     return Findings(classes=tuple(classes), points=tuple(points))
 
 
@@ -138,6 +92,25 @@ def _pictures(
     for slice in range(count):
         context.progress(0.05 + 0.9 * slice / count, Text("Running the network"))
         yield slice, bundle.prepared(tensors.to_picture(volume, slice, color=manifest.input[0].color))
+
+
+def _explain(
+    bundle: LoadedBundle, manifest: PluginManifest, volume: Volume, found: Sequence[ClassFound], context: Context
+) -> None:
+    """Give the evidence of one picture: the one that is asked for, or where the class is most probable."""
+    wanted = context.evidence
+    assert wanted is not None
+    of_class = [one for one in found if one.value == wanted.value]
+    best = max(of_class, key=lambda one: one.probability, default=None)
+    slice = wanted.slice if wanted.slice is not None else best.slice if best is not None else None
+    if slice is None or not 0 <= slice < volume.geometry.shape[0]:
+        raise PluginUnavailableError(
+            Text("There is no such picture or class to show the evidence of."), Text("Run the plugin again.")
+        )
+    items = bundle.prepared(tensors.to_picture(volume, slice, color=manifest.input[0].color))
+    evidence = np.zeros(volume.geometry.shape, dtype=np.float32)
+    evidence[slice] = bundle_evidence.of_image(bundle, items, manifest, volume, context)
+    context.add_evidence(evidence)
 
 
 def _after(bundle: LoadedBundle, values: torch.Tensor) -> torch.Tensor:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from medview.core.finding import Interval
+from medview.core.geometry import Index
 from medview.core.text import Text
 
 Vector = tuple[float, float, float]
@@ -20,12 +22,14 @@ class ClassFound:
         name: What the manifest calls it.
         probability: 0..1, as the model gives it.
         slice: Of which slice or picture, k; None: of the whole image.
+        interval: In which the answers lie, where it was asked several times.
     """
 
     value: int
     name: str
     probability: float
     slice: int | None = None
+    interval: Interval | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,25 @@ class Findings:
     def is_empty(self) -> bool:
         """Whether nothing was found."""
         return not (self.classes or self.boxes or self.points)
+
+    def moved(self, start: Index, *, is_spatial: bool) -> Findings:
+        """What was found in a part of an image, as found in the image.
+
+        Args:
+            start: The first voxel of the part, (k, j, i).
+            is_spatial: Whether places are those of the patient already, and not pixels of the part.
+        """
+        k, j, i = start
+        classes = tuple(replace(one, slice=None if one.slice is None else one.slice + k) for one in self.classes)
+        points = tuple(
+            replace(
+                one,
+                slice=None if one.slice is None else one.slice + k,
+                position=one.position if is_spatial else (one.position[0] + i, one.position[1] + j, one.position[2]),
+            )
+            for one in self.points
+        )
+        return Findings(classes, self.boxes, points)
 
     @property
     def sentences(self) -> tuple[Text, ...]:

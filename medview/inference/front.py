@@ -14,19 +14,29 @@ class Front:
     """Sums of weighted values, (channel, slice, a, b), of the slices that are open.
 
     Slices are counted along the axis of the front; `a` and `b` are the other two axes of the image, in their order.
+    Along these only a part of the image is held: what windows say beyond it is not asked for.
 
     Args:
         channels: How many values a voxel has.
         depth: How many slices a window has along the front's axis.
-        section: How large a slice is.
+        section: How much of a slice is held.
+        origin: Where that begins in a slice.
         axis: Of the image, along which the front moves.
         device: Where the sums are kept.
     """
 
     def __init__(
-        self, channels: int, depth: int, section: tuple[int, int], axis: int, device: torch.device | str = "cpu"
+        self,
+        channels: int,
+        depth: int,
+        section: tuple[int, int],
+        axis: int,
+        device: torch.device | str = "cpu",
+        *,
+        origin: tuple[int, int] = (0, 0),
     ) -> None:
         self.axis = axis
+        self.origin = origin
         self.slots = depth + 1
         self.values = torch.zeros((channels, self.slots, *section), dtype=torch.float32, device=device)
         self.weights = torch.zeros((self.slots, *section), dtype=torch.float32, device=device)
@@ -49,21 +59,28 @@ class Front:
         values = values.to(self.values.device).movedim(self.axis + 1, 1)
         weights = weights.movedim(self.axis, 0)
         first = start[self.axis]
-        a, b = (start[one] for one in range(3) if one != self.axis)
-        depth, height, width = weights.shape
-        done = 0
+        others = [one for one in range(3) if one != self.axis]
+        here, there = [], []
+        for one, origin, held, size in zip(others, self.origin, self.weights.shape[1:], weights.shape[1:], strict=True):
+            low, high = max(start[one], origin), min(start[one] + size, origin + held)
+            if high <= low:
+                return
+            here.append(slice(low - origin, high - origin))
+            there.append(slice(low - start[one], high - start[one]))
+        depth, done = len(weights), 0
         while done < depth:
             slot = (first + done) % self.slots
             count = min(depth - done, self.slots - slot)
-            where = (slice(slot, slot + count), slice(a, a + height), slice(b, b + width))
-            part = weights[done : done + count]
-            self.values[(slice(None), *where)].addcmul_(values[:, done : done + count].to(self.values.dtype), part)
+            into = self.values[(slice(None), slice(slot, slot + count), *here)]
+            part = (slice(done, done + count), *there)
+            into.addcmul_(values[(slice(None), *part)].to(self.values.dtype), weights[part])
             done += count
 
     def add_weights(self, weights: torch.Tensor, start: int) -> None:
-        """Count the weights of all windows that start at one slice: (slice, a, b) float32."""
+        """Count the weights of all windows that start at one slice: (slice, a, b) float32, of whole slices."""
+        held = [slice(at, at + size) for at, size in zip(self.origin, self.weights.shape[1:], strict=True)]
         for run, slices in self.runs(start, start + len(weights)):
-            self.weights[run].add_(weights[slices.start - start : slices.stop - start])
+            self.weights[run].add_(weights[(slice(slices.start - start, slices.stop - start), *held)])
 
     def release(self, start: int, stop: int) -> None:
         """Let slices [start, stop) go; their room is taken by others."""

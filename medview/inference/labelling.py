@@ -162,9 +162,8 @@ class Labelling:
 
     def _section(self, front: Front) -> tuple[slice, slice]:
         a, b = (
-            slice(self._before[one], self._before[one] + self._grid.axes[one].length)
-            for one in range(3)
-            if one != front.axis
+            slice(self._before[one] - origin, self._before[one] - origin + self._grid.axes[one].length)
+            for one, origin in zip((one for one in range(3) if one != front.axis), front.origin, strict=True)
         )
         return a, b
 

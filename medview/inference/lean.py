@@ -13,6 +13,8 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
+from medview.inference.lean_layers import ChannelsLastInstanceNorm3d, DirectConv3d, InterleavedConvTranspose3d
+
 _NORM_OF: dict[type[nn.Module], type[nn.Module]] = {
     nn.Conv2d: nn.BatchNorm2d,
     nn.Conv3d: nn.BatchNorm3d,
@@ -23,39 +25,18 @@ _IDLE = (nn.Identity, nn.Dropout, nn.Dropout2d, nn.Dropout3d)
 """What does nothing in evaluation mode."""
 
 
-class DirectConv3d(nn.Conv3d):
-    """A convolution that oneDNN computes for a single small window too.
-
-    PyTorch leaves a batch of one with less than 20 481 numbers in its first axes to its slow convolution, which takes
-    several times as long (use_mkldnn in aten/src/ATen/native/Convolution.cpp).
-    """
-
-    def forward(self, input: torch.Tensor) -> torch.Tensor:
-        """(window, channel, x, y, z) -> the same as nn.Conv3d."""
-        if (
-            len(input) != 1
-            or input.device.type != "cpu"
-            or input.dtype is not torch.float32
-            or torch.is_autocast_enabled("cpu")
-        ):
-            return super().forward(input)
-        found: torch.Tensor = torch.ops.aten.mkldnn_convolution(
-            input, self.weight, self.bias, self.padding, self.stride, self.dilation, self.groups
-        )
-        return found
-
-
 def make_lean(network: nn.Module) -> None:
     """Change a network in place; in evaluation mode, and never to be trained again."""
     with torch.no_grad():
         _fold_norms(network)
-    if not torch._C._has_mkldnn:
-        return
     for one in network.modules():
-        if type(one) is not nn.Conv3d or one.padding_mode != "zeros" or isinstance(one.padding, str):
+        if type(one) is nn.InstanceNorm3d:
+            one.__class__ = ChannelsLastInstanceNorm3d
+        elif not torch._C._has_mkldnn:
             continue
-        # of one voxel: a product of matrices, which the slow convolution computes as such, and faster than oneDNN
-        if any(size > 1 for size in one.kernel_size):
+        elif type(one) is nn.ConvTranspose3d and InterleavedConvTranspose3d.fits(one):
+            one.__class__ = InterleavedConvTranspose3d
+        elif type(one) is nn.Conv3d and DirectConv3d.fits(one):
             one.__class__ = DirectConv3d
 
 

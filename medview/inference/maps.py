@@ -17,10 +17,12 @@ class MapKind(StrEnum):
     UNCERTAINTY: the entropy of the model's probabilities, 0 where it is sure, 1 where all are alike (Shannon, Bell Syst
     Tech J 1948; as a measure of segmentations: Mehrtash et al., IEEE TMI 2020). Of structures that may overlap each has
     an entropy of its own, and the largest counts. PROBABILITY: of one structure, as the model has it, not calibrated.
+    EVIDENCE: where a classifier looked when it spoke of a class, as a share of what mattered most.
     """
 
     UNCERTAINTY = "uncertainty"
     PROBABILITY = "probability"
+    EVIDENCE = "evidence"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,7 +31,7 @@ class SideMap:
 
     Attributes:
         kind: What it says.
-        label: Of which structure; 0 where it speaks of all.
+        label: Of which structure, or class by its place among the network's values; of uncertainty 0: it speaks of all.
         values: (k, j, i) float16, 0..1. What was not looked at is 0.
     """
 

@@ -30,9 +30,11 @@ from medview.core.text import Text
 from medview.core.volume import Volume
 from medview.inference import (
     bundle_ending,
+    bundle_evidence,
     bundle_findings,
     bundle_pictures,
     bundle_prompts,
+    class_answers,
     same_grid,
     sliding,
     tensors,
@@ -40,7 +42,6 @@ from medview.inference import (
 )
 from medview.inference.bundle_ending import Prepared
 from medview.inference.bundle_parts import Building, Parts, without_notices
-from medview.inference.bundle_pictures import LoadedBundle
 from medview.inference.bundle_steps import Ending, ending_of, rules_of, way_back
 from medview.inference.ensemble import Ensemble
 from medview.inference.forward import Forward
@@ -48,6 +49,7 @@ from medview.inference.found import Findings
 from medview.inference.front import Front
 from medview.inference.grid_map import GridMap
 from medview.inference.labelling import Activation, Labelling
+from medview.inference.loaded_bundle import LoadedBundle
 from medview.inference.options import RunOptions
 from medview.inference.plan import planned
 from medview.inference.plugin import Case, Context
@@ -92,18 +94,28 @@ def run(
     with ExitStack() as stack:
         if trusted:
             stack.enter_context(trusted_bundle.own_modules(bundle))
-        config = bundle_config.read(bundle, trusted=trusted, regions=manifest.has_regions)
-        parts: Building = Parts(config, context.device)
-        if trusted:
-            parts = trusted_bundle.TrustedParts(config, context.device, bundle)
         context.progress(0.0, Text("Loading the model"))
-        names = engine_weights(engine, context.options)
-        networks = load_networks(bundle, names, parts, context.device, trusted=trusted)
-        if manifest.task == "detect" and "detector_ops" in config.entries:
-            parts.build("detector_ops")  # they set up the detector that the inferer refers to
-        mirrors = engine.mirroring if context.options.mirroring is None else context.options.mirroring
-        mirrored = engine.mirror_axes if mirrors else ()
-        return answer(_loaded(config, parts, networks, mirrored), case, context, manifest)
+        return answer(load(bundle, engine, manifest, context, trusted=trusted), case, context, manifest)
+
+
+def load(
+    bundle: Path, engine: BundleEngine, manifest: PluginManifest, context: Context, *, trusted: bool
+) -> LoadedBundle:
+    """Build what a bundle names, with its weights; a trusted one's own modules must be found meanwhile.
+
+    Raises:
+        PluginUnavailableError: The bundle needs trust, or is not one that can be run.
+    """
+    config = bundle_config.read(bundle, trusted=trusted, regions=manifest.has_regions)
+    parts: Building = Parts(config, context.device)
+    if trusted:
+        parts = trusted_bundle.TrustedParts(config, context.device, bundle)
+    names = engine_weights(engine, context.options)
+    networks = load_networks(bundle, names, parts, context.device, trusted=trusted)
+    if manifest.task == "detect" and "detector_ops" in config.entries:
+        parts.build("detector_ops")  # they set up the detector that the inferer refers to
+    mirrors = engine.mirroring if context.options.mirroring is None else context.options.mirroring
+    return _loaded(config, parts, networks, engine.mirror_axes if mirrors else ())
 
 
 def answer(loaded: LoadedBundle, case: Case, context: Context, manifest: PluginManifest) -> NDArray[Any] | Findings:
@@ -118,7 +130,7 @@ def answer(loaded: LoadedBundle, case: Case, context: Context, manifest: PluginM
     context.check()
     if manifest.task != "segment":
         loaded.network.to(context.device).eval()
-        return _find(loaded, items, manifest, context)
+        return _find(loaded, items, manifest, volume, context)
     prepared = Prepared(
         items, loaded.loader.key, loaded.preprocessing, loaded.after, volume, manifest.has_regions,
         loaded.loader.network_key,
@@ -156,17 +168,20 @@ def segment(prepared: Prepared, loaded: LoadedBundle, manifest: PluginManifest, 
         wanted = [label.value for label in manifest.label]
         found = bundle_prompts.labels(inferer, prepared.tensor, network, wanted, part, device=context.device)
         kept = [one for one in prepared.after if type(one).__name__ != "VistaPostTransformd"]  # that was done there
-        return _carried_back(replace(prepared, after=tuple(kept)), found, context)
+        return carried_back(replace(prepared, after=tuple(kept)), found, context)
     values = sliding.by_inferer(inferer, prepared.tensor, network, part, device=context.device)
-    return _carried_back(prepared, values, context)
+    return carried_back(prepared, values, context)
 
 
-def _carried_back(prepared: Prepared, values: torch.Tensor, context: Context) -> NDArray[Any]:
+def carried_back(prepared: Prepared, values: torch.Tensor, context: Context) -> NDArray[Any]:
+    """The bundle's own last steps on all values at once, and labels on the image's grid: (k, j, i)."""
     context.progress(0.9, Text("Carrying the result back to the image"))
     return bundle_ending.as_written(prepared, values, context.check)
 
 
-def _find(bundle: LoadedBundle, items: dict[str, Any], manifest: PluginManifest, context: Context) -> Findings:
+def _find(
+    bundle: LoadedBundle, items: dict[str, Any], manifest: PluginManifest, volume: Volume, context: Context
+) -> Findings:
     """Classes, points or boxes of a whole volume."""
     image = items[bundle.loader.key]
     affine = image.affine if isinstance(image, MetaTensor) else np.eye(4)
@@ -179,10 +194,13 @@ def _find(bundle: LoadedBundle, items: dict[str, Any], manifest: PluginManifest,
             answers = call([shown[0]], bundle.network)
         found = bundle_findings.boxes(answers[0], shown[0].cpu(), affine, bundle.after, manifest.class_)
         return Findings(boxes=tuple(found))
-    values = bundle.values(items, context.device)[0]
     if manifest.task == "landmark":
+        values = bundle.values(items, context)[0]
         return Findings(points=tuple(bundle_findings.points(values, affine, manifest.class_, None)))
-    return Findings(classes=tuple(bundle_findings.classes(values, bundle.after, manifest.class_)))
+    classes = class_answers.of_image(bundle, items, manifest, context)
+    if context.evidence is not None:
+        context.add_evidence(bundle_evidence.of_image(bundle, items, manifest, volume, context))
+    return Findings(classes=tuple(classes))
 
 
 def _caller(
@@ -217,7 +235,7 @@ def _in_windows(
         values = sliding.whole(
             image, forward, rules, context.part(0.1, 0.9), device=context.device, retreat=forward.retreat
         )
-        return _carried_back(prepared, values, context)
+        return carried_back(prepared, values, context)
     x, y, z = image.shape[1:]
     lattice = Lattice.over((x, y, z), rules)
     if back is not None:

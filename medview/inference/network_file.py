@@ -29,8 +29,8 @@ from medview.catalog.manifest_engines import NetworkEngine
 from medview.core.errors import PluginNotTrustedError, PluginUnavailableError
 from medview.core.text import Text
 from medview.inference import monai_bundle, trusted_bundle
-from medview.inference.bundle_pictures import LoadedBundle
 from medview.inference.found import Findings
+from medview.inference.loaded_bundle import LoadedBundle
 from medview.inference.plugin import Case, Context
 
 _IMAGE, _PREDICTION = "image", "pred"

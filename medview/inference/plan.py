@@ -78,7 +78,7 @@ class Plan:
             maps: How many maps come with the labels.
         """
         axis = lattice.front_axis
-        a, b = (lattice.padded[one] for one in range(3) if one != axis)
+        a, b = (lattice.image[one] for one in range(3) if one != axis)
         sums = (channels + 1) * (lattice.roi[axis] + 1) * a * b * 4
         labels = shape[0] * shape[1] * shape[2] * ((1 if channels <= 256 else 4) + 2 * maps)
         card = torch.cuda.mem_get_info()[0] if device == "cuda" else None

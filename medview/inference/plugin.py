@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from medview.core.errors import PluginFailedError
+from medview.core.evidence import Evidence, PassTime
 from medview.core.geometry import Box, Index
+from medview.core.hint import Hint, PlacedMask
 from medview.core.progress import PartOf, Progress
 from medview.core.segmentation import Labels, ModelRef, Segment
 from medview.core.text import Text
@@ -19,6 +24,9 @@ from medview.inference.found import Findings
 from medview.inference.maps import MapKind, SideMap
 from medview.inference.occupancy import Occupancy, only_inside
 from medview.inference.options import RunOptions
+
+T = TypeVar("T")
+_QUICK_CALL_S = 1.0
 
 Case = Mapping[str, Volume]
 """The images that a plugin asked for, by the names in its manifest."""
@@ -44,6 +52,7 @@ class SegmentationResult:
         options: What was asked of the run.
         maps: What was asked for beside the labels.
         earlier: When it was found (UTC), where it is the answer of an earlier run; None: it was found just now.
+        measured: One call of the network; None where none was measured.
     """
 
     labels: Labels
@@ -57,6 +66,7 @@ class SegmentationResult:
     options: RunOptions = field(default_factory=RunOptions)
     maps: tuple[SideMap, ...] = ()
     earlier: datetime | None = None
+    measured: PassTime | None = None
 
     @property
     def remarks(self) -> tuple[Text, ...]:
@@ -77,6 +87,8 @@ class Context:
         preview: Takes what is found so far; None when nobody looks.
         occupancy: Where in the images there is something to look for; None: everywhere.
         options: What the user asks of the run.
+        hints: Where the reader says that the structure is, and is not; empty for plugins that take none.
+        before: What was answered to earlier hints on the same structure; None for the first.
     """
 
     def __init__(
@@ -90,9 +102,13 @@ class Context:
         preview: Preview | None = None,
         occupancy: Occupancy | None = None,
         options: RunOptions | None = None,
+        hints: Sequence[Hint] = (),
+        before: PlacedMask | None = None,
     ) -> None:
         self.folder = folder
         self.occupancy = occupancy
+        self.hints = tuple(hints)
+        self.before = before
         self.options = options or RunOptions()
         self._progress = progress
         self._choose_device = choose_device
@@ -102,6 +118,7 @@ class Context:
         self._device: str | None = None
         self._notes: list[Text] = []
         self._maps: dict[tuple[MapKind, int], SideMap] = {}
+        self.measured: PassTime | None = None
 
     @property
     def device(self) -> str:
@@ -175,6 +192,80 @@ class Context:
         for one in maps:
             known = self._maps.get((one.kind, one.label))
             self._maps[one.kind, one.label] = one if known is None else known.merged(one)
+
+    @property
+    def evidence(self) -> Evidence | None:
+        """For which class the evidence is wanted, and how it is to be found; None: nobody asks."""
+        return self.options.evidence
+
+    def add_evidence(self, values: NDArray[Any]) -> None:
+        """Give the evidence that was asked for.
+
+        Args:
+            values: (k, j, i), on the first image's grid, 0..1: the larger, the more it mattered. The largest becomes 1.
+
+        Raises:
+            PluginFailedError: They do not lie on the grid, or are no such numbers.
+        """
+        wanted = self.options.evidence
+        if wanted is None:
+            return
+        if values.shape != self._shape or not (np.min(values) >= 0 and np.max(values) <= 1):
+            raise PluginFailedError(
+                Text("The evidence does not lie on the image, or holds values that are not between 0 and 1."),
+                Text("Nothing was changed. Tell the plugin's author."),
+            )
+        most = float(np.max(values))
+        self.add_maps([SideMap(MapKind.EVIDENCE, wanted.value, (values / (most or 1.0)).astype(np.float16))])
+
+    def explain(
+        self, network: Any, shown: Any, activate: Callable[[Any], Any], layers: Sequence[str] = ()
+    ) -> NDArray[np.float32]:
+        """Ask a network of torch where it looked, in the way that is wanted.
+
+        Args:
+            network: A module of torch in evaluation mode; gives (n, class) for what it is shown.
+            shown: (1, channel, x, y) or (1, channel, x, y, z) float32, on the network's device.
+            activate: What makes probabilities of (n, class) values.
+            layers: For Grad-CAM, the names of the layers that are looked at; when empty, the last convolution.
+
+        Returns:
+            (x, y) or (x, y, z): 0..1, to be carried to the image's grid and given to `add_evidence`.
+
+        Raises:
+            PluginUnavailableError: The network cannot be asked in this way.
+        """
+        from medview.inference.explain import explain
+
+        wanted = self.options.evidence
+        if wanted is None:
+            raise ValueError("nobody asked for evidence")
+        found = explain(
+            network, shown, wanted.value, wanted.method, activate=activate, progress=self.part(0.2, 0.95), layers=layers
+        )
+        if found.note is not None:
+            self.note(found.note)
+        return found.values
+
+    def timed(self, call: Callable[[], T], shape: Sequence[int]) -> T:
+        """Call a network, and remember how long that took, so that the cost of asking it more can be told.
+
+        Args:
+            call: Calls it once. It is called again where that was quick: a first call also sets things up.
+            shape: The voxels that the network is shown, along each axis.
+
+        Returns:
+            What the first call gave.
+        """
+        started = time.perf_counter()
+        found = call()
+        seconds = time.perf_counter() - started
+        if seconds < _QUICK_CALL_S and self.measured is None:
+            started = time.perf_counter()
+            call()
+            seconds = min(seconds, time.perf_counter() - started)
+        self.measured = PassTime(tuple(int(n) for n in shape), seconds)
+        return found
 
     def part(self, start: float, stop: float) -> Progress:
         """A stretch of the whole progress, for a step that reports 0..1 of its own."""

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medview.catalog.fit import fit_input
+from medview.catalog.fit import doubts_of_picture, fit_input
 from medview.catalog.manifest import PluginManifest
 from medview.catalog.manifest_engines import NetworkEngine, NnunetEngine, PythonEngine
 from medview.catalog.plugins import PluginRecord, PluginState
@@ -24,6 +24,7 @@ from medview.core.errors import (
     PluginNotTrustedError,
     PluginUnavailableError,
 )
+from medview.core.finding import Relation
 from medview.core.geometry import Box, Index
 from medview.core.progress import Progress
 from medview.core.segmentation import Labels, ModelRef
@@ -40,6 +41,7 @@ from medview.inference.options import RunOptions, require_possible
 from medview.inference.plugin import Case, Context, Preview, SegmentationResult
 
 _log = logging.getLogger(__name__)
+_SUM_TOLERANCE = 0.02
 
 
 def run(
@@ -88,7 +90,7 @@ def run(
         preview=_at(box, preview), options=options,
     )  # fmt: skip
     context.progress(0.0, Text.of("Starting {name}", name=Text(manifest.name)))
-    sha256 = _pinned(record, progress)
+    sha256 = pinned(record, progress)
     key = ""
     keeps = earlier if manifest.task == "segment" else None
     if keeps is not None:
@@ -103,10 +105,20 @@ def run(
     context.check()
     findings = Findings() if manifest.task == "segment" else checked_findings(answer, manifest)
     if manifest.task != "segment":
+        for doubt in doubts_of_picture(manifest.input[0], volume):
+            context.note(doubt)
+    findings = findings.moved(box.start, is_spatial=volume.is_spatial)
+    _note_sum(findings, manifest, context)
+    if manifest.task != "segment":
         answer = np.zeros(box.shape, dtype=np.uint8)
     labels, layers, maps = _on_whole_grid(answer, manifest, context, box, shape)
     if options.maps > len(maps):
         context.note(Text("The model's last steps are its own: there are no maps of its values."))
+    if options.evidence is not None and not maps:
+        raise PluginFailedError(
+            Text.of("{name} does not show where it looked.", name=Text(manifest.name)),
+            Text("Tell the plugin's author."),
+        )
     nothing = findings.is_empty and not labels.any()
     result = SegmentationResult(
         labels,
@@ -119,6 +131,7 @@ def run(
         findings,
         options,
         maps,
+        measured=context.measured,
     )
     if keeps is not None:
         keeps.keep(key, result, progress)
@@ -190,7 +203,7 @@ def case_of(
     return case
 
 
-def _pinned(record: PluginRecord, progress: Progress) -> str:
+def pinned(record: PluginRecord, progress: Progress) -> str:
     """The hash of the plugin's files, which must be the one that was trusted where one was.
 
     Raises:
@@ -263,6 +276,17 @@ def checked_findings(answer: Any, manifest: PluginManifest) -> Findings:
     if not np.isfinite(np.asarray(places, dtype=np.float64)).all():
         raise _bad_answer(manifest, Text("its answer holds values that are not numbers"))
     return answer
+
+
+def _note_sum(findings: Findings, manifest: PluginManifest, context: Context) -> None:
+    """Say so when classes of which one holds do not add up to one."""
+    if manifest.classify.relation in (None, Relation.INDEPENDENT) or not findings.classes:
+        return
+    for slice in {one.slice for one in findings.classes}:
+        total = sum(one.probability for one in findings.classes if one.slice == slice)
+        if abs(total - 1) > _SUM_TOLERANCE:
+            context.note(Text("Only one of its classes can hold, but their probabilities do not add up to 100 %."))
+            return
 
 
 def as_layers(answer: Any, shape: Index, manifest: PluginManifest) -> tuple[Labels, ...]:

@@ -130,9 +130,8 @@ class SideValues:
     def _nodes(self, front: Front, start: int, stop: int) -> torch.Tensor:
         """(slice, map, a, b) float32 in the machine's memory: the maps at the voxels of the model's grid."""
         a, b = (
-            slice(self._before[one], self._before[one] + self._grid.axes[one].length)
-            for one in range(3)
-            if one != front.axis
+            slice(self._before[one] - origin, self._before[one] - origin + self._grid.axes[one].length)
+            for one, origin in zip((one for one in range(3) if one != front.axis), front.origin, strict=True)
         )
         found = []
         for run, _ in front.runs(start, stop):

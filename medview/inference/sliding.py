@@ -50,7 +50,8 @@ def slide(
         image: (channel, x, y, z) float32, as the model wants it.
         network: What gives the values.
         rules: Size, overlap and blending of the windows.
-        finished: Called with slices in order, as soon as no window to come touches them.
+        finished: Called with slices in order, as soon as no window to come touches them; their values may be no
+            numbers.
         progress: Told of every batch, and asked before each whether to go on.
         device: Where sums are kept.
         retreat: Takes the network to where there is more memory; False when there is no such place.
@@ -172,9 +173,13 @@ class _Run:
         return True
 
     def _new_front(self, channels: int) -> Front:
-        axis, padded = self._lattice.front_axis, self._lattice.padded
-        a, b = (padded[one] for one in range(3) if one != axis)
-        return Front(channels, self._lattice.roi[axis], (a, b), axis, self._device)
+        lattice = self._lattice
+        axis = lattice.front_axis
+        a, b = (one for one in range(3) if one != axis)
+        return Front(
+            channels, lattice.roi[axis], (lattice.image[a], lattice.image[b]), axis, self._device,
+            origin=(lattice.before[a], lattice.before[b]),
+        )  # fmt: skip
 
     def _values(self, places: tuple[Size, ...]) -> torch.Tensor:
         roi = self._lattice.roi
@@ -191,12 +196,9 @@ class _Run:
                 Text.of("The network returns {found} for windows of {roi}.", found=tuple(values.shape), roi=roi),
                 Text("Tell the plugin's author."),
             )
-        # a sum that is no number has a value in it that is none; asking a graphics card every time would hold it up
-        if (values.device.type == "cpu" or self.front is None) and bool(torch.isnan(values.sum())):
-            raise PluginFailedError(
-                Text("The network gives values that are not numbers."),
-                Text("Its weights are damaged, or the image holds such values. Install the plugin again."),
-            )
+        # of later windows, who takes the slices looks: there every voxel is looked at once, and not in every window
+        if self.front is None:
+            _require_numbers(values)
         return values
 
 
@@ -212,18 +214,21 @@ def whole(
     """All values of an image at once, for models whose next steps ask for them: (channel, x, y, z) float32."""
     x, y, z = image.shape[1:]
     lattice = Lattice.over((x, y, z), rules)
-    inner = [slice(b, b + n) for b, n in zip(lattice.before, lattice.image, strict=True)]
+    along = lattice.front_axis
+    inner = slice(lattice.before[along], lattice.before[along] + lattice.image[along])
     found: list[torch.Tensor] = []
 
     def finished(front: Front, start: int, stop: int) -> None:
         if not found:
-            found.append(torch.empty((front.values.shape[0], *lattice.padded)))
+            size = [lattice.padded[one] if one == along else lattice.image[one] for one in range(3)]
+            found.append(torch.empty((front.values.shape[0], *size)))
         into = found[0].movedim(front.axis + 1, 1)
         for run, slices in front.runs(start, stop):
             into[:, slices] = (front.values[:, run] / front.weights[run]).cpu()
+            _require_numbers(into[:, slices])
 
     slide(image, network, rules, finished, progress, device=device, retreat=retreat)
-    return found[0][(slice(None), *inner)]
+    return found[0].movedim(along + 1, 0)[inner].movedim(0, along + 1)
 
 
 def by_inferer(
@@ -247,6 +252,15 @@ def by_inferer(
         raise _several_values()
     progress.report(1.0, Text("Running the network"))
     return found[0].cpu()
+
+
+def _require_numbers(values: torch.Tensor) -> None:
+    # a sum that is no number has a value in it that is none
+    if bool(torch.isnan(values.sum())):
+        raise PluginFailedError(
+            Text("The network gives values that are not numbers."),
+            Text("Its weights are damaged, or the image holds such values. Install the plugin again."),
+        )
 
 
 def _several_values() -> PluginFailedError:

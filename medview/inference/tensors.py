@@ -103,6 +103,13 @@ def label_tensor(labels: Labels, geometry: Geometry) -> MetaTensor:
     return MetaTensor(values, affine=torch.from_numpy(ras_affine(geometry)))
 
 
+def geometry_of(image: MetaTensor) -> Geometry:
+    """Where an image of MONAI's, (..., x, y, z) with its RAS affine, lies: the grid of its voxels as (z, y, x)."""
+    x, y, z = (int(size) for size in image.shape[-3:])
+    affine = _LPS_TO_RAS @ np.asarray(image.affine, dtype=np.float64)[:, [2, 1, 0, 3]]
+    return Geometry((z, y, x), affine)
+
+
 def ras_affine(geometry: Geometry) -> Floats:
     """(4, 4): takes a voxel centre (i, j, k, 1) to (x, y, z, 1) in RAS, mm."""
     affine: Floats = _LPS_TO_RAS @ geometry.affine[:, [2, 1, 0, 3]]

@@ -1,7 +1,7 @@
 """The parts of a Python plugin that classifies pictures, for its training: what learns is what will answer.
 
 The plugin's folder has a module `network` with `CLASSES`, `make()` and `look(model, pictures)`, and a module
-`classifier` with `Classifier(folder)`, whose `answers(pictures)` are what its users get.
+`classifier` with `picture_of(volume)` and `Classifier(folder)`, whose `answers(pictures)` are what its users get.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from medview.core.errors import InputError
 from medview.core.text import Text
+from medview.core.volume import Volume
 from medview.inference import python_engine
 from medview.learning.calibration import Looked
 
@@ -39,6 +40,10 @@ class ClassifierPlugin:
     def classes(self) -> tuple[str, ...]:
         """The names of its classes, in the order of its network's values."""
         return tuple(self.network.CLASSES)
+
+    def picture_of(self, volume: Volume) -> NDArray[np.uint8]:
+        """An image as the network sees it, (y, x)."""
+        return np.asarray(self.classifier.picture_of(volume), dtype=np.uint8)
 
     def look(self, model: Any, pictures: NDArray[np.uint8]) -> Looked:
         """What a network makes of pictures (n, y, x)."""

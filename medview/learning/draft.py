@@ -19,6 +19,7 @@ from medview.core.review import Review
 from medview.core.segmentation import Labels, Provenance, Segment
 from medview.core.volume import Volume, VolumeId
 from medview.learning.example_record import (
+    ClassDecision,
     CommentRecord,
     EditRecord,
     Effort,
@@ -38,7 +39,7 @@ class Draft:
 
     Attributes:
         volume: The image.
-        labels: (k, j, i) uint8 or uint16.
+        labels: (k, j, i) uint8 or uint16; None where classes were decided on and nothing was outlined.
         segments: The structures.
         provenance: Which model proposed the labels, and who reviewed them when.
         study: Whose image it is.
@@ -46,12 +47,13 @@ class Draft:
         source_files: The files of the series.
         proposal: (k, j, i); the labels as the model proposed them, when they are known.
         effort: What the reader put into the corrections, when somebody counted.
+        classes: What a reader has decided on.
         layer: Parts several segmentations of one image that have the same origin: 0, 1, ...
         review: What readers said of it; None when nobody was asked.
     """
 
     volume: Volume
-    labels: Labels
+    labels: Labels | None
     segments: tuple[Segment, ...]
     provenance: Provenance
     study: Study
@@ -61,6 +63,14 @@ class Draft:
     effort: Effort | None = None
     layer: int = 0
     review: Review | None = None
+    classes: tuple[ClassDecision, ...] = ()
+
+    @property
+    def origin(self) -> str:
+        """What parts examples of one image: the model that proposed the labels, or that classes were decided on."""
+        if self.classes:
+            return "findings"
+        return self.provenance.model.plugin_id if self.provenance.model else ""
 
 
 def image_hash(volume: Volume) -> str:
@@ -110,6 +120,9 @@ def example_of(
         edit=edit,
         review=_reviewed(draft.review, draft.study.patient) if draft.review is not None else None,
         files=files,
+        hinted=draft.provenance.hinted,
+        classes=_nameless_classes(draft),
+        windows=tuple((one.center, one.width) for one in draft.volume.windows),
     )
 
 
@@ -132,6 +145,16 @@ def _reviewed(review: Review, patient: Patient) -> ReviewedRecord:
             CommentRecord(text=identity.cleaned(one.text), point=one.point, reader=one.signed.reader, at=one.signed.at)
             for one in review.comments
         ),
+    )
+
+
+def _nameless_classes(draft: Draft) -> tuple[ClassDecision, ...]:
+    from medview.formats.identifying_words import Identity
+
+    clean = Identity.of_patient(draft.study.patient).cleaned
+    return tuple(
+        one.model_copy(update={"name": clean(one.name), "reason": clean(one.reason), "corrects": clean(one.corrects)})
+        for one in draft.classes
     )
 
 

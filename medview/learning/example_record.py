@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from medview.core.finding import Verdict
 from medview.core.geometry import Geometry
 from medview.core.review import Judgement, SegmentState
-from medview.core.segmentation import Code, Color, Labels, ModelRef, Provenance, Segment
+from medview.core.segmentation import Code, Color, HintedEdit, Labels, ModelRef, Provenance, Segment
 from medview.learning.splits import Split, split_of
 
 SCHEMA = 1
@@ -164,6 +166,45 @@ class ReviewedRecord(Record):
     comments: tuple[CommentRecord, ...] = ()
 
 
+class ClassDecision(Record):
+    """What a reader said of a class, a box or a point.
+
+    Attributes:
+        name: What it is called.
+        code: What it is; None when nobody has said.
+        verdict: Whether it is there.
+        reason: Why not; may be empty.
+        reader: Who said so.
+        decided_at: When, UTC.
+        probability: 0..1, as the model had it; None when a reader found it.
+        model: Which model found it; None when a reader did.
+        corrects: What the model had called it, where the reader put this in its place; empty otherwise.
+        place: Where it is: x, y, z, LPS, mm; None: in the image as a whole.
+        size_mm: Of the box around it; None without a box.
+        frame: In which picture of a film, from 0; None: not in a film, or in all of it.
+        region: The first voxel, (k, j, i), and the one behind the last, of what the model saw; None: it saw all.
+    """
+
+    name: str
+    code: CodeRecord | None = None
+    verdict: Literal[Verdict.CONFIRMED, Verdict.REJECTED]
+    reason: str = ""
+    reader: str = ""
+    decided_at: datetime
+    probability: float | None = None
+    model: ModelRecord | None = None
+    corrects: str = ""
+    place: tuple[float, float, float] | None = None
+    size_mm: tuple[float, float, float] | None = None
+    frame: int | None = None
+    region: tuple[tuple[int, int, int], tuple[int, int, int]] | None = None
+
+    @property
+    def is_of_whole_image(self) -> bool:
+        """Whether it is said of the image, and not of a place, a picture or a part of it."""
+        return self.place is None and self.frame is None and self.region is None
+
+
 class FileRecord(Record):
     """A file of the example, by its name in the example's folder, and its hash."""
 
@@ -194,6 +235,9 @@ class Example(Record):
         edit: What was changed; None when there is nothing to compare with.
         review: What readers said of it; None when nobody was asked.
         files: The files of this revision.
+        hinted: The answers to hints that the reader took into the labels.
+        classes: What a reader has decided on; empty where structures were outlined.
+        windows: Those stored with the image, (centre, width), the preferred one first.
     """
 
     schema_version: int = Field(SCHEMA, ge=1, le=SCHEMA)
@@ -215,6 +259,21 @@ class Example(Record):
     edit: EditRecord | None
     review: ReviewedRecord | None = None
     files: tuple[FileRecord, ...]
+    hinted: tuple[HintedEdit, ...] = ()
+    classes: tuple[ClassDecision, ...] = ()
+    windows: tuple[tuple[float, float], ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What it shows: structures, and classes that are there."""
+        there = (one.name for one in self.classes if one.verdict is Verdict.CONFIRMED)
+        return tuple(dict.fromkeys((*(one.name for one in self.segments), *there)))
+
+    @property
+    def proposed_by(self) -> tuple[str, ...]:
+        """The models that proposed it; none where it was made by hand."""
+        models = (self.model, *(one.model for one in self.classes))
+        return tuple(dict.fromkeys(one.plugin_id for one in models if one is not None))
 
     @property
     def split(self) -> Split:
@@ -225,11 +284,12 @@ class Example(Record):
     def provenance(self) -> Provenance:
         """Who made the labels, as a segmentation knows it; a reader who changed nothing did not make them."""
         if self.model is None:
-            return Provenance(None, self.saved_at, self.reader or None, self.reviewed_at)
+            return Provenance(None, self.saved_at, self.reader or None, self.reviewed_at, self.hinted)
         model = ModelRef(self.model.plugin_id, self.model.version, self.model.sha256)
         changed = self.edit is not None and any(one.added or one.removed for one in self.edit.segments)
         edited = self.reviewed_at is not None or changed
-        return Provenance(model, self.model.proposed_at, (self.reader or None) if edited else None, self.reviewed_at)
+        reader = (self.reader or None) if edited else None
+        return Provenance(model, self.model.proposed_at, reader, self.reviewed_at, self.hinted)
 
 
 class Source(Record):

@@ -3,7 +3,8 @@
     site.key                          the secret that patient keys are made with
     index.sqlite                      a list of what follows; made anew when it is gone
     images/HASH/image.nii.gz          every image once
-    examples/ID/0001/                 a revision: example.json, labels.nii.gz, proposal.nii.gz when a model proposed it
+    examples/ID/0001/                 a revision: example.json; labels.nii.gz where structures were outlined,
+                                      proposal.nii.gz when a model proposed them
     local/ID.json                     where the example came from: stays on this machine
 
 Revisions and images are folders that appear whole, by one rename, and never change.
@@ -76,7 +77,7 @@ class ExampleStore:
         Image and labels are read back and compared before anything is called saved.
 
         Raises:
-            InputError: There is no segment.
+            InputError: There is no segment, and no class was decided on.
             GridMismatchError: Labels and image differ in size.
             StorageError: The disk refuses, or a file did not read back as meant. Nothing half-written is left.
             Cancelled: The progress says so.
@@ -84,10 +85,11 @@ class ExampleStore:
         from medview.formats.dicom_seg import described_segments
 
         progress = progress or NoProgress()
-        segments = nameless(described_segments(draft.labels, draft.segments), draft.study.patient)
-        if not segments:
+        described = described_segments(draft.labels, draft.segments) if draft.labels is not None else ()
+        segments = nameless(described, draft.study.patient)
+        if not segments and not draft.classes:
             raise InputError("There is no segment to save.", "Add a segment, or run a model, and save again.")
-        if draft.labels.shape != draft.volume.geometry.shape:
+        if draft.labels is not None and draft.labels.shape != draft.volume.geometry.shape:
             raise GridMismatchError("Labels and image differ in size.")
         try:
             secret = site_secret(self.folder)
@@ -139,8 +141,7 @@ class ExampleStore:
 
     def example_id(self, draft: Draft) -> str:
         """The example that a draft is or becomes: the same image, series and origin give the same one."""
-        origin = draft.provenance.model.plugin_id if draft.provenance.model else ""
-        return self._example_id(site_secret(self.folder), draft, image_hash(draft.volume), origin)
+        return self._example_id(site_secret(self.folder), draft, image_hash(draft.volume))
 
     def rebuild_index(self) -> int:
         """Make the list anew from the folders, and sweep them; says how many revisions there are."""
@@ -205,8 +206,7 @@ class ExampleStore:
     ) -> tuple[Example, Proof]:
         from medview.formats.proof import prove_labels
 
-        origin = draft.provenance.model.plugin_id if draft.provenance.model else ""
-        example_id = self._example_id(secret, draft, image, origin)
+        example_id = self._example_id(secret, draft, image)
         home = self.folder / "examples" / example_id
         home.mkdir(parents=True, exist_ok=True)
         with whole_folder(home / "revision") as temporary:
@@ -224,10 +224,15 @@ class ExampleStore:
                     update={"revision": _last_revision(home) + 1}
                 )
                 write_bytes(temporary / _RECORD, example.model_dump_json(indent=1).encode("utf-8"))
+                read_back = _record(temporary)
+                differences = () if read_back == example else (Text("it does not hold what was written"),)
+                proofs.append(Proof(temporary / _RECORD, differences).require())
                 if rename_folder(temporary, self.revision_folder(example)):
                     return example, Proof.of_all(self.revision_folder(example), proofs)
 
     def _edit(self, draft: Draft, segments: tuple[Segment, ...], example_id: str) -> EditRecord | None:
+        if draft.labels is None:
+            return None
         if draft.proposal is not None:
             return changes(draft.proposal, draft.labels, segments, "proposal", draft.effort)
         if draft.effort is not None and draft.provenance.model is not None:
@@ -254,8 +259,8 @@ class ExampleStore:
     def _source_path(self, example_id: str) -> Path:
         return self.folder / "local" / f"{example_id}.json"
 
-    def _example_id(self, secret: bytes, draft: Draft, image: str, origin: str) -> str:
-        return keyed_hash(secret, "example", draft.volume.series_uid, image, origin, str(draft.layer))[:24]
+    def _example_id(self, secret: bytes, draft: Draft, image: str) -> str:
+        return keyed_hash(secret, "example", draft.volume.series_uid, image, draft.origin, str(draft.layer))[:24]
 
     def _note(self, example: Example) -> None:
         try:

@@ -21,13 +21,14 @@ from typing import Any
 
 from medview.core.errors import InputError, StorageError
 from medview.core.files import file_hash, not_written, rename_folder, whole_folder, write_bytes
+from medview.core.finding import Verdict
 from medview.core.progress import NoProgress, PartOf, Progress
 from medview.core.proof import Proof
 from medview.core.pseudonyms import site_secret
 from medview.core.segmentation import Labels
 from medview.core.text import Text
 from medview.formats.image_files import read_volume, write_labels
-from medview.learning.example_record import Example
+from medview.learning.example_record import ClassDecision, Example
 from medview.learning.examples import ExampleStore
 from medview.learning.label_numbers import LabelNumbers
 from medview.learning.splits import Split
@@ -102,7 +103,11 @@ def export(
                 kind, folder, len(examples) - len(skipped), Proof.of_all(folder, job.proofs).require(), skipped
             )
             if result.count == 0:
-                raise InputError(skipped[0], "Put the DICOM folder back where it was, or export as NIfTI.")
+                outlined = any(one.segments for one in examples)
+                remedy = Text("Put the DICOM folder back where it was, or export as NIfTI.")
+                raise InputError(
+                    skipped[0], remedy if outlined else Text("Export it as NIfTI, or as a datalist of MONAI.")
+                )
             if not rename_folder(temporary, folder):
                 raise StorageError(
                     Text.of("{folder} exists already; an export never overwrites.", folder=str(folder)),
@@ -207,6 +212,9 @@ def _dicom_seg(job: _Job) -> tuple[Text, ...]:
     skipped = []
     for number, example in enumerate(job.examples):
         progress = job.step(number)
+        if not example.segments:
+            skipped.append(_not_outlined(example))
+            continue
         source = job.store.source(example)
         files = source.files if source is not None and any(path.is_file() for path in source.files) else ()
         name = case_name(example)
@@ -240,6 +248,9 @@ def _dicom_without_names(job: _Job) -> tuple[Text, ...]:
     skipped = []
     for number, example in enumerate(job.examples):
         progress = job.step(number)
+        if not example.segments:
+            skipped.append(_not_outlined(example))
+            continue
         source, name = job.store.source(example), case_name(example)
         if source is None or not any(path.is_file() for path in source.files):
             skipped.append(Text.of("{name}: the DICOM files that it was drawn on are gone.", name=name))
@@ -257,22 +268,38 @@ def _nifti(job: _Job) -> tuple[Text, ...]:
         job.step(number)
         folder = job.folder / case_name(example)
         job.put_image(example, folder / "image.nii.gz")
-        job.put_labels(example, folder / "labels.nii.gz")
-        segments = [segment.model_dump(mode="json") for segment in example.segments]
-        job.write_json(folder / "segments.json", {"split": example.split.value, "segments": segments})
+        if example.segments:
+            job.put_labels(example, folder / "labels.nii.gz")
+            segments = [segment.model_dump(mode="json") for segment in example.segments]
+            job.write_json(folder / "segments.json", {"split": example.split.value, "segments": segments})
+        if example.classes:
+            classes = [one.model_dump(mode="json") for one in example.classes]
+            job.write_json(folder / "classes.json", {"split": example.split.value, "classes": classes})
     return ()
 
 
 def _monai(job: _Job) -> tuple[Text, ...]:
     numbers = _numbers(job)
     lists: dict[Split, list[dict[str, str]]] = {split: [] for split in Split}
+    decided: dict[Split, list[dict[str, Any]]] = {split: [] for split in Split}
     for number, example in enumerate(job.examples):
         job.step(number)
+        if not example.segments:
+            image = f"images/{case_name(example)}.nii.gz"
+            job.put_image(example, job.folder / image)
+            decided[example.split].append({"image": f"./{image}", "label": _there(example)})
+            continue
         image, label = f"images/{case_name(example)}.nii.gz", f"labels/{case_name(example)}.nii.gz"
         job.put_image(example, job.folder / image)
         job.put_labels(example, job.folder / label, numbers)
         lists[example.split].append({"image": f"./{image}", "label": f"./{label}"})
     modalities = sorted({example.modality for example in job.examples})
+    if any(decided.values()):
+        names = sorted({name for items in decided.values() for one in items for name in one["label"]})
+        content = {"classes": names, **{split.value: items for split, items in decided.items()}}
+        job.write_json(job.folder / "classification.json", content)
+    if not any(lists.values()):
+        return ()
     job.write_json(
         job.folder / "dataset.json",
         {
@@ -301,8 +328,12 @@ def _nnunet(job: _Job) -> tuple[Text, ...]:
         )
     numbers = _numbers(job, reserved=("background", "ignore"))
     training: dict[Split, list[str]] = {split: [] for split in Split}
+    skipped = []
     for number, example in enumerate(job.examples):
         job.step(number)
+        if not example.segments:
+            skipped.append(_not_outlined(example))
+            continue
         name, suffix = case_name(example), "Ts" if example.split is Split.TEST else "Tr"
         job.put_image(example, job.folder / f"images{suffix}" / f"{name}_0000.nii.gz")
         job.put_labels(example, job.folder / f"labels{suffix}" / f"{name}.nii.gz", numbers)
@@ -321,7 +352,20 @@ def _nnunet(job: _Job) -> tuple[Text, ...]:
         },
     )
     job.write_json(job.folder / "splits_final.json", [fold])
-    return ()
+    return tuple(skipped)
+
+
+def _not_outlined(example: Example) -> Text:
+    return Text.of("{name}: classes were decided on it, and nothing is outlined.", name=case_name(example))
+
+
+def _there(example: Example) -> dict[str, int]:
+    """Each class that was decided on: 1 where it is there, 0 where it is not."""
+    return {one.name: int(one.verdict is Verdict.CONFIRMED) for one in sorted(example.classes, key=_rejected_first)}
+
+
+def _rejected_first(decision: ClassDecision) -> bool:
+    return decision.verdict is Verdict.CONFIRMED
 
 
 def _numbers(job: _Job, reserved: Sequence[str] = ()) -> LabelNumbers:

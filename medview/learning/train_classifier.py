@@ -2,6 +2,8 @@
 
     python -m medview.learning.train_classifier --plugin plugins/cxr_pneumonia --data pneumoniamnist.npz --run runs/cxr
 
+Cases on which a reader has decided are learned from, too: --data pneumoniamnist.npz ~/.local/share/MedView/examples
+
 Stopped at any time, the same command goes on where it stopped. The test part is not looked at.
 """
 
@@ -10,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -18,7 +21,7 @@ from medview.core.errors import InputError
 from medview.core.files import write_bytes
 from medview.core.progress import Progress
 from medview.inference import device as devices
-from medview.learning import calibration, classifier_plugin, console, labelled_pictures, picture_recipe
+from medview.learning import calibration, classifier_plugin, console, decided_pictures, picture_recipe
 from medview.learning.calibration import Calibration, Known
 from medview.learning.classifier_training import ClassifierTraining
 from medview.learning.picture_recipe import PictureRecipe
@@ -28,7 +31,7 @@ from medview.learning.training_loop import serialised
 
 def train(
     plugin_folder: Path,
-    data: Path,
+    data: Sequence[Path],
     run_folder: Path,
     progress: Progress,
     *,
@@ -41,7 +44,7 @@ def train(
 
     Args:
         plugin_folder: The plugin; it is changed only when something is installed.
-        data: A set in the layout of MedMNIST.
+        data: Sets in the layout of MedMNIST, and stores of examples on which a reader has decided; all together.
         run_folder: Where the state and the results are kept; a training that it holds is carried on.
         progress: Told of every step, and asked for cancellation; what is done is saved before it stops.
         how: Another recipe than the plugin's own.
@@ -54,8 +57,9 @@ def train(
         Cancelled: When it was stopped.
     """
     how = how or picture_recipe.read(plugin_folder / classifier_plugin.RECIPE)
-    training, validation = (labelled_pictures.read(data, part) for part in (Split.TRAINING, Split.VALIDATION))
     with classifier_plugin.loaded(plugin_folder) as plugin:
+        parts = (Split.TRAINING, Split.VALIDATION)
+        training, validation = (decided_pictures.read_all(data, part, plugin) for part in parts)
         if max(how.positive, training.labels.max(), validation.labels.max()) >= len(plugin.classes):
             raise InputError("The set has more classes than the plugin names.", "Choose the set that it was made for.")
         torch.manual_seed(how.seed)
@@ -86,7 +90,9 @@ def main(arguments: list[str] | None = None) -> int:
         prog="python -m medview.learning.train_classifier", description=__doc__.split("\n\n")[0]
     )
     parser.add_argument("--plugin", type=Path, required=True, help="folder of the plugin, whose program is run")
-    parser.add_argument("--data", type=Path, required=True, help="a file of MedMNIST")
+    parser.add_argument(
+        "--data", type=Path, required=True, nargs="+", help="files of MedMNIST, and folders of training examples"
+    )
     parser.add_argument("--run", type=Path, required=True, help="folder for the state of the training")
     parser.add_argument("--device", default="cpu", choices=devices.CHOICES)
     parser.add_argument("--threads", type=int, default=0, help="processor threads; 0 leaves it to torch")

@@ -19,6 +19,7 @@ from medview.core.proof import Proof
 from medview.core.text import Text
 from medview.core.volume import Volume
 from medview.inference.plugin import SegmentationResult
+from medview.learning.examples import Saved
 from medview.ui.banner import Answer, Banner, Kind, Message
 from medview.ui.findings_list import FindingsList
 from medview.ui.folding import Folding
@@ -29,6 +30,8 @@ from medview.workstation.analysis import Finished
 from medview.workstation.jobs import Job, JobState
 from medview.workstation.station import Workstation
 from medview.workstation.workspace import CaseOpened, WorkspaceChange
+
+_SHORT_ID = 8
 
 
 class AnalysisPanel(QWidget):
@@ -65,6 +68,8 @@ class AnalysisPanel(QWidget):
         self.findings = FindingsList(station)
         self.findings.failed.connect(self.banner.show_error)
         self.findings.written.connect(self._findings_written)
+        self.findings.card_asked.connect(self._show_card)
+        self.findings.kept.connect(self._findings_kept)
 
         inside = QWidget()
         content = _column()
@@ -76,7 +81,7 @@ class AnalysisPanel(QWidget):
         content.addWidget(self.findings)
         content.addWidget(self.others)
         content.addStretch(1)
-        area = QScrollArea()
+        self._area = area = QScrollArea()
         area.setWidgetResizable(True)
         area.setFrameShape(QFrame.Shape.NoFrame)
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -206,6 +211,23 @@ class AnalysisPanel(QWidget):
             Message(Kind.DONE, Text.of("{name} was written, and read back as meant.", name=path.name))
         )
 
+    def _findings_kept(self, saved: Saved) -> None:
+        what = Text.of(
+            "Example {name} saved, revision {revision}",
+            name=saved.example.example_id[:_SHORT_ID], revision=saved.example.revision,
+        )  # fmt: skip
+        self.banner.show_message(Message(Kind.DONE, what, Text("proved: read back and equal")))
+
+    def _show_card(self, plugin_id: str) -> None:
+        """Open what is told about a plugin, and bring it into sight."""
+        card = self.card(plugin_id)
+        if card is None:
+            return
+        if self._rest.indexOf(card) >= 0:
+            self.others.button.setChecked(True)
+        card.model.button.setChecked(True)
+        QTimer.singleShot(0, card, lambda: self._area.ensureWidgetVisible(card))
+
     def _cancel(self) -> None:
         if self._job is not None:
             self._job.cancel()
@@ -234,7 +256,8 @@ class AnalysisPanel(QWidget):
             self._offer_inputs(card, record)
             segments = record.manifest.segments if record.manifest is not None else ()
             card.show_box(self._station.analysis.search.size_mm, possible=volume is not None and volume.is_spatial)
-            card.offer_choices(self._effort_of(record), self._station.analysis.options(record.id), segments)
+            options = self._station.analysis.options(record.id)
+            card.offer_choices(self._effort_of(record), options, segments, _pictures(record, volume))
             running = self._job is not None and record.id == self._running_id
             card.show_job(self._job if running else None)
             mine = self._last is not None and self._last.volume is volume and self._last.plugin.folder == record.folder
@@ -346,6 +369,14 @@ class AnalysisPanel(QWidget):
             words = ""
         self._hint.setText(words)
         self._hint.setVisible(bool(words))
+
+
+def _pictures(record: PluginRecord, volume: Volume | None) -> int:
+    """How many pictures of an image a classifier looks at one by one; 1 where it looks at all of it at once."""
+    manifest = record.manifest
+    if manifest is None or volume is None or manifest.task != "classify" or manifest.input[0].dims != 2:
+        return 1
+    return volume.geometry.shape[0]
 
 
 def _is_in_front(record: PluginRecord, fit: Fit) -> bool:

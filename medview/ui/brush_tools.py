@@ -1,4 +1,4 @@
-"""The tools of correcting, and how they work: brush or eraser, disk or sphere, radius."""
+"""How brush and eraser work: disk, square or sphere, radius, and whether they stop at edges."""
 
 from __future__ import annotations
 
@@ -7,79 +7,56 @@ from dataclasses import replace
 from functools import partial
 
 from PySide6.QtCore import QEvent, Qt
-from PySide6.QtWidgets import QCheckBox, QDoubleSpinBox, QGridLayout, QHBoxLayout, QLabel, QSlider, QToolButton, QWidget
+from PySide6.QtWidgets import QCheckBox, QGridLayout, QHBoxLayout, QLabel, QSlider, QToolButton, QWidget
 
 from medview.editing.brush import BrushShape
+from medview.ui.number_box import NumberBox
 from medview.ui.theme import STEP_PX, icon, set_role
 from medview.workstation.correction import Correction
-from medview.workstation.stroke import LARGEST_RADIUS_MM, SMALLEST_RADIUS_MM, BrushTool
-from medview.workstation.view_state import Mode, ViewChange, Viewing
+from medview.workstation.stroke import LARGEST_RADIUS_MM, SMALLEST_RADIUS_MM
 
 _SLIDER_STEPS = 100
 _SLIDER_SMALLEST_PX = 40
 _SLIDER_LARGEST_MM = 40.0
 """The slider covers what is used; larger radii are typed."""
-_LARGEST_VALUE = 1e6
-# A slider stands beside it, or it is typed. Qt draws no text at all in a styled box that is told to have no buttons.
-_PLAIN_BOX = (
-    "QDoubleSpinBox { padding: 2px 4px; }"
-    "QDoubleSpinBox QLineEdit { border: none; padding: 0; background: transparent; }"
-    "QDoubleSpinBox::up-button, QDoubleSpinBox::down-button"
-    " { width: 0; height: 0; border: none; background: transparent; image: none; }"
-)
+_USUAL_DEVIATIONS = 2.5
 
 
 class BrushTools(QWidget):
-    """Shows the options of the brush and sets them; choosing a tool begins to correct.
+    """Shows the options of the brush and sets them.
 
     Args:
         correction: Whose options.
-        viewing: Told to go into the mode of correcting.
     """
 
-    def __init__(self, correction: Correction, viewing: Viewing, parent: QWidget | None = None) -> None:
+    def __init__(self, correction: Correction, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._correction = correction
-        self._viewing = viewing
-        self.tools = {tool: self._button() for tool in BrushTool}
         self.shapes = {shape: self._button() for shape in BrushShape}
-        for tool, button in self.tools.items():
-            button.clicked.connect(partial(self._choose_tool, tool))
         for shape, button in self.shapes.items():
             button.clicked.connect(partial(self._choose_shape, shape))
         self._radius_label = QLabel()
         set_role(self._radius_label, "quiet")
-        self.radius = QDoubleSpinBox()
-        self.radius.setRange(SMALLEST_RADIUS_MM, LARGEST_RADIUS_MM)
-        self.radius.setDecimals(1)
+        self.radius = NumberBox(SMALLEST_RADIUS_MM, LARGEST_RADIUS_MM, " mm")
         self.radius.setSingleStep(0.5)
-        self.radius.setSuffix(" mm")
-        self.radius.setStyleSheet(_PLAIN_BOX)
-        self.radius.setFixedWidth(76)
-        self.radius.setKeyboardTracking(False)
         self.radius.valueChanged.connect(self._set_radius)
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.slider.setRange(0, _SLIDER_STEPS)
         self.slider.setMinimumWidth(_SLIDER_SMALLEST_PX)
         self.slider.valueChanged.connect(lambda step: self._set_radius(round(_radius_at(step), 1)))
+        self.adaptive = QCheckBox()
+        self.adaptive.toggled.connect(lambda on: self._set_deviations(_USUAL_DEVIATIONS if on else None))
+        self.deviations = NumberBox(0.1, 10.0)
+        self.deviations.setSingleStep(0.5)
+        self.deviations.valueChanged.connect(self._set_deviations)
         self.everything = QCheckBox()
         self.everything.toggled.connect(self._set_everything)
-        self.ranged = QCheckBox()
-        self.ranged.toggled.connect(self._set_ranged)
-        self.lowest, self.highest = self._value_box(), self._value_box()
-        limits = QHBoxLayout()
-        limits.setSpacing(STEP_PX)
-        limits.addWidget(self.ranged, 1)
-        limits.addWidget(self.lowest)
-        limits.addWidget(self.highest)
 
         row = QHBoxLayout()
         row.setSpacing(STEP_PX)
-        for button in self.tools.values():
-            row.addWidget(button)
-        row.addStretch(1)
         for button in self.shapes.values():
             row.addWidget(button)
+        row.addStretch(1)
         layout = QGridLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2 * STEP_PX)
@@ -88,19 +65,16 @@ class BrushTools(QWidget):
         layout.addWidget(self._radius_label, 1, 0)
         layout.addWidget(self.slider, 1, 1)
         layout.addWidget(self.radius, 1, 2)
-        layout.addWidget(self.everything, 2, 0, 1, 3)
-        layout.addLayout(limits, 3, 0, 1, 3)
-        self._connections = [
-            correction.changed.connect(self._correction_changed),
-            viewing.changed.connect(self._view_changed),
-        ]
+        layout.addWidget(self.adaptive, 2, 0, 1, 2)
+        layout.addWidget(self.deviations, 2, 2)
+        layout.addWidget(self.everything, 3, 0, 1, 3)
+        self._connection = correction.changed.connect(self._correction_changed)
         self._write_texts()
         self._write_options()
 
     def close_down(self) -> None:
         """Stop listening."""
-        for connection in self._connections:
-            connection.close()
+        self._connection.close()
 
     def changeEvent(self, event: QEvent) -> None:
         """Follow language and theme."""
@@ -111,19 +85,11 @@ class BrushTools(QWidget):
     def _correction_changed(self, _: None) -> None:
         self._write_options()
 
-    def _view_changed(self, change: ViewChange) -> None:
-        if change.touches("mode"):
-            self._write_options()
-
     def _write_texts(self) -> None:
-        brush, eraser = self.tools[BrushTool.BRUSH], self.tools[BrushTool.ERASER]
-        brush.setText(self.tr("Brush"))
-        brush.setIcon(icon("brush"))
-        brush.setToolTip(self.tr("Paint the segment in work (B)"))
-        eraser.setText(self.tr("Eraser"))
-        eraser.setIcon(icon("eraser"))
-        eraser.setToolTip(self.tr("Take away what was painted (X)"))
         disk, sphere = self.shapes[BrushShape.DISK], self.shapes[BrushShape.SPHERE]
+        square = self.shapes[BrushShape.SQUARE]
+        square.setIcon(icon("square-outline"))
+        square.setToolTip(self.tr("Square: paint in this slice only, along rows and columns"))
         disk.setIcon(icon("circle-outline"))
         disk.setToolTip(self.tr("Disk: paint in this slice only"))
         sphere.setIcon(icon("sphere"))
@@ -132,38 +98,30 @@ class BrushTools(QWidget):
             button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonIconOnly)
             set_role(button, "flat")
         self._radius_label.setText(self.tr("Radius"))
+        self.adaptive.setText(self.tr("Stop at edges"))
+        self.adaptive.setToolTip(
+            self.tr("Take only what hangs together with the middle of the brush, and has values like those there")
+        )
+        self.deviations.setToolTip(self.tr("How many standard deviations values may differ from those in the middle"))
         self.everything.setText(self.tr("Eraser takes every segment"))
-        self.ranged.setText(self.tr("Values"))
-        self.ranged.setToolTip(self.tr("Paint and erase only voxels whose value lies between these two"))
-        self.lowest.setToolTip(self.tr("The lowest value that is painted"))
-        self.highest.setToolTip(self.tr("The highest value that is painted"))
 
     def _write_options(self) -> None:
         options = self._correction.options
-        editing = self._viewing.state.mode is Mode.EDIT
-        for tool, button in self.tools.items():
-            button.setChecked(editing and tool is options.tool)
         for shape, button in self.shapes.items():
             button.setChecked(shape is options.shape)
-        controls = (self.radius, self.slider, self.everything, self.ranged, self.lowest, self.highest)
+        controls = (*(self.radius, self.slider, self.everything, self.adaptive, self.deviations),)
         for control in controls:
             control.blockSignals(True)
         self.radius.setValue(options.radius_mm)
         if not self.slider.isSliderDown():
             self.slider.setValue(_step_at(options.radius_mm))
         self.everything.setChecked(options.erases_all)
-        self.ranged.setChecked(options.values is not None)
-        for box, value in zip((self.lowest, self.highest), options.values or (), strict=False):
-            box.setValue(value)
-        for box in (self.lowest, self.highest):
-            box.setVisible(options.values is not None)
+        self.adaptive.setChecked(options.deviations is not None)
+        self.deviations.setVisible(options.deviations is not None)
+        if options.deviations is not None:
+            self.deviations.setValue(options.deviations)
         for control in controls:
             control.blockSignals(False)
-
-    def _choose_tool(self, tool: BrushTool) -> None:
-        self._correction.set_options(replace(self._correction.options, tool=tool))
-        self._viewing.update(mode=Mode.EDIT)
-        self._write_options()
 
     def _choose_shape(self, shape: BrushShape) -> None:
         self._correction.set_options(replace(self._correction.options, shape=shape))
@@ -172,29 +130,11 @@ class BrushTools(QWidget):
     def _set_radius(self, radius_mm: float) -> None:
         self._correction.set_options(replace(self._correction.options, radius_mm=radius_mm))
 
+    def _set_deviations(self, deviations: float | None) -> None:
+        self._correction.set_options(replace(self._correction.options, deviations=deviations))
+
     def _set_everything(self, everything: bool) -> None:
         self._correction.set_options(replace(self._correction.options, erases_all=everything))
-
-    def _set_ranged(self, ranged: bool) -> None:
-        """The range begins with what the window shows between black and white."""
-        window = self._viewing.state.window
-        values = (round(window.lower, 1), round(window.upper, 1)) if ranged else None
-        self._correction.set_options(replace(self._correction.options, values=values))
-
-    def _set_values(self, _: float) -> None:
-        values = (self.lowest.value(), self.highest.value())
-        self._correction.set_options(replace(self._correction.options, values=values))
-
-    def _value_box(self) -> QDoubleSpinBox:
-        box = QDoubleSpinBox()
-        box.setRange(-_LARGEST_VALUE, _LARGEST_VALUE)
-        box.setDecimals(1)
-        box.setSingleStep(5)
-        box.setKeyboardTracking(False)
-        box.setStyleSheet(_PLAIN_BOX)
-        box.setFixedWidth(76)
-        box.valueChanged.connect(self._set_values)
-        return box
 
     def _button(self) -> QToolButton:
         button = QToolButton(self)

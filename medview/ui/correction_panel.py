@@ -22,14 +22,15 @@ from medview.core.events import Connection
 from medview.core.segmentation import LabelsChanged, Segmentation, SegmentsChanged
 from medview.core.text import Text
 from medview.ui.banner import Banner
-from medview.ui.brush_tools import BrushTools
 from medview.ui.checking_sections import CheckingSections
+from medview.ui.combine_tools import CombineTools
 from medview.ui.labels import wrapped
 from medview.ui.live_line import LiveLine
 from medview.ui.recovery_offer import RecoveryOffer
 from medview.ui.segment_list import SegmentList
 from medview.ui.shaping_tools import ShapingTools
 from medview.ui.theme import STEP_PX, icon, set_role
+from medview.ui.tool_palette import ToolPalette
 from medview.ui.translation import render
 from medview.workstation.station import Workstation
 from medview.workstation.view_state import ViewChange
@@ -60,7 +61,8 @@ class CorrectionPanel(QWidget):
         self._problem = wrapped("warning")
         self._hint = wrapped("quiet")
         self._tools_heading = _heading()
-        self.tools = BrushTools(station.correction, station.viewing)
+        self.tools = ToolPalette(station)
+        self.tools.failed.connect(self.banner.show_error)
         self._segments_heading = _heading()
         self.segments = SegmentList(station.correction, station.viewing, station.reviewing)
         self.segments.failed.connect(self.banner.show_error)
@@ -72,7 +74,9 @@ class CorrectionPanel(QWidget):
         self.remove_button.clicked.connect(self._remove)
         self.shaping = ShapingTools(station.shaping, station.viewing, station.jobs)
         self.shaping.failed.connect(self.banner.show_error)
-        self._shaping_heading = _heading()
+        self.combine = CombineTools(station.editing.combining)
+        self.combine.failed.connect(self.banner.show_error)
+        self._shaping_heading, self._combine_heading = _heading(), _heading()
         self.live = LiveLine(station.live)
         self.checking = CheckingSections(station)
         for part in (self.checking.review, self.checking.doubts):
@@ -206,6 +210,7 @@ class CorrectionPanel(QWidget):
         self.add_button.setEnabled(ready)
         self.remove_button.setEnabled(ready and any_segment)
         self.shaping.set_ready(ready and any_segment)
+        self.combine.sync(ready and any_segment)
         self.save_button.setEnabled(ready and any_segment)
         self._write_hint(volume is not None, ready, any_segment)
         self._write_steps()
@@ -296,6 +301,7 @@ class CorrectionPanel(QWidget):
         self.remove_button.setText(self.tr("Remove"))
         self.remove_button.setToolTip(self.tr("Take the segment in work off the list, with its voxels"))
         self._shaping_heading.setText(self.tr("Whole segment"))
+        self._combine_heading.setText(self.tr("With another segment"))
         self.save_button.setIcon(icon("content-save-outline"))
         self.save_button.setText(self.tr("Save masks as ..."))
         self.save_button.setToolTip(self.tr("DICOM SEG, RTSTRUCT, report, NIfTI, NRRD, STL (Ctrl+Shift+S)"))
@@ -320,6 +326,8 @@ class CorrectionPanel(QWidget):
         content.addWidget(_separator())
         content.addWidget(self._shaping_heading)
         content.addWidget(self.shaping)
+        content.addWidget(self._combine_heading)
+        content.addWidget(self.combine)
         content.addWidget(_separator())
         content.addWidget(self.checking)
         content.addWidget(_separator())

@@ -1,18 +1,24 @@
-"""One finding: what, how probable, who says so, and the reader's word on it."""
+"""One finding: what, how probable, the reader's word on it, and the way to what the model looked at."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from functools import partial
 
 from PySide6.QtCore import QEvent, Qt, Signal
 from PySide6.QtGui import QMouseEvent
-from PySide6.QtWidgets import QGridLayout, QLabel, QMenu, QProgressBar, QToolButton, QWidget
+from PySide6.QtWidgets import QGridLayout, QLabel, QMenu, QPushButton, QToolButton, QWidget
 
-from medview.core.finding import Verdict
+from medview.core.evidence import METHOD_NAMES, Cost
+from medview.core.finding import Interval, Verdict
 from medview.core.text import Text
+from medview.ui import quantities
 from medview.ui.labels import wrapped
+from medview.ui.probability_bar import ProbabilityBar
 from medview.ui.theme import STEP_PX, icon, set_role
 from medview.ui.translation import render
+from medview.workstation.evidence_desk import Offer
 from medview.workstation.finding_record import Entry
 
 REASONS = (Text("Nothing there"), Text("Artefact"), Text("Normal variant"), Text("Poor image"))
@@ -29,23 +35,32 @@ class FindingRow(QWidget):
     """What it is instead."""
     reopened = Signal()
     clicked = Signal()
+    evidence_asked = Signal(object)
+    """How: an `EvidenceMethod`."""
+    box_asked = Signal()
+    card_asked = Signal(str)
+    """The id of the plugin whose card is to be shown."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.name = wrapped("")
         self.share = QLabel()
-        self.bar = QProgressBar()
-        self.bar.setRange(0, _PERCENT)
-        self.bar.setTextVisible(False)
-        self.bar.setFixedHeight(4)
+        self.bar = ProbabilityBar()
         self.details = wrapped("quiet")
         self.confirm_button, self.reject_button, self.reopen_button = QToolButton(), QToolButton(), QToolButton()
-        for button in (self.confirm_button, self.reject_button, self.reopen_button):
+        self.evidence_button, self.card_button = QToolButton(), QToolButton()
+        self.box_button = QPushButton()
+        self.box_button.clicked.connect(self.box_asked)
+        self.evidence_menu = QMenu(self.evidence_button)
+        self.evidence_button.setMenu(self.evidence_menu)
+        for button in (*self._buttons, self.evidence_button, self.card_button):
             set_role(button, "flat")
+        self.card_button.clicked.connect(self._ask_card)
         self.menu = QMenu(self.reject_button)
         self.reject_button.setMenu(self.menu)
-        self.reject_button.setStyleSheet("QToolButton::menu-indicator { image: none; width: 0; }")
-        self.reject_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        for button in (self.reject_button, self.evidence_button):
+            button.setStyleSheet("QToolButton::menu-indicator { image: none; width: 0; }")
+            button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.confirm_button.clicked.connect(self.confirmed)
         self.reopen_button.clicked.connect(self.reopened)
         layout = QGridLayout(self)
@@ -55,22 +70,36 @@ class FindingRow(QWidget):
         layout.setColumnStretch(0, 1)
         layout.addWidget(self.name, 0, 0)
         layout.addWidget(self.share, 0, 1)
-        layout.addWidget(self.confirm_button, 0, 2)
-        layout.addWidget(self.reject_button, 0, 3)
-        layout.addWidget(self.reopen_button, 0, 4)
-        layout.addWidget(self.bar, 1, 0, 1, 5)
-        layout.addWidget(self.details, 2, 0, 1, 5)
+        layout.addWidget(self.card_button, 0, 2)
+        layout.addWidget(self.evidence_button, 0, 3)
+        layout.addWidget(self.confirm_button, 0, 4)
+        layout.addWidget(self.reject_button, 0, 5)
+        layout.addWidget(self.reopen_button, 0, 6)
+        layout.addWidget(self.bar, 1, 0, 1, 7)
+        layout.addWidget(self.details, 2, 0, 1, 7)
+        layout.addWidget(self.box_button, 3, 0, 1, 7, Qt.AlignmentFlag.AlignLeft)
         self._entry: Entry | None = None
         self._alternatives: tuple[str, ...] = ()
+        self._offers: tuple[Offer, ...] = ()
+        self._by_model = False
 
-    def show_entry(self, entry: Entry, alternatives: tuple[str, ...]) -> None:
+    @property
+    def _buttons(self) -> tuple[QToolButton, ...]:
+        return self.confirm_button, self.reject_button, self.reopen_button
+
+    def show_entry(
+        self, entry: Entry, alternatives: tuple[str, ...], offers: Sequence[Offer] = (), *, by_model: bool = False
+    ) -> None:
         """Show a finding as it stands.
 
         Args:
             entry: The finding.
             alternatives: What else it may be, by the model's own names.
+            offers: The ways in which its model can be asked where it looked.
+            by_model: Whether it stands among those of other models, under the name of the class: it then bears the
+                name of its model.
         """
-        self._entry, self._alternatives = entry, alternatives
+        self._entry, self._alternatives, self._offers, self._by_model = entry, alternatives, tuple(offers), by_model
         self._write()
 
     def changeEvent(self, event: QEvent) -> None:
@@ -90,15 +119,19 @@ class FindingRow(QWidget):
         if entry is None:
             return
         finding = entry.finding
-        self.name.setText(render(Text(finding.name)))
+        self.name.setText(render(Text(entry.source if self._by_model else finding.name)))
         set_role(self.name, "title" if finding.is_positive or finding.verdict is Verdict.CONFIRMED else "")
         known = finding.probability is not None
         self.share.setVisible(known)
         self.bar.setVisible(known)
         if finding.probability is not None:
-            self.share.setText(f"{_PERCENT * finding.probability:.0f} %")
-            self.bar.setValue(round(_PERCENT * finding.probability))
-        self.details.setText("\n".join(self._details(entry)))
+            self._write_share(finding.probability, finding.interval)
+            point = finding.operating_point
+            threshold = point.threshold if point is not None else None
+            self.bar.show_probability(finding.probability, threshold, finding.interval)
+        details = self._details(entry)
+        self.details.setText("\n".join(details))
+        self.details.setVisible(bool(details))
         is_open = finding.verdict is Verdict.OPEN
         self.confirm_button.setVisible(is_open)
         self.reject_button.setVisible(is_open)
@@ -109,7 +142,28 @@ class FindingRow(QWidget):
         self.reject_button.setToolTip(self.tr("Reject, or say what it is instead"))
         self.reopen_button.setIcon(icon("undo"))
         self.reopen_button.setToolTip(self.tr("Take the decision back; the record keeps that it was made"))
+        self.evidence_button.setIcon(icon("image-search-outline"))
+        self.evidence_button.setToolTip(self.tr("Evidence: where the model looked, drawn over the image"))
+        self.evidence_button.setVisible(bool(self._offers))
+        self.card_button.setIcon(icon("information-outline"))
+        self.card_button.setToolTip(self.tr("What this model is for, what not, and how good it is"))
+        self.card_button.setVisible(self._by_model)
+        self.box_button.setText(self.tr("Use as box"))
+        self.box_button.setToolTip(self.tr("Plugins then look inside it: so it can seed a segmentation"))
+        self.box_button.setVisible(finding.size_mm is not None and finding.verdict is Verdict.CONFIRMED)
         self._fill_menu()
+        self._fill_evidence()
+
+    def _write_share(self, probability: float, interval: Interval | None) -> None:
+        percent = f"{_PERCENT * probability:.0f}"
+        if interval is None:
+            self.share.setText(f"{percent} %")
+            self.share.setToolTip("")
+            return
+        low, high = f"{_PERCENT * interval.low:.0f}", f"{_PERCENT * interval.high:.0f}"
+        self.share.setText(render(Text.of("{percent} % ({low} to {high} %)", percent=percent, low=low, high=high)))
+        told = Text.of("The middle 95 % of {count} answers lie between these", count=interval.answers)
+        self.share.setToolTip(render(told))
 
     def _fill_menu(self) -> None:
         self.menu.clear()
@@ -121,8 +175,23 @@ class FindingRow(QWidget):
             shown = Text.of("It is: {name}", name=Text(name))
             self.menu.addAction(render(shown), partial(self.corrected.emit, name))
 
+    def _fill_evidence(self) -> None:
+        self.evidence_menu.clear()
+        for offer in self._offers:
+            words = Text.of("{method}: {cost}", method=METHOD_NAMES[offer.method], cost=_cost(offer.cost))
+            self.evidence_menu.addAction(render(words), partial(self.evidence_asked.emit, offer.method))
+
+    def _ask_card(self) -> None:
+        if self._entry is not None and self._entry.finding.algorithm is not None:
+            self.card_asked.emit(self._entry.finding.algorithm.plugin_id)
+
     def _details(self, entry: Entry) -> list[str]:
-        finding, lines = entry.finding, []
+        finding, lines = entry.finding, list[str]()
+        if finding.size_mm is not None:
+            x, y, z = (f"{one:.0f}" for one in finding.size_mm)
+            lines.append(render(Text.of("{x} × {y} × {z} mm", x=x, y=y, z=z)))
+        if finding.frame is not None:
+            lines.append(render(Text.of("picture {number}", number=finding.frame + 1)))
         point = finding.operating_point
         if point is not None:
             percent = f"{_PERCENT * point.threshold:.0f}"
@@ -136,9 +205,11 @@ class FindingRow(QWidget):
                     specificity=f"{point.specificity:.2f}",
                 )
                 lines.append(render(measured))
-        lines += [render(Text(note)) for note in entry.notes]
-        by = Text.of("{who}, {when}", who=Text(entry.source or "-"), when=_day(entry))
-        lines.append(render(by))
+        if self._by_model:
+            version = finding.algorithm.version if finding.algorithm is not None else ""
+            when = quantities.moment(entry.found_at, datetime.now(UTC))
+            lines += [render(Text(note)) for note in entry.notes]
+            lines.append(render(Text.of("version {version}, {when}", version=version, when=when)))
         if finding.verdict is Verdict.CONFIRMED:
             lines.append(render(Text.of("accepted by {reader}", reader=entry.reader or "-")))
         elif finding.verdict is Verdict.REJECTED:
@@ -148,5 +219,11 @@ class FindingRow(QWidget):
         return lines
 
 
-def _day(entry: Entry) -> str:
-    return entry.found_at.astimezone().strftime("%Y-%m-%d %H:%M")
+def _cost(cost: Cost) -> Text:
+    """What asking costs, before it is asked."""
+    passes = Text.of("{count} passes of the model", count=cost.passes)
+    if cost.passes == 1:
+        passes = Text("one pass of the model, forth and back" if cost.backward else "one pass of the model")
+    if cost.seconds is None:
+        return passes
+    return Text.of("{passes}, about {time}", passes=passes, time=quantities.about(cost.seconds))

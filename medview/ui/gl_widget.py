@@ -18,7 +18,7 @@ from vtkmodules.vtkCommonCore import vtkCommand, vtkObject
 from vtkmodules.vtkRenderingCore import vtkRenderer
 from vtkmodules.vtkRenderingOpenGL2 import vtkGenericOpenGLRenderWindow
 
-from medview.views.interaction import Button, Pointer
+from medview.views.pointer import Button, Pointer
 
 _COLOR_BUFFER_BIT = 0x4000
 _NEAREST = 0x2600
@@ -237,8 +237,11 @@ class GLWidget(QOpenGLWidget):
 
     def enterEvent(self, event: QEnterEvent) -> None:
         """Tell where the mouse is."""
+        pointer = self._pointer(event, Qt.MouseButton.NoButton)
+        if self.target is not None:
+            self.target.move(pointer)
         if self.on_hover is not None:
-            self.on_hover(self._pointer(event, Qt.MouseButton.NoButton))
+            self.on_hover(pointer)
 
     def leaveEvent(self, event: QEvent) -> None:
         """Tell that the mouse is gone."""

@@ -1,19 +1,21 @@
-"""The Help: how the work goes, what the mouse does, every key, and the licences."""
+"""The Help: how the work goes, the tools that correct, what the mouse does, every key, and the licences."""
 
 from __future__ import annotations
 
 from html import escape
 
-from PySide6.QtCore import QEvent
-from PySide6.QtGui import QKeySequence
+from PySide6.QtCore import QEvent, QUrl
+from PySide6.QtGui import QKeySequence, QTextDocument
 from PySide6.QtWidgets import QDialog, QTabWidget, QTextBrowser, QVBoxLayout, QWidget
 
 from medview import __version__
 from medview.core.text import Text
 from medview.ui.actions import TABLE, Group
-from medview.ui.theme import STEP_PX, current_theme
+from medview.ui.editing_desk import EDIT_ACTIONS
+from medview.ui.theme import STEP_PX, current_theme, icon
 from medview.ui.translation import render
-from medview.views.interaction import GESTURES
+from medview.views.gestures import GESTURES
+from medview.workstation.edit_tools import TOOL_WORDS
 from medview.workstation.view_state import Mode
 
 _STEPS = (
@@ -44,7 +46,8 @@ _STEPS = (
         Text(
             "On the right, under Analyse, are the plugins that suit the series. Run one; you can go on reading "
             "meanwhile. What a classifier says stands under Findings: accept it, reject it, or say what it is. It "
-            "counts only once you accept it."
+            "counts only once you accept it. The magnifier asks the model where it looked, and draws that over the "
+            "image: it is not where the disease is."
         ),
     ),
     (
@@ -100,6 +103,8 @@ _GROUPS = {
     Group.CORRECT: Text("Correcting"),
     Group.WINDOW: Text("Window"),
 }
+_PICTURE_PX = 32
+_TOOL_ENTRIES = {tool: next(entry for entry in TABLE if entry.id == id) for tool, id in EDIT_ACTIONS}
 _LICENCES = (
     ("PySide6, Qt", "LGPL-3.0"),
     ("VTK", "BSD-3-Clause"),
@@ -120,7 +125,7 @@ class Help(QDialog):
         super().__init__(parent)
         self.resize(720, 640)
         self._tabs = QTabWidget()
-        self._pages = [QTextBrowser() for _ in range(4)]
+        self._pages = [QTextBrowser() for _ in range(5)]
         for page in self._pages:
             page.setOpenExternalLinks(False)
             self._tabs.addTab(page, "")
@@ -138,14 +143,22 @@ class Help(QDialog):
     def write(self) -> None:
         """Put everything into the present language."""
         self.setWindowTitle(self.tr("MedView Help"))
-        titles = (self.tr("The work"), self.tr("Mouse"), self.tr("Keys"), self.tr("About"))
-        bodies = (self._work(), _mouse(), _keys(), self._about())
+        titles = (self.tr("The work"), self.tr("Tools"), self.tr("Mouse"), self.tr("Keys"), self.tr("About"))
+        bodies = (self._work(), _tools(), _mouse(), _keys(), self._about())
+        self._draw_tools(self._pages[1].document())
         for number, (title, body) in enumerate(zip(titles, bodies, strict=True)):
             self._tabs.setTabText(number, title)
             self._pages[number].setHtml(_style() + body)
 
     def _work(self) -> str:
         return "".join(f"<h3>{_text(title)}</h3><p>{_text(body)}</p>" for title, body in _STEPS)
+
+    def _draw_tools(self, page: QTextDocument) -> None:
+        """Give the page the pictures that its text names."""
+        pixels = round(_PICTURE_PX * self.devicePixelRatioF())
+        for entry in _TOOL_ENTRIES.values():
+            picture = icon(entry.icon).pixmap(pixels, pixels)
+            page.addResource(QTextDocument.ResourceType.ImageResource, QUrl(f"tool:{entry.icon}"), picture)
 
     def _about(self) -> str:
         rows = "".join(f"<tr><td>{escape(name)}</td><td>{escape(licence)}</td></tr>" for name, licence in _LICENCES)
@@ -154,6 +167,16 @@ class Help(QDialog):
             f"<p>{escape(self.tr('Apache-2.0. For research; not a medical device, not for clinical decisions.'))}</p>"
             f"<p>{escape(self.tr('Patient data stay on this machine.'))}</p><table>{rows}</table>"
         )
+
+
+def _tools() -> str:
+    rows = "".join(
+        f"<tr><td><img src='tool:{entry.icon}' width={_PICTURE_PX} height={_PICTURE_PX}></td>"
+        f"<td><b>{_text(TOOL_WORDS[tool].name)}</b></td><td>{escape(_key_names(entry.keys))}</td>"
+        f"<td>{_text(TOOL_WORDS[tool].help)}</td></tr>"
+        for tool, entry in _TOOL_ENTRIES.items()
+    )
+    return f"<table>{rows}</table>"
 
 
 def _mouse() -> str:

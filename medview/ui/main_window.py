@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,6 +29,7 @@ from medview.ui.banner import Banner
 from medview.ui.case_panel import CasePanel
 from medview.ui.checking_desk import CheckingDesk
 from medview.ui.correction_panel import CorrectionPanel
+from medview.ui.editing_desk import EditingDesk
 from medview.ui.empty_state import EmptyState
 from medview.ui.help import Help
 from medview.ui.measuring_desk import MeasuringDesk
@@ -46,7 +46,6 @@ from medview.workstation.jobs import Job, JobState, Lane
 from medview.workstation.measuring_tools import MarkChanged, MeasurementsChanged, MeasuringChange
 from medview.workstation.settings import Settings
 from medview.workstation.station import Workstation
-from medview.workstation.stroke import BrushTool
 from medview.workstation.view_state import Mode, ViewChange
 from medview.workstation.workspace import ActiveChanged, CaseClosed, WorkspaceChange
 
@@ -107,6 +106,7 @@ class MainWindow(QMainWindow):
         self.setCentralWidget(self._splitter)
         self._actions = Actions(self, self._room)
         self._measuring = MeasuringDesk(station.measuring, self._actions, self._cases.measurements.copy_text)
+        self._editing = EditingDesk(station.tools, station.viewing, self._actions, self._room.edit_key)
         self._checking = CheckingDesk(
             station,
             self._actions,
@@ -218,11 +218,10 @@ class MainWindow(QMainWindow):
         on("voxels", lambda: viewing.update(interpolated=not viewing.state.interpolated))
         on("masks", lambda: viewing.update(labels_shown=not viewing.state.labels_shown))
         on("annotations", lambda: viewing.update(annotations_shown=not viewing.state.annotations_shown))
-        on("brush", lambda: self._use_tool(BrushTool.BRUSH))
-        on("eraser", lambda: self._use_tool(BrushTool.ERASER))
-        on("other-tool", self._other_tool)
-        on("smaller", lambda: room.hand.grow_brush(-1))
-        on("larger", lambda: room.hand.grow_brush(1))
+        on("smaller", lambda: room.hand.resize_tool(-1))
+        on("larger", lambda: room.hand.resize_tool(1))
+        on("copy-up", lambda: self._copy_slice(-1))
+        on("copy-down", lambda: self._copy_slice(1))
         on("next-segment", lambda: correction.select_next_segment(1))
         on("previous-segment", lambda: correction.select_next_segment(-1))
         on("undo", lambda: self._try(station.taking_back.undo))
@@ -238,7 +237,8 @@ class MainWindow(QMainWindow):
         station = self._station
         station.workspace.changed.connect(self._workspace_changed)
         station.viewing.changed.connect(self._viewing_changed)
-        station.correction.changed.connect(self._correction_changed)
+        for part in (station.correction, station.hinting, station.tools):
+            part.changed.connect(self._correction_changed)
         station.measuring.changed.connect(self._measuring_changed)
         station.measuring.files.failed.connect(self._banner.show_error)
         station.jobs.changed.connect(self._job_changed)
@@ -385,7 +385,7 @@ class MainWindow(QMainWindow):
         if self._station.correction.is_painting:
             self._station.correction.abort_stroke()
             return
-        if self._measuring.escape():
+        if self._editing.escape() or self._measuring.escape():
             return
         self._room.reset()
         volume = self._station.workspace.active_volume
@@ -422,18 +422,16 @@ class MainWindow(QMainWindow):
                 self._station.importing.load(readable[place])
 
     def _maximise(self) -> None:
+        if self._editing.confirm():
+            return
         state = self._station.viewing.state
         self._station.viewing.update(maximised=None if state.maximised is not None else state.active_view)
 
-    def _use_tool(self, tool: BrushTool) -> None:
-        correction = self._station.correction
-        correction.set_options(replace(correction.options, tool=tool))
-        self._station.viewing.update(mode=Mode.EDIT)
-
-    def _other_tool(self) -> None:
-        if self._station.viewing.state.mode is Mode.EDIT:
-            brush = self._station.correction.options.tool is BrushTool.BRUSH
-            self._use_tool(BrushTool.ERASER if brush else BrushTool.BRUSH)
+    def _copy_slice(self, steps: int) -> None:
+        state = self._station.viewing.state
+        plane = state.active_view.plane
+        if state.mode is Mode.EDIT and plane is not None:
+            self._try(lambda: self._station.editing.combining.copy_to_next(plane, steps))
 
     def _fold(self) -> None:
         folded = self._cases.isVisible() or self._tabs.isVisible()

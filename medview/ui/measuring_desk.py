@@ -65,9 +65,9 @@ class MeasuringDesk:
             self._actions[id].setChecked(tool is self._measuring.tool)
 
 
-def tool_cursor(tool: Tool, on: QWidget) -> QCursor:
-    """A cross with the tool's icon beside it, white with a dark rim."""
-    name = next(entry.icon for entry in TABLE if entry.id == dict(TOOL_ACTIONS)[tool])
+def tool_cursor(action: str, on: QWidget) -> QCursor:
+    """A cross with the icon of the action beside it that takes a tool, white with a dark rim."""
+    name = next(entry.icon for entry in TABLE if entry.id == action)
     ratio = on.devicePixelRatioF()
     picture = QPixmap(round(_CURSOR_PX * ratio), round(_CURSOR_PX * ratio))
     picture.setDevicePixelRatio(ratio)

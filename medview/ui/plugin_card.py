@@ -167,9 +167,11 @@ class PluginCard(QFrame):
             self._record, self._fit, self._hindrance = record, fit, hindrance
             self._write()
 
-    def offer_choices(self, effort: Effort, options: RunOptions, segments: Sequence[Segment]) -> None:
+    def offer_choices(
+        self, effort: Effort, options: RunOptions, segments: Sequence[Segment], pictures: int = 1
+    ) -> None:
         """Show what can be asked of a run; the arguments are those of `RunChoices.offer`."""
-        self.choices.offer(effort, options, segments)
+        self.choices.offer(effort, options, segments, pictures)
         self.choices.setVisible(not self.choices.is_empty)
 
     def show_box(self, size_mm: tuple[float, float, float] | None, *, possible: bool) -> None:
@@ -346,7 +348,8 @@ class PluginCard(QFrame):
     def _write_result(self) -> None:
         result = self._result
         self._outcome.setVisible(result is not None)
-        self.notes.setVisible(result is not None and bool(result.remarks))
+        # with what was found stands what was noted of it
+        self.notes.setVisible(result is not None and bool(result.remarks) and result.findings.is_empty)
         if result is None:
             return
         device = self.tr("graphics card") if result.device.startswith("cuda") else self.tr("processor")

@@ -53,6 +53,15 @@ def time_left(seconds: float) -> Text:
     return Text.of("{clock} left", clock=f"{whole // 60}:{whole % 60:02d}")
 
 
+def about(seconds: float) -> Text:
+    """A length of time that is only reckoned, as "3 s", "2 min"."""
+    if seconds < 1:
+        return Text("less than a second")
+    if seconds < 100:
+        return Text.of("{seconds} s", seconds=math.ceil(seconds))
+    return Text.of("{minutes} min", minutes=math.ceil(seconds / 60))
+
+
 def moment(then: datetime, now: datetime) -> Text:
     """When something was, as "today 14:02", "yesterday 9:15", "2026-03-01 8:00", in the time of this place.
 

@@ -11,19 +11,25 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from medview.core.errors import MedViewError
 from medview.ui.difference_bar import DifferenceBar
-from medview.ui.measuring_desk import tool_cursor
+from medview.ui.editing_desk import EDIT_ACTIONS
+from medview.ui.measuring_desk import TOOL_ACTIONS, tool_cursor
 from medview.ui.player_bar import PlayerBar
 from medview.ui.status_bar import Probe
 from medview.ui.translation import translated
 from medview.ui.viewport_grid import Arrangement, ViewportGrid
 from medview.views.box_hand import BoxHand, BoxInViews
-from medview.views.interaction import Pointer, SliceInteraction, VolumeInteraction
+from medview.views.edit_hand import EditKey
+from medview.views.edit_hands import edit_hand
+from medview.views.interaction import SliceInteraction, VolumeInteraction
 from medview.views.linking import LinkedViews
 from medview.views.measure_hand import MeasureHand, MeasurementsInViews
 from medview.views.pins import Pin
+from medview.views.pointer import Pointer
 from medview.views.slice_view import SliceView
+from medview.views.volume_scissors import VolumeScissors
 from medview.views.volume_view import VolumeView
-from medview.workstation.measuring_tools import DraftChanged, MeasuringChange, Tool
+from medview.workstation.edit_tools import EditTool
+from medview.workstation.measuring_tools import DraftChanged, MeasuringChange
 from medview.workstation.station import Workstation
 from medview.workstation.view_state import Mode, ViewChange, ViewName
 from medview.workstation.workspace import ActiveChanged, WorkspaceChange
@@ -48,7 +54,7 @@ class ReadingRoom(QWidget):
         super().__init__(parent)
         self._station = station
         self._probe = probe
-        self._cursor: Tool | Qt.CursorShape = Qt.CursorShape.ArrowCursor
+        self._cursor: str | Qt.CursorShape = Qt.CursorShape.ArrowCursor
         self._grid = ViewportGrid(self._activate, self)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -69,16 +75,15 @@ class ReadingRoom(QWidget):
             plane = viewport.name.plane
             if plane is None:
                 self._space = VolumeView(viewport.renderer, viewport.gl.request_frame)
-                viewport.gl.target = VolumeInteraction(self._space, station.viewing)
+                self._scissors = VolumeScissors(self._space, station.editing, tell)
+                viewport.gl.target = VolumeInteraction(self._space, station.viewing, self._scissors)
                 self._linked.attach(viewport.name, self._space)
                 continue
             view = SliceView(viewport.renderer, plane, viewport.gl.request_frame, translated)
             hand = SliceInteraction(
                 view,
-                station.workspace,
                 station.viewing,
-                station.correction,
-                tell,
+                edit_hand(view, station.editing, tell),
                 lambda: station.settings.current.wheel_down_to_feet,
                 MeasureHand(view, station.measuring),
                 BoxHand(view, station.analysis.search),
@@ -98,6 +103,7 @@ class ReadingRoom(QWidget):
         self._quiet.timeout.connect(self._linked.stroke_ended)
         station.correction.changed.connect(self._correction_changed)
         station.measuring.changed.connect(self._measuring_changed)
+        station.tools.changed.connect(self._tools_changed)
         station.viewing.changed.connect(self._viewing_changed)
         station.workspace.changed.connect(self._workspace_changed)
         station.importing.when_on_screen = self.after_frame
@@ -113,6 +119,10 @@ class ReadingRoom(QWidget):
         """What keys act on: the active slice view, or the axial one while the 3D view is active."""
         return self._hands.get(self._station.viewing.state.active_view, self._hands[ViewName.AXIAL])
 
+    def slice_view(self, name: ViewName) -> SliceView:
+        """What is drawn in a slice viewport."""
+        return self._slices[name]
+
     def arrange(self, arrangement: Arrangement, large: ViewName | None) -> None:
         """Lay the views out otherwise."""
         self._station.viewing.update(maximised=None)
@@ -123,6 +133,13 @@ class ReadingRoom(QWidget):
         for view in self._slices.values():
             view.fit()
         self._space.fit()
+
+    def edit_key(self, key: EditKey) -> bool:
+        """A key that the tool in hand may take, wherever something is begun; whether it was meant for it."""
+        if key is EditKey.CANCEL and self._scissors.is_busy:
+            self._scissors.put_down()
+            return True
+        return any(hand.key(key) for hand in self._hands.values())
 
     def go_to_end(self, *, last: bool) -> None:
         """To the first or the last slice of the active view."""
@@ -163,8 +180,11 @@ class ReadingRoom(QWidget):
         self._boxed.close()
         for viewport in self._grid:
             viewport.gl.on_hover = None
+        for hand in self._hands.values():
+            hand.close()
         for view in self._slices.values():
             view.close()
+        self._scissors.close()
         self._space.close()
         self._grid.close_gl()
 
@@ -203,28 +223,35 @@ class ReadingRoom(QWidget):
             self._show_cursor()
             if change.new.mode is not Mode.EDIT:
                 for hand in self._hands.values():
+                    hand.put_down()
                     hand.leave()
 
     def _measuring_changed(self, change: MeasuringChange) -> None:
         if not isinstance(change, DraftChanged):
             self._show_cursor()
 
+    def _tools_changed(self, _: None) -> None:
+        self._show_cursor()
+
     def _show_cursor(self) -> None:
         """The cursor says what the left button does."""
         measuring = self._station.measuring
-        wanted: Tool | Qt.CursorShape = Qt.CursorShape.ArrowCursor
+        wanted: str | Qt.CursorShape = Qt.CursorShape.ArrowCursor
         if self._station.viewing.state.mode is Mode.EDIT:
-            wanted = Qt.CursorShape.CrossCursor
+            tool = self._station.tools.tool
+            wanted = Qt.CursorShape.CrossCursor if tool is EditTool.BRUSH else dict(EDIT_ACTIONS)[tool]
         elif measuring.pointed is not None:
             wanted = Qt.CursorShape.PointingHandCursor
         elif measuring.tool is not None:
-            wanted = measuring.tool
-        if wanted is self._cursor:
+            wanted = dict(TOOL_ACTIONS)[measuring.tool]
+        if wanted == self._cursor:
             return
         self._cursor = wanted
-        cursor = tool_cursor(wanted, self) if isinstance(wanted, Tool) else QCursor(wanted)
+        cursor = tool_cursor(wanted, self) if isinstance(wanted, str) else QCursor(wanted)
         for name in self._slices:
             self._grid[name].gl.setCursor(cursor)
+        in_space = cursor if self._scissors.is_in_hand else QCursor(Qt.CursorShape.ArrowCursor)
+        self._grid[ViewName.VOLUME].gl.setCursor(in_space)
 
     @property
     def _shows_pictures(self) -> bool:
@@ -234,6 +261,8 @@ class ReadingRoom(QWidget):
 
     def _workspace_changed(self, change: WorkspaceChange) -> None:
         if isinstance(change, ActiveChanged):
+            for hand in self._hands.values():
+                hand.put_down()
             self._grid.show_only(ViewName.AXIAL if self._shows_pictures else None)
             if self._shows_pictures:
                 self._activate(ViewName.AXIAL)
@@ -255,7 +284,6 @@ class ReadingRoom(QWidget):
             hand.leave()
             self._probe(None)
             return
-        hand.show_brush(pointer)
         volume = view.volume
         voxel = view.voxel_at(pointer.x, pointer.y) if volume is not None else None
         if volume is None or voxel is None:

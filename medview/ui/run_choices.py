@@ -15,6 +15,9 @@ from medview.inference.options import RunOptions
 from medview.ui.theme import STEP_PX, set_role
 from medview.ui.translation import render
 
+_SAMPLES = 10
+"""How often a classifier is asked again with dropout."""
+
 
 class RunChoices(QWidget):
     """Check boxes for the options of a run. Says what was chosen, and does nothing itself."""
@@ -28,6 +31,9 @@ class RunChoices(QWidget):
         self._options = RunOptions()
         self.mirroring = QCheckBox()
         self.ensemble = QCheckBox()
+        self.dropout = QCheckBox()
+        self.one_picture = QCheckBox()
+        self._pictures = 1
         self.uncertainty = QCheckBox()
         self.probability = QComboBox()
         self.probability.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
@@ -37,6 +43,8 @@ class RunChoices(QWidget):
         set_role(self.cost, "quiet")
         self.mirroring.clicked.connect(lambda on: self._choose(replace(self._options, mirroring=on)))
         self.ensemble.clicked.connect(lambda on: self._choose(replace(self._options, ensemble=on)))
+        self.dropout.clicked.connect(lambda on: self._choose(replace(self._options, dropout=_SAMPLES if on else 0)))
+        self.one_picture.clicked.connect(lambda on: self._choose(replace(self._options, one_picture=on)))
         self.uncertainty.clicked.connect(lambda on: self._choose(replace(self._options, uncertainty=on)))
         self.probability.activated.connect(
             lambda _: self._choose(replace(self._options, probability=int(self.probability.currentData())))
@@ -44,26 +52,37 @@ class RunChoices(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, STEP_PX)
         layout.setSpacing(STEP_PX)
-        for widget in (self.mirroring, self.ensemble, self.cost, self.uncertainty, self.probability):
+        for widget in (
+            self.one_picture,
+            self.mirroring,
+            self.ensemble,
+            self.dropout,
+            self.cost,
+            self.uncertainty,
+            self.probability,
+        ):
             layout.addWidget(widget)
         self._write()
 
-    def offer(self, effort: Effort, options: RunOptions, segments: Sequence[Segment]) -> None:
+    def offer(self, effort: Effort, options: RunOptions, segments: Sequence[Segment], pictures: int = 1) -> None:
         """Show what can be asked of a plugin.
 
         Args:
             effort: What it can do, and how many times the work that is.
             options: What is asked of it now.
             segments: What it finds.
+            pictures: How many the image has that it looks at one by one; 1 where it looks at all of it.
         """
-        if (effort, options, tuple(segments)) != (self._effort, self._options, self._segments):
-            self._effort, self._options, self._segments = effort, options, tuple(segments)
+        if (effort, options, tuple(segments), pictures) != (
+            self._effort, self._options, self._segments, self._pictures
+        ):  # fmt: skip
+            self._effort, self._options, self._segments, self._pictures = effort, options, tuple(segments), pictures
             self._write()
 
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to choose."""
-        return self._effort == Effort()
+        return self._pictures == 1 and replace(self._effort, classifies=False, evidence=()) == Effort()
 
     def changeEvent(self, event: QEvent) -> None:
         """Follow the language."""
@@ -81,6 +100,8 @@ class RunChoices(QWidget):
         template = "Mirrored windows too: up to {times}× the time"
         if not effort.is_most:
             template = "Mirrored windows too: {times}× the time"
+        if effort.classifies:
+            template = "The image mirrored, too: {times}× the time"
         self.mirroring.setText(render(Text.of(template, times=effort.mirrored)))
         self.mirroring.setToolTip(self.tr("Every window is also shown mirrored, and what is said of it is averaged"))
         self.mirroring.setChecked(effort.mirrored_unasked if options.mirroring is None else options.mirroring)
@@ -89,6 +110,16 @@ class RunChoices(QWidget):
         self.ensemble.setToolTip(self.tr("What they say is averaged; without, the first set alone is used"))
         self.ensemble.setChecked(effort.averaged_unasked if options.ensemble is None else options.ensemble)
         self.ensemble.setVisible(effort.weights > 1)
+        asked = Text.of("Dropout left on: {times}× the time", times=1 + _SAMPLES)
+        self.dropout.setText(render(asked))
+        self.dropout.setToolTip(
+            self.tr("Each time some values are left out by chance; how far the answers differ stands beside the number")
+        )
+        self.dropout.setChecked(options.dropout > 0)
+        self.dropout.setVisible(effort.has_dropout)
+        self.one_picture.setText(render(Text.of("Only the picture shown, of {count}", count=self._pictures)))
+        self.one_picture.setChecked(options.one_picture)
+        self.one_picture.setVisible(self._pictures > 1)
         calls = options.calls(effort)
         self.cost.setText(render(Text.of("Together: {times}× the time of a single pass", times=calls)))
         self.cost.setVisible(calls > 1)

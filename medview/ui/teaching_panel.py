@@ -24,6 +24,7 @@ from PySide6.QtWidgets import (
 )
 
 from medview.core.errors import MedViewError, StorageError
+from medview.core.finding import Verdict
 from medview.core.proof import Proof
 from medview.core.text import Text
 from medview.learning.example_record import Example
@@ -100,6 +101,7 @@ class TeachingPanel(QWidget):
             station.workspace.changed.connect(self._anything_changed),
             station.correction.changed.connect(self._anything_changed),
             station.jobs.changed.connect(self._job_changed),
+            station.findings.changed.connect(self._anything_changed),
         ]
         self._write_texts()
         self._sync()
@@ -215,7 +217,8 @@ class TeachingPanel(QWidget):
     def _sync(self) -> None:
         segmentation = self._station.workspace.active_segmentation
         job = self._job
-        self.save_button.setEnabled(job is None and segmentation is not None)
+        decided = segmentation is None and self._station.findings.any_decided
+        self.save_button.setEnabled(job is None and (segmentation is not None or decided))
         for widget in (self.bar, self._work_text, self.cancel_button):
             widget.setVisible(job is not None)
         if job is not None:
@@ -224,8 +227,10 @@ class TeachingPanel(QWidget):
                 self.bar.setValue(round(job.fraction * _PER_MILLE))
             self._work_text.setText(self.tr("Stopping ...") if job.cancel_asked else render(job.message or job.title))
             self.cancel_button.setEnabled(not job.cancel_asked)
-        if segmentation is None:
-            hint = self.tr("There is no segmentation to save yet.")
+        if decided:
+            hint = self.tr("Keeps the image with what you decided on its findings. Nothing in it names the patient.")
+        elif segmentation is None:
+            hint = self.tr("There is no segmentation to save yet, and no finding was decided on.")
         elif self._station.teaching.is_saved(segmentation):
             hint = self.tr("Saved as it is now.")
         else:
@@ -263,21 +268,19 @@ class TeachingPanel(QWidget):
         self._soon.start()
 
     def _row(self, example: Example) -> Row:
-        structures = ", ".join(render(Text(segment.name)) for segment in example.segments)
+        shown = ", ".join(render(Text(name)) for name in example.names)
         when = example.saved_at.astimezone().strftime("%Y-%m-%d %H:%M")
         revision = render(Text.of("rev. {number}", number=example.revision))
         facts = " · ".join(part for part in (when, example.modality, revision, example.reader) if part)
-        return Row(
-            structures or example.example_id[:_SHORT_ID], facts, colors=tuple(one.color for one in example.segments)
-        )
+        return Row(shown or example.example_id[:_SHORT_ID], facts, colors=tuple(one.color for one in example.segments))
 
     def _words(self, example: Example) -> str:
         model = example.model
-        made = f"{model.plugin_id} {model.version}" if model is not None else self.tr("drawn by hand")
+        made = f"{model.plugin_id} {model.version}" if model is not None else ", ".join(example.proposed_by)
         lines = [
             Text.of("Example {name}", name=example.example_id),
-            Text.of("Structures: {names}", names=", ".join(one.name for one in example.segments)),
-            Text.of("Proposed by: {model}", model=made),
+            _what(example),
+            Text.of("Proposed by: {model}", model=made or self.tr("drawn by hand")),
             Text.of("Reader: {reader}", reader=example.reader),
         ]
         if example.edit is not None and example.edit.strokes is not None:
@@ -327,6 +330,13 @@ class TeachingPanel(QWidget):
         layout.addWidget(self._nothing)
         layout.addWidget(self.list, 1)
         layout.addStretch(0)
+
+
+def _what(example: Example) -> Text:
+    if not example.classes:
+        return Text.of("Structures: {names}", names=", ".join(one.name for one in example.segments))
+    said = (f"{one.name} {'+' if one.verdict is Verdict.CONFIRMED else '-'}" for one in example.classes)
+    return Text.of("Decided (+ there, - not there): {names}", names=", ".join(said))
 
 
 def _show_folder(folder: Path) -> None:

@@ -1,7 +1,7 @@
 """What mouse and wheel do in the views. Positions are device pixels with their origin at the bottom left of the view.
 
 The table is the one that readers know from other workstations: left drag windows, right drag zooms, middle drag pans,
-the wheel scrolls; while correcting, left paints and right erases, and everything else stays as it was.
+the wheel scrolls; while correcting, left and right belong to the tool in hand, and everything else stays as it was.
 """
 
 from __future__ import annotations
@@ -9,25 +9,20 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from enum import StrEnum
-from typing import Protocol
 
 import numpy as np
 
-from medview.core.errors import MedViewError
-from medview.core.events import Event
-from medview.core.geometry import Box, Point
-from medview.core.planes import Plane, stepped
-from medview.core.text import Text
+from medview.core.geometry import Box
+from medview.core.planes import stepped
 from medview.core.volume import Window
 from medview.views.box_hand import BoxHand
+from medview.views.edit_hand import EditHand, EditKey
 from medview.views.measure_hand import MeasureHand
+from medview.views.pointer import Button, Pointer
 from medview.views.slice_view import SliceView
+from medview.views.volume_scissors import VolumeScissors
 from medview.views.volume_view import VolumeView
-from medview.workstation.stroke import BrushOptions, BrushTool
 from medview.workstation.view_state import Mode, Viewing, ViewName
-from medview.workstation.work_in_hand import Edited
-from medview.workstation.workspace import Workspace
 
 _CLICK_PX = 3.0
 """A press that moves less, in logical pixels, is a click."""
@@ -35,91 +30,7 @@ _WINDOW_SHARE = 0.005
 """How much of the window's width one logical pixel is worth."""
 _ZOOM_SHARE = 0.006
 _WHEEL_ZOOM = 1.15
-_WHEEL_RADIUS = 1.12
 _REGION_PERCENTILES = (1.0, 99.0)
-
-
-class Button(StrEnum):
-    """Which button is pressed, or held while the mouse moves."""
-
-    NONE = "none"
-    LEFT = "left"
-    MIDDLE = "middle"
-    RIGHT = "right"
-
-
-@dataclass(frozen=True, slots=True)
-class Pointer:
-    """Where the mouse is, and what is held."""
-
-    x: float
-    y: float
-    button: Button = Button.NONE
-    shift: bool = False
-    ctrl: bool = False
-    alt: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Gesture:
-    """One row of the table that the Help shows; `mode` is None where both modes do the same."""
-
-    mode: Mode | None
-    gesture: Text
-    action: Text
-
-
-GESTURES = (
-    Gesture(Mode.VIEW, Text("Left drag"), Text("Window: sideways the width, up and down the level")),
-    Gesture(Mode.VIEW, Text("Click"), Text("Put the crosshair here, in all views")),
-    Gesture(Mode.VIEW, Text("Ctrl + left drag"), Text("Window from the region")),
-    Gesture(Mode.VIEW, Text("Right drag"), Text("Zoom")),
-    Gesture(Mode.VIEW, Text("Left drag, or clicks, with a measuring tool"), Text("Measure")),
-    Gesture(Mode.VIEW, Text("Left drag on a measurement"), Text("Move it, or the point under the mouse")),
-    Gesture(
-        Mode.VIEW,
-        Text("Left drag on a side, a corner or the middle of the box"),
-        Text("Change where plugins look, or move all of it"),
-    ),
-    Gesture(Mode.EDIT, Text("Left drag"), Text("Paint with the tool")),
-    Gesture(Mode.EDIT, Text("Right drag"), Text("Erase")),
-    Gesture(
-        Mode.EDIT, Text("Ctrl + left drag"), Text("The other way round: erase with the brush, paint with the eraser")
-    ),
-    Gesture(Mode.EDIT, Text("Shift + wheel"), Text("Radius of the brush")),
-    Gesture(None, Text("Middle drag"), Text("Pan")),
-    Gesture(None, Text("Wheel"), Text("Slice by slice")),
-    Gesture(None, Text("Ctrl + wheel"), Text("Zoom where the mouse is")),
-    Gesture(None, Text("Shift + move"), Text("The crosshair follows, in all views")),
-    Gesture(Mode.VIEW, Text("Double click"), Text("One view large, or all four")),
-)
-
-
-class Painting(Protocol):
-    """Who makes the strokes."""
-
-    options: BrushOptions
-    edited: Event[Edited]
-
-    @property
-    def active_label(self) -> int:
-        """The segment in work; 0 when there is none."""
-
-    @property
-    def is_painting(self) -> bool:
-        """Whether a stroke is under way."""
-
-    def set_options(self, options: BrushOptions) -> None:
-        """Choose how strokes are made."""
-
-    def begin_stroke(self, point: Point, plane: Plane, *, erase: bool = False) -> None:
-        """Press the brush down."""
-
-    def stroke_to(self, point: Point) -> None:
-        """Go on with the stroke."""
-
-    def end_stroke(self) -> None:
-        """Lift the brush."""
 
 
 @dataclass
@@ -137,10 +48,8 @@ class SliceInteraction:
 
     Args:
         view: The view.
-        workspace: Says what is shown.
         viewing: Changed by what the mouse does.
-        painting: Makes the strokes.
-        tell: Gets what went wrong, to be shown to the user.
+        edit: The tool that corrects.
         down_to_feet: Whether turning the wheel towards oneself goes to the feet.
         measure: Measures with the left button, where that is possible.
         box: Changes the box inside which plugins look, where that is possible.
@@ -149,10 +58,8 @@ class SliceInteraction:
     def __init__(
         self,
         view: SliceView,
-        workspace: Workspace,
         viewing: Viewing,
-        painting: Painting,
-        tell: Callable[[MedViewError], None],
+        edit: EditHand,
         down_to_feet: Callable[[], bool] = lambda: True,
         measure: MeasureHand | None = None,
         box: BoxHand | None = None,
@@ -160,20 +67,23 @@ class SliceInteraction:
         self._view = view
         self._box = box
         self._measure = measure
-        self._workspace = workspace
         self._viewing = viewing
-        self._painting = painting
-        self._tell = tell
+        self._edit = edit
         self._down_to_feet = down_to_feet
         self._drag: _Drag | None = None
 
-    def press(self, pointer: Pointer) -> None:
-        """A button went down."""
+    def press(self, pointer: Pointer, *, twice: bool = False) -> None:
+        """A button went down; `twice` for the second time of a double click."""
         self._viewing.update(active_view=self._view.name)
         if self._drag is not None and pointer.button is self._drag.start.button:
             # Its release went to another window.
             self.release(self._drag.last)
         if self._drag is not None or self._view.volume is None:
+            return
+        if not self._reads and pointer.button in (Button.LEFT, Button.RIGHT):
+            self._drag = _Drag(pointer, pointer, self._edit.drag, moved=True)
+            self._edit.press(pointer, twice=twice)
+            self._edit.hover(pointer)
             return
         if self._takes_box(pointer) and self._box is not None and self._box.press(pointer.x, pointer.y):
             return
@@ -197,11 +107,11 @@ class SliceInteraction:
                 self._put_cursor(pointer)
         else:
             far = math.hypot(pointer.x - drag.start.x, pointer.y - drag.start.y)
-            drag.moved = drag.moved or self._painting.is_painting or far >= _CLICK_PX * self._view.scale
+            drag.moved = drag.moved or far >= _CLICK_PX * self._view.scale
             if drag.moved and drag.act is not None:
                 drag.act(pointer)
             drag.last = pointer if drag.moved else drag.last
-        self.show_brush(pointer)
+        self._hover(pointer)
 
     def release(self, pointer: Pointer) -> None:
         """The button went up."""
@@ -214,8 +124,9 @@ class SliceInteraction:
         if drag is None or pointer.button is not drag.start.button:
             return
         self._drag = None
-        if self._painting.is_painting:
-            self._painting.end_stroke()
+        if drag.act == self._edit.drag:
+            self._edit.release(pointer)
+            self._hover(pointer)
         elif drag.act == self._draw_region:
             self._view.show_region(None)
             if drag.moved:
@@ -232,10 +143,10 @@ class SliceInteraction:
         if pointer.ctrl:
             self._view.look(self._view.camera.zoomed(_WHEEL_ZOOM**steps, pointer.x, pointer.y))
         elif pointer.shift and state.mode is Mode.EDIT:
-            self.grow_brush(steps)
-        elif not self._painting.is_painting and not (self._measure is not None and self._measure.is_busy):
+            self._edit.resize(steps)
+        elif not self._is_busy:
             self.scroll(-steps if self._down_to_feet() else steps)
-        self.show_brush(pointer)
+        self._hover(pointer)
 
     def scroll(self, slices: int) -> None:
         """Go some slices further: positive towards the feet, the front or the right; of pictures, to later ones."""
@@ -252,37 +163,49 @@ class SliceInteraction:
             x, y, z = (float(value) for value in geometry.to_patient(moved))
             self._viewing.update(cursor=(x, y, z))
 
-    def grow_brush(self, steps: int) -> None:
-        """Make the brush larger by some steps, or with negative ones smaller."""
-        options = self._painting.options
-        self._painting.set_options(replace(options, radius_mm=options.radius_mm * _WHEEL_RADIUS**steps))
+    def resize_tool(self, steps: int) -> None:
+        """Make the tool larger by some steps, or with negative ones smaller."""
+        self._edit.resize(steps)
+
+    def key(self, key: EditKey) -> bool:
+        """A key that a tool may take; whether it was meant for the one in hand."""
+        return not self._reads and self._view.volume is not None and self._edit.key(key)
+
+    def put_down(self) -> None:
+        """Give up what the tool has begun."""
+        self._edit.put_down()
 
     def double_click(self, pointer: Pointer) -> None:
-        """A button was pressed twice: one view large, or all four again. While correcting, the brush goes on."""
+        """A button was pressed twice: one view large, or all four again. While correcting, it is the tool's."""
         busy = self._measure is not None and self._measure.takes_clicks
         if self._viewing.state.mode is Mode.EDIT or (busy and pointer.button is Button.LEFT):
-            self.press(pointer)
+            self.press(pointer, twice=True)
         elif pointer.button is Button.LEFT:
             self._drag = None
             maximise(self._viewing, self._view.name)
 
     def leave(self) -> None:
         """The mouse left the view."""
-        self._view.show_brush(None)
+        self._edit.leave()
         if self._box is not None:
             self._box.leave()
         if self._measure is not None:
             self._measure.leave()
 
-    def show_brush(self, pointer: Pointer) -> None:
-        """Draw the brush where the mouse is, while correcting."""
-        if self._viewing.state.mode is not Mode.EDIT or self._view.volume is None:
-            self._view.show_brush(None)
-            return
-        segmentation = self._workspace.active_segmentation
-        segment = segmentation.segment(self._painting.active_label) if segmentation is not None else None
-        color = segment.color if segment is not None else (255, 255, 255)
-        self._view.show_brush(self._view.point_at(pointer.x, pointer.y), self._painting.options.radius_mm, color)
+    def close(self) -> None:
+        """Let go of the tools."""
+        self._edit.close()
+
+    def _hover(self, pointer: Pointer) -> None:
+        """Let the tool draw what it would do here, while correcting."""
+        if not self._reads and self._view.volume is not None:
+            self._edit.hover(pointer)
+
+    @property
+    def _is_busy(self) -> bool:
+        """Whether something is begun that ends with its slice."""
+        measures = self._measure is not None and self._measure.is_busy
+        return measures or (not self._reads and self._edit.is_busy)
 
     @property
     def _reads(self) -> bool:
@@ -297,38 +220,13 @@ class SliceInteraction:
         return self._measures(pointer) and not (self._measure is not None and self._measure.takes_clicks)
 
     def _action(self, pointer: Pointer) -> Callable[[Pointer], None] | None:
-        editing = self._viewing.state.mode is Mode.EDIT
         if pointer.button is Button.MIDDLE:
             return self._pan
-        if editing and pointer.button in (Button.LEFT, Button.RIGHT):
-            return self._begin_stroke(pointer)
         if pointer.button is Button.RIGHT:
             return self._zoom
         if pointer.button is Button.LEFT:
             return self._draw_region if pointer.ctrl else self._window
         return None
-
-    def _begin_stroke(self, pointer: Pointer) -> Callable[[Pointer], None] | None:
-        options = self._painting.options
-        inverted = pointer.ctrl and pointer.button is Button.LEFT
-        painting = self._painting
-        try:
-            if inverted and options.tool is BrushTool.ERASER:
-                painting.set_options(replace(options, tool=BrushTool.BRUSH))
-                try:
-                    painting.begin_stroke(self._view.point_at(pointer.x, pointer.y), self._view.plane)
-                finally:
-                    painting.set_options(options)
-            else:
-                erase = pointer.button is Button.RIGHT or inverted
-                painting.begin_stroke(self._view.point_at(pointer.x, pointer.y), self._view.plane, erase=erase)
-        except MedViewError as error:
-            self._tell(error)
-            return None
-        return self._paint
-
-    def _paint(self, pointer: Pointer) -> None:
-        self._painting.stroke_to(self._view.point_at(pointer.x, pointer.y))
 
     def _pan(self, pointer: Pointer) -> None:
         last = self._last()
@@ -380,16 +278,25 @@ class SliceInteraction:
 
 
 class VolumeInteraction:
-    """Mouse and wheel in the 3D view: left turns, middle pans, right and wheel zoom."""
+    """Mouse and wheel in the 3D view: left turns, middle pans, right and wheel zoom. With scissors, right turns.
 
-    def __init__(self, view: VolumeView, viewing: Viewing) -> None:
+    Args:
+        view: The view.
+        viewing: Changed by what the mouse does.
+        scissors: Cut with the left button while they are in hand.
+    """
+
+    def __init__(self, view: VolumeView, viewing: Viewing, scissors: VolumeScissors | None = None) -> None:
         self._view = view
         self._viewing = viewing
+        self._scissors = scissors
         self._last: Pointer | None = None
 
     def press(self, pointer: Pointer) -> None:
         """A button went down."""
         self._viewing.update(active_view=ViewName.VOLUME)
+        if self._last is None and self._scissors is not None and self._scissors.press(pointer):
+            return
         if self._last is None:
             self._last = pointer
             self._view.begin_motion()
@@ -398,9 +305,12 @@ class VolumeInteraction:
         """The mouse moved."""
         last = self._last
         if last is None:
+            if self._scissors is not None and self._scissors.is_busy:
+                self._scissors.move(pointer)
             return
         dx, dy = pointer.x - last.x, pointer.y - last.y
-        if last.button is Button.LEFT and not last.shift:
+        turning = Button.RIGHT if self._scissors is not None and self._scissors.is_in_hand else Button.LEFT
+        if last.button is turning and not last.shift:
             self._view.turn(dx, dy)
         elif last.button is Button.RIGHT:
             self._view.zoom(math.exp(_ZOOM_SHARE * dy / self._view.scale))
@@ -410,6 +320,8 @@ class VolumeInteraction:
 
     def release(self, pointer: Pointer) -> None:
         """The button went up."""
+        if self._scissors is not None and self._scissors.is_busy and pointer.button is Button.LEFT:
+            self._scissors.release()
         if self._last is not None and pointer.button is self._last.button:
             self._last = None
             self._view.end_motion()

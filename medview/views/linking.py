@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Protocol
 
 from vtkmodules.vtkCommonDataModel import vtkPolyData
 
 from medview.core.case import Case, CaseChange, SeriesFound, SlicesArrived, VolumeComplete
-from medview.core.events import Connection
+from medview.core.events import Connection, Event
 from medview.core.segmentation import Drawn, LabelsChanged, Segmentation, SegmentsChanged
 from medview.core.volume import Volume
-from medview.views.interaction import Painting
 from medview.views.slice_view import SliceView
 from medview.views.surface_maker import SurfaceMaker
 from medview.views.volume_view import VolumeView
@@ -21,6 +21,16 @@ from medview.workstation.work_in_hand import Edited
 from medview.workstation.workspace import ActiveChanged, PreviewChanged, Workspace, WorkspaceChange
 
 AnyView = SliceView | VolumeView
+
+
+class Edits(Protocol):
+    """Who changes labels."""
+
+    edited: Event[Edited]
+
+    @property
+    def is_painting(self) -> bool:
+        """Whether a stroke is under way."""
 
 
 class LinkedViews:
@@ -39,7 +49,7 @@ class LinkedViews:
         workspace: Workspace,
         viewing: Viewing,
         jobs: JobQueue,
-        painting: Painting,
+        painting: Edits,
         comparing: Comparing | None = None,
     ) -> None:
         self._workspace = workspace
@@ -120,6 +130,7 @@ class LinkedViews:
                 view.show(volume, series)
             view.set_segmentation(self._segmentation)
             view.draw_instead(self._drawn())
+            view.set_map(self._map())
         view.apply(self._viewing.state)
 
     def _viewing_changed(self, change: ViewChange) -> None:
@@ -127,6 +138,16 @@ class LinkedViews:
             view.apply(change.new)
         if change.touches("compared"):
             self._draw_compared()
+        if change.touches("map_id"):
+            for one in self._slice_views():
+                one.set_map(self._map())
+
+    def _map(self) -> Volume | None:
+        """The map over the active volume; one of another grid waits."""
+        volume, case, map_id = self._workspace.active_volume, self._workspace.active_case, self._viewing.state.map_id
+        found = case.volumes.get(map_id) if case is not None and map_id is not None else None
+        fits = found is not None and volume is not None and found.geometry.same_grid(volume.geometry)
+        return found if fits and found is not volume else None
 
     def _case_changed(self, change: CaseChange) -> None:
         volume = self._workspace.active_volume

@@ -10,36 +10,12 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from vtkmodules.util.numpy_support import numpy_to_vtk
-from vtkmodules.vtkCommonCore import vtkPoints
-from vtkmodules.vtkCommonDataModel import vtkCellArray, vtkImageData, vtkPolyData
-from vtkmodules.vtkRenderingCore import vtkActor, vtkPolyDataMapper, vtkTexture
 
-from medview.core.geometry import Box, Floats, Index
+from medview.core.geometry import Box, Floats, Geometry
 from medview.core.planes import SlicePlane
 from medview.core.segmentation import Drawn, Segment, Segmentation
+from medview.views.texel_sheet import TexelSheet
 
-_SHADER = """
-  vec2 here = tcoordVCVSOutput.st;
-  vec4 texel = texture(actortexture, here);
-  if (texel.a == 0.0) discard;
-  vec2 across = dFdx(here) * outlineWidth;
-  vec2 along = dFdy(here) * outlineWidth;
-  bool edge = false;
-  if (outlineWidth > 0.0)
-  {
-    for (int v = -1; v <= 1; ++v)
-    {
-      for (int h = -1; h <= 1; ++h)
-      {
-        vec2 there = here + float(h) * across + float(v) * along;
-        bool inside = all(greaterThanEqual(there, vec2(0.0))) && all(lessThanEqual(there, vec2(1.0)));
-        edge = edge || !inside || texture(actortexture, there) != texel;
-      }
-    }
-  }
-  gl_FragData[0] = vec4(texel.rgb, edge ? outlineOpacity : fillOpacity);
-"""
 _KINDS = 255
 """Alpha tells labels of equal colour apart: 0 is background, else 1 + label % 255."""
 
@@ -53,7 +29,8 @@ class LabelOverlay:
     """
 
     def __init__(self) -> None:
-        self.actor = vtkActor()
+        self._sheet = TexelSheet()
+        self.actor = self._sheet.actor
         self.repainted = False
         self._segmentation: Segmentation | None = None
         self._drawn: Drawn | None = None
@@ -61,10 +38,6 @@ class LabelOverlay:
         self._index = 0
         self._palette = np.zeros((256, 4), dtype=np.uint8)
         self._painted: tuple[tuple[Segment, ...], frozenset[int]] | None = None
-        self._texels: NDArray[np.uint8] = np.zeros((1, 1, 4), dtype=np.uint8)
-        self._image = vtkImageData()
-        self._quad = vtkPolyData()
-        self._build()
 
     def show(self, segmentation: Segmentation | None, plane: SlicePlane | None) -> None:
         """Take a segmentation, cut along a plane; nothing is drawn before `move_to`."""
@@ -75,8 +48,7 @@ class LabelOverlay:
         if segmentation is None or plane is None:
             return
         shape = segmentation.geometry.shape
-        self._texels = np.zeros((shape[plane.up_axis], shape[plane.right_axis], 4), dtype=np.uint8)
-        self._share_texels()
+        self._sheet.resize(shape[plane.up_axis], shape[plane.right_axis])
 
     def draw_instead(self, drawn: Drawn | None) -> None:
         """Draw other labels on the segmentation's grid; None: its own."""
@@ -99,11 +71,7 @@ class LabelOverlay:
 
     def set_look(self, fill_opacity: float, outline_px: float) -> None:
         """How strong the fill is, 0..1, and how thick the outline, in device pixels; 0 for none."""
-        uniforms = self.actor.GetShaderProperty().GetFragmentCustomUniforms()
-        uniforms.SetUniformf("fillOpacity", fill_opacity)
-        uniforms.SetUniformf("outlineOpacity", 1.0 if outline_px > 0 else fill_opacity)
-        uniforms.SetUniformf("outlineWidth", outline_px)
-        self.actor.Modified()
+        self._sheet.set_look(fill_opacity, outline_px)
 
     def move_to(self, index: int, towards_reader_mm: float) -> None:
         """Show slice `index`, drawn a little in front of the picture."""
@@ -134,53 +102,14 @@ class LabelOverlay:
         if plane.up_axis > plane.right_axis:
             part = part.T
         rows, columns = box.slices[plane.up_axis], box.slices[plane.right_axis]
-        packed = self._texels.view(np.uint32)[..., 0]
-        packed[rows, columns] = self._palette.view(np.uint32)[:, 0][part]
-        self._image.GetPointData().GetScalars().Modified()
-        self._image.Modified()
+        self._sheet.texels[rows, columns] = self._palette.view(np.uint32)[:, 0][part]
+        self._sheet.texels_changed()
 
     def _place(self, towards_reader_mm: float) -> None:
         assert self._segmentation is not None
         assert self._plane is not None
-        corners = _corners(self._segmentation.geometry.shape, self._plane, self._index)
-        places = self._segmentation.geometry.to_patient(corners) + towards_reader_mm * self._plane.normal
-        points = self._quad.GetPoints()
-        for number, place in enumerate(places):
-            points.SetPoint(number, *place)
-        points.Modified()
-        self._quad.Modified()
-
-    def _share_texels(self) -> None:
-        rows, columns, _ = self._texels.shape
-        self._image.SetDimensions(columns, rows, 1)
-        self._image.GetPointData().SetScalars(numpy_to_vtk(self._texels.reshape(-1, 4), deep=False))
-
-    def _build(self) -> None:
-        points = vtkPoints()
-        points.SetDataTypeToDouble()
-        points.SetNumberOfPoints(4)
-        cells = vtkCellArray()
-        cells.InsertNextCell(4, [0, 1, 2, 3])
-        self._quad.SetPoints(points)
-        self._quad.SetPolys(cells)
-        corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], dtype=np.float32)
-        self._quad.GetPointData().SetTCoords(numpy_to_vtk(corners, deep=True))
-        texture = vtkTexture()
-        texture.SetInputData(self._image)
-        texture.SetColorModeToDirectScalars()
-        texture.InterpolateOff()
-        texture.MipmapOff()
-        texture.SetWrap(vtkTexture.ClampToEdge)
-        mapper = vtkPolyDataMapper()
-        mapper.SetInputData(self._quad)
-        self.actor.SetMapper(mapper)
-        self.actor.SetTexture(texture)
-        self.actor.ForceTranslucentOn()
-        self.actor.GetProperty().LightingOff()
-        self.actor.PickableOff()
-        self.actor.VisibilityOff()
-        self.actor.GetShaderProperty().AddFragmentShaderReplacement("//VTK::TCoord::Impl", True, _SHADER, False)
-        self.set_look(0.3, 2.0)
+        geometry = self._segmentation.geometry
+        self._sheet.place(corners_of(geometry, Box.whole(geometry.shape), self._plane, self._index, towards_reader_mm))
 
 
 def palette(segments: tuple[Segment, ...], largest_label: int, hidden: frozenset[int]) -> NDArray[np.uint8]:
@@ -192,12 +121,21 @@ def palette(segments: tuple[Segment, ...], largest_label: int, hidden: frozenset
     return table
 
 
-def _corners(shape: Index, plane: SlicePlane, index: int) -> Floats:
-    """(4, 3) continuous k, j, i: the outer corners of a slice, in the order of the texture's corners."""
+def corners_of(geometry: Geometry, box: Box, plane: SlicePlane, index: int, towards_reader_mm: float) -> Floats:
+    """(4, 3) x, y, z, mm: the outer corners of a box in one slice, in the order of a sheet's corners.
+
+    Args:
+        geometry: The grid.
+        box: Which voxels of the slice.
+        plane: How the slice cuts the grid.
+        index: Which slice.
+        towards_reader_mm: How far in front of it.
+    """
     corners = np.zeros((4, 3))
     corners[:, plane.axis] = index
-    corners[[0, 3], plane.right_axis] = -0.5
-    corners[[1, 2], plane.right_axis] = shape[plane.right_axis] - 0.5
-    corners[[0, 1], plane.up_axis] = -0.5
-    corners[[2, 3], plane.up_axis] = shape[plane.up_axis] - 0.5
-    return corners
+    corners[[0, 3], plane.right_axis] = box.start[plane.right_axis] - 0.5
+    corners[[1, 2], plane.right_axis] = box.stop[plane.right_axis] - 0.5
+    corners[[0, 1], plane.up_axis] = box.start[plane.up_axis] - 0.5
+    corners[[2, 3], plane.up_axis] = box.stop[plane.up_axis] - 0.5
+    places: Floats = geometry.to_patient(corners) + towards_reader_mm * plane.normal
+    return places

@@ -41,11 +41,12 @@ _FRAME_OPACITY = 0.6
 
 @dataclass(frozen=True, slots=True)
 class BrushCursor:
-    """Where the brush is: a circle around a point of the patient."""
+    """Where the brush is: a circle or a square around a point of the patient."""
 
     center: Point
     radius_mm: float
     color: Color
+    is_square: bool = False
 
 
 class SliceDecoration:
@@ -183,12 +184,14 @@ class SliceDecoration:
             actor.hide()
 
     def draw_brush(self, brush: BrushCursor | None, camera: SliceCamera, scale: float) -> None:
-        """The circle of the brush; None for no brush."""
+        """The outline of the brush; None for no brush."""
         if brush is None:
             self._brush.hide()
             return
         self._brush.recolour(brush.color)
-        outline = circle(camera.pixel_of(brush.center), max(brush.radius_mm / camera.mm_per_pixel, 1.5))
+        (x, y), radius = camera.pixel_of(brush.center), max(brush.radius_mm / camera.mm_per_pixel, 1.5)
+        corners = (x - radius, y - radius), (x + radius, y + radius)
+        outline = rectangle(*corners) if brush.is_square else circle((x, y), radius)
         self._brush.draw([outline], max(1, round(1.25 * scale)))
 
     def draw_region(self, corners: tuple[Pixel, Pixel] | None, scale: float) -> None:

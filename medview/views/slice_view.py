@@ -18,6 +18,8 @@ from medview.core.planes import Plane, SlicePlane, slice_plane
 from medview.core.segmentation import Color, Drawn, Segmentation
 from medview.core.volume import Volume
 from medview.views.annotations import SlicePlace, corner_text, has_scale
+from medview.views.edit_preview import EditPreview, EditPreviewLayer
+from medview.views.map_layer import MapLayer
 from medview.views.measurement_layer import MeasurementLayer, Shown
 from medview.views.overlay import LabelOverlay
 from medview.views.picking import SliceCamera
@@ -77,10 +79,13 @@ class SliceView:
         self._overlay = LabelOverlay()
         renderer.SetBackground(0.0, 0.0, 0.0)
         renderer.AddViewProp(self._picture)
+        self._map = MapLayer(renderer)
         renderer.AddViewProp(self._overlay.actor)
         self._decoration = SliceDecoration(renderer, plane, framed=framed)
         self._measurements = MeasurementLayer(renderer)
         self._box_layer = SearchBoxLayer(renderer)
+        self._preview_layer = EditPreviewLayer(renderer)
+        self._preview: EditPreview | None = None
         self._pin_layer = PinLayer(renderer)
         self._pins: tuple[Pin, ...] = ()
         self._box: Box | None = None
@@ -146,6 +151,7 @@ class SliceView:
         self._volume, self._series = volume, series
         if volume is None or before is None or not volume.geometry.same_grid(before.geometry):
             self.set_segmentation(None)
+            self.set_map(None)
         self._shared = None
         if volume is None:
             # A mapper that has drawn keeps the memory of the voxels for as long as it lives.
@@ -180,6 +186,11 @@ class SliceView:
         self._overlay.draw_instead(drawn)
         self._overlay_stale = True
         self._request_frame()
+
+    def set_map(self, volume: Volume | None) -> None:
+        """Draw a map over the image, on its grid, or none."""
+        if self._map.show(volume):
+            self._request_frame()
 
     def apply(self, state: ViewState) -> None:
         """Take the state of the views: cursor, window, what is drawn."""
@@ -254,11 +265,19 @@ class SliceView:
         """Where a point of the patient is drawn, device pixels."""
         return self.camera.pixel_of(point)
 
-    def show_brush(self, center: Point | None, radius_mm: float = 0.0, color: Color = (255, 255, 255)) -> None:
-        """Draw the brush as a circle around a point; None takes it away."""
-        brush = BrushCursor(center, radius_mm, color) if center is not None else None
+    def show_brush(
+        self, center: Point | None, radius_mm: float = 0.0, color: Color = (255, 255, 255), *, square: bool = False
+    ) -> None:
+        """Draw the brush as a circle or a square around a point; None takes it away."""
+        brush = BrushCursor(center, radius_mm, color, square) if center is not None else None
         if brush != self._brush:
             self._brush = brush
+            self._request_frame()
+
+    def show_preview(self, preview: EditPreview | None) -> None:
+        """Draw what a tool is about to do; None: nothing."""
+        if preview is not self._preview:
+            self._preview = preview
             self._request_frame()
 
     def show_region(self, corners: tuple[Pixel, Pixel] | None) -> None:
@@ -295,9 +314,11 @@ class SliceView:
         """Let go of the renderer."""
         self.renderer.RemoveObserver(self._observer)
         self._box_layer.close()
+        self._preview_layer.close()
         self._pin_layer.close()
         self._decoration.close()
         self._measurements.close()
+        self._map.close()
         self.renderer.RemoveViewProp(self._picture)
         self.renderer.RemoveViewProp(self._overlay.actor)
         self._volume, self._shared, self._segmentation = None, None, None
@@ -351,11 +372,14 @@ class SliceView:
             self._decoration.hide()
             self._measurements.hide()
             self._box_layer.hide()
+            self._preview_layer.hide()
             self._pin_layer.hide()
+            self._map.hide()
             self._overlay.actor.VisibilityOff()
             return
         self._set_camera(self._volume.geometry)
         self._set_window()
+        self._map.draw(self._state.map_opacity, interpolated=self._state.interpolated)
         self._set_labels()
         self._decorate(self._volume)
 
@@ -403,12 +427,12 @@ class SliceView:
             decoration.draw_text(corners, camera, self._scale, self._translate)
             decoration.draw_letters(camera if volume.is_spatial else None, self._scale)
             decoration.draw_scale_bar(camera if has_scale(volume) else None, self._scale, self._translate)
-        else:
-            decoration.hide_text()
-        if state.annotations_shown:
+            self._map.draw_legend(camera, self._scale, self._translate)
             self._measurements.draw(camera, self._scale, self._translate)
             self._pin_layer.draw(on_slice(self._pins, volume.geometry, self._cut, self._index), camera, self._scale)
         else:
+            decoration.hide_text()
+            self._map.hide_legend()
             self._measurements.hide()
             self._pin_layer.hide()
         if state.crosshair_shown and state.annotations_shown and volume.is_spatial:
@@ -416,6 +440,9 @@ class SliceView:
         else:
             decoration.hide_crosshair()
         self._box_layer.draw(self.box_here, self._scale, strong=self._box_pointed)
+        self._preview_layer.draw(
+            self._preview, volume.geometry, self._cut, self._index, camera, self._scale, self._translate
+        )
         decoration.draw_brush(self._brush, camera, self._scale)
         decoration.draw_region(self._region, self._scale)
 

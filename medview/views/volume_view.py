@@ -187,6 +187,22 @@ class VolumeView:
         half: Floats = np.abs(axes @ (geometry.direction * geometry.extent_mm)).sum(axis=1) / 2
         return half
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height, device pixels."""
+        width, height = self.renderer.GetSize()
+        return int(width), int(height)
+
+    def request_frame(self) -> None:
+        """Ask for a new picture."""
+        self._request_frame()
+
+    def to_screen(self) -> Floats:
+        """(4, 4): from x, y, z, 1 (LPS, mm) to homogeneous coordinates, -1..1 across the picture and upwards."""
+        width, height = self.size
+        matrix = self.renderer.GetActiveCamera().GetCompositeProjectionTransformMatrix(width / max(1, height), -1, 1)
+        return np.array([[matrix.GetElement(row, column) for column in range(4)] for row in range(4)])
+
     def begin_motion(self) -> None:
         """Draw faster and coarser from now on."""
         window = self.renderer.GetRenderWindow()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
 
 from medview.catalog.fit import Fit, contrast_of, fit_volume
+from medview.catalog.manifest import PluginManifest
 from medview.catalog.plugins import PluginRecord, PluginState
 from medview.core.case import Case
 from medview.core.errors import MedViewError, PluginUnavailableError, StorageError
@@ -39,6 +40,27 @@ class Adopting(Protocol):
 
     def adopt(self, segmentation: Segmentation) -> None:
         """Start with a segmentation that came from a model."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """All that a run needs.
+
+    Attributes:
+        record: The plugin.
+        manifest: What it says of itself.
+        case: The case of the image.
+        volume: The image, or the first of several.
+        others: The further ones, by the names of their inputs.
+        options: What is asked of it.
+    """
+
+    record: PluginRecord
+    manifest: PluginManifest
+    case: Case
+    volume: Volume
+    others: Mapping[str, Volume]
+    options: RunOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +151,10 @@ class Analysis:
 
     def fitting(self, volume: Volume) -> tuple[tuple[PluginRecord, Fit], ...]:
         """Every plugin with whether it suits a volume, those that do first."""
-        judged = [(self._now(record), self._fit(record, volume)) for record in self.shelf.records()]
+        judged = [
+            (self._now(record), self._fit(record, volume, self._part(record.id, volume)))
+            for record in self.shelf.records()
+        ]
         return tuple(sorted(judged, key=lambda one: not one[1].ok))
 
     def options(self, plugin_id: str) -> RunOptions:
@@ -150,6 +175,33 @@ class Analysis:
             size = size_for(manifest.input[0].maximum_extent_mm, volume.geometry)
             self.search.place(self._viewing.state.cursor, size)
 
+    def ready(self, plugin_id: str) -> Ready:
+        """All that a run of a plugin on the active volume needs.
+
+        Raises:
+            PluginUnavailableError: There is no such plugin, no volume, its slices are still arriving, or they do not
+                suit each other.
+        """
+        _, volume = self._ready_volume()
+        return self.ready_inside(plugin_id, self._part(plugin_id, volume))
+
+    def ready_inside(self, plugin_id: str, box: Box | None) -> Ready:
+        """As `ready`, for a run on a part of the image that is shown, (k, j, i), or with None on all of it."""
+        record = self._record(plugin_id)
+        case, volume = self._ready_volume()
+        fit = self._fit(record, volume, box)
+        if not fit.ok:
+            raise PluginUnavailableError(
+                Text.of("{name} cannot run on this series. {reason}", name=Text(record.name), reason=fit.reasons[0]),
+                fit.reasons[-1] if fit.needs_box else Text("Choose another series or another plugin."),
+            )
+        manifest = runner.ready_manifest(record)
+        others = self.inputs.volumes(manifest, case, volume)
+        first = others.pop(manifest.input[0].name, volume)
+        if not first.geometry.same_grid(volume.geometry):
+            box = self.search.on(first)
+        return Ready(record, manifest, case, first, others, replace(self.options(plugin_id), box=box))
+
     def run(self, plugin_id: str, *, anew: bool = False) -> Job[SegmentationResult]:
         """Run a plugin on the active volume, in the background. Its result is accepted when it comes.
 
@@ -161,24 +213,14 @@ class Analysis:
             PluginUnavailableError: There is no such plugin, no volume, its slices are still arriving, or they do not
                 suit each other.
         """
-        record = self._record(plugin_id)
-        case, volume = self._ready_volume()
-        fit = self._fit(record, volume)
-        if not fit.ok:
-            raise PluginUnavailableError(
-                Text.of("{name} cannot run on this series. {reason}", name=Text(record.name), reason=fit.reasons[0]),
-                fit.reasons[-1] if fit.needs_box else Text("Choose another series or another plugin."),
-            )
+        ready = self.ready(plugin_id)
         if self.running is not None:
             raise PluginUnavailableError(
                 Text("A plugin is running already."), Text("Wait until it is done, or cancel it.")
             )
-        device, exact, options = self.device, self.exact, self.options(plugin_id)
-        manifest = runner.ready_manifest(record)
+        device, exact, options = self.device, self.exact, ready.options
+        record, manifest, case, volume = ready.record, ready.manifest, ready.case, ready.volume
         segments = manifest.segments
-        others = self.inputs.volumes(manifest, case, volume)
-        volume = others.pop(manifest.input[0].name, volume)
-        options = replace(options, box=self.search.on(volume))
 
         def seen(box: Box, labels: Labels) -> None:
             self._jobs.post(lambda: self._seen(volume, segments, box, labels))
@@ -188,12 +230,12 @@ class Analysis:
 
         def work(progress: Progress) -> SegmentationResult:
             result = runner.run(
-                record, volume, progress, device=device, exact=exact, preview=seen, others=others, options=options,
-                earlier=self.earlier, anew=anew,
+                record, volume, progress, device=device, exact=exact, preview=seen, others=ready.others,
+                options=options, earlier=self.earlier, anew=anew,
             )  # fmt: skip
             for one in result.maps:
                 progress.raise_if_cancelled()
-                images.append(image_of(one, volume, words(title_of(one, segments, record.name))))
+                images.append(image_of(one, volume, words(title_of(one, manifest, record.name))))
             return result
 
         def done(result: SegmentationResult) -> None:
@@ -303,7 +345,15 @@ class Analysis:
             )
         return case, volume
 
-    def _fit(self, record: PluginRecord, volume: Volume) -> Fit:
+    def _part(self, plugin_id: str, volume: Volume) -> Box | None:
+        """The part of an image that a plugin would get to see: the picture that is shown, where that is wished for."""
+        if self.options(plugin_id).one_picture and volume.geometry.shape[0] > 1:
+            _, rows, columns = volume.geometry.shape
+            shown = volume.geometry.nearest_voxel(self._viewing.state.cursor)[0]
+            return Box((shown, 0, 0), (shown + 1, rows, columns))
+        return self.search.on(volume)
+
+    def _fit(self, record: PluginRecord, volume: Volume, box: Box | None) -> Fit:
         if record.manifest is None or record.state is not PluginState.READY:
             return Fit(False, (record.reason,))
         case = self._workspace.case_with_series(volume.series_uid)
@@ -313,5 +363,5 @@ class Analysis:
             volume,
             body_part=series.body_part if series is not None else "",
             contrast=contrast_of(series) if series is not None else None,
-            box=self.search.on(volume),
+            box=box,
         )

@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from medview.catalog.manifest import PluginManifest
 from medview.core.case import Case, Series
+from medview.core.evidence import NOT_THE_DISEASE
 from medview.core.progress import PartOf, Progress
 from medview.core.proof import Proof
-from medview.core.segmentation import Segment
 from medview.core.text import Text
 from medview.core.volume import Modality, Volume, VolumeId, Window
 from medview.formats import image_files
@@ -21,6 +22,8 @@ from medview.inference.maps import MapKind, SideMap
 from medview.workstation import maps
 
 _PERCENT = 100
+_QUANTITIES = {MapKind.EVIDENCE: "class activation"}
+"""Of maps that are called otherwise in `resources/quantities.json`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +50,22 @@ class MapImage:
         case.add_volume(volume)
 
 
-def title_of(map_: SideMap, segments: Sequence[Segment], plugin: str) -> Text:
-    """What people call a map."""
+def title_of(map_: SideMap, manifest: PluginManifest, plugin: str, method: Text | None = None) -> Text:
+    """What people call a map.
+
+    Args:
+        map_: The map.
+        manifest: Names structures and classes.
+        plugin: What its plugin is called.
+        method: How evidence was asked for.
+    """
     if map_.kind is MapKind.UNCERTAINTY:
         return Text.of("Uncertainty of {plugin} (entropy, %)", plugin=Text(plugin))
-    name = next((one.name for one in segments if one.label == map_.label), str(map_.label))
+    of_class = map_.kind is MapKind.EVIDENCE
+    known = manifest.class_ if of_class else manifest.label
+    name = next((one.name for one in known if one.value == map_.label), str(map_.label))
+    if of_class:
+        return Text.of("Evidence for {name} ({method}, %)", name=Text(name), method=method or Text(""))
     return Text.of("Probability of {structure}, {plugin} (%)", structure=Text(name), plugin=Text(plugin))
 
 
@@ -71,7 +85,8 @@ def image_of(map_: SideMap, volume: Volume, title: str) -> MapImage:
     uid = f"medview-map-{uuid.uuid4().hex}"
     shown = Volume(
         VolumeId(uid), volume.geometry, voxels, Modality.OTHER, "%", uid, title, (Window.between(0, _PERCENT),),
-        is_spatial=volume.is_spatial, caution=volume.caution,
+        is_spatial=volume.is_spatial,
+        caution=NOT_THE_DISEASE if map_.kind is MapKind.EVIDENCE else volume.caution,
     )  # fmt: skip
     return MapImage(shown, thumbnails.of_volume(shown))
 
@@ -92,7 +107,8 @@ def save(map_: SideMap, volume: Volume, sources: Sequence[Path], path: Path, pro
     """
     values = map_.values.astype(np.float32)
     if path.suffix.lower() == ".dcm":
-        return maps.write_values(values, volume, sources, path, map_.kind.value, progress)
+        quantity = _QUANTITIES.get(map_.kind, map_.kind.value)
+        return maps.write_values(values, volume, sources, path, quantity, progress)
     return image_files.write_proved(values, volume.geometry, path)
 
 
@@ -106,7 +122,7 @@ def save_all(
     """
     proofs = []
     for number, one in enumerate(found):
-        name = one.kind.value if not one.label else f"{one.kind.value}-{one.label}"
+        name = one.kind.value if one.kind is MapKind.UNCERTAINTY else f"{one.kind.value}-{one.label}"
         part = PartOf(progress, number / len(found), (number + 1) / len(found))
         part.report(0.0, Text.of("Writing {name}", name=name))
         proofs.append(save(one, volume, sources, folder / f"{name}.nii.gz", part))

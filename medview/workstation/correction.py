@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-
-import numpy as np
 
 from medview.catalog import terminology
 from medview.catalog.terminology import Terminology
 from medview.core.case import Case
 from medview.core.errors import InputError, MedViewError, StorageError
 from medview.core.events import Event
-from medview.core.geometry import Box, Point
+from medview.core.geometry import Point
 from medview.core.planes import Plane
 from medview.core.segmentation import Color, Segment, Segmentation
 from medview.core.text import Text
 from medview.core.volume import Volume
-from medview.editing import rules, segments
+from medview.editing import segments
 from medview.editing.history import Recorder
 from medview.editing.reshape import Proposal
+from medview.editing.rules import PaintRules
 from medview.workstation.edit_summary import EditSummary
+from medview.workstation.edit_tools import InWork
 from medview.workstation.jobs import JobQueue
+from medview.workstation.proposals import Proposals
 from medview.workstation.recovering import Recovering, still_loading
 from medview.workstation.step_list import StepList
-from medview.workstation.stroke import LARGEST_RADIUS_MM, SMALLEST_RADIUS_MM, BrushOptions, BrushTool, Stroke
+from medview.workstation.stroke import LARGEST_RADIUS_MM, SMALLEST_RADIUS_MM, BrushOptions, Stroke
 from medview.workstation.view_state import Compared, Viewing
 from medview.workstation.work_in_hand import WorkInHand
 from medview.workstation.workspace import ActiveChanged, Workspace, WorkspaceChange
@@ -54,6 +55,7 @@ class Correction:
         edited: Emitted after every step.
         steps: What was done, and the way back to any moment of it.
         recovering: Brings back the work of a program that was closed or killed.
+        proposals: Does what tools propose, within the rules.
     """
 
     def __init__(
@@ -66,13 +68,14 @@ class Correction:
     ) -> None:
         self.changed: Event[None] = Event()
         self.options = BrushOptions()
-        self._workspace = workspace
+        self.workspace = workspace
         self._viewing = viewing
         self._jobs = jobs
         self.work = WorkInHand(workspace, jobs, journal_folder, undo_limit_bytes)
         self.steps = StepList(workspace, self.work, self.end_stroke)
         self.edited = self.work.edited
         self.recovering = Recovering(workspace, jobs, self.work, self._activate)
+        self.proposals = Proposals(workspace, self.work, self.end_stroke, lambda: self._terms)
         self._stroke: Stroke | None = None
         workspace.changed.connect(self._on_workspace)
         self.work.changed.connect(self._on_work)
@@ -106,8 +109,7 @@ class Correction:
     def set_options(self, options: BrushOptions) -> None:
         """Choose how strokes are made; a radius out of range is brought back into it."""
         radius = min(max(options.radius_mm, SMALLEST_RADIUS_MM), LARGEST_RADIUS_MM)
-        values = None if options.values is None else (min(options.values), max(options.values))
-        options = replace(options, radius_mm=radius, values=values)
+        options = replace(options, radius_mm=radius)
         if options != self.options:
             self.options = options
             self.changed.emit(None)
@@ -149,36 +151,57 @@ class Correction:
         Args:
             point: Where: x, y, z, LPS, mm.
             plane: The plane of the view.
-            erase: Erase, whatever the tool.
+            erase: Take away instead of adding.
+
+        Raises:
+            MedViewError: No volume is open, it is still loading, or the segment in work is locked.
+        """
+        found = self.in_work(point, adds=not erase, spares_locked=not (erase and self.options.erases_all))
+        if found is None:
+            return
+        self.work.begin_step(self.work.on(found.segmentation))
+        self._stroke = Stroke(
+            found.segmentation,
+            self.options,
+            erase=erase,
+            label=found.label,
+            locked=self.locked,
+            rules=self.rules,
+            limit=self.proposals.box_on(found.volume),
+            plane=plane,
+            point=point,
+            voxels=found.volume.voxels,
+        )
+
+    def in_work(self, point: Point, *, adds: bool, spares_locked: bool = True) -> InWork | None:
+        """What a tool changes that is set to work at a point. Ends the stroke, and shows the segment in work.
+
+        Args:
+            point: Where: x, y, z, LPS, mm.
+            adds: Whether it adds: then a segmentation and a segment are made where there are none.
+            spares_locked: Whether it keeps off a locked segment.
+
+        Returns:
+            None when there is nothing to take away from, or nothing to add to outside of the image.
 
         Raises:
             MedViewError: No volume is open, it is still loading, or the segment in work is locked.
         """
         self.end_stroke()
         _, volume = self._editable_volume()
-        erase = erase or self.options.tool is BrushTool.ERASER
         segmentation = self._active
         if segmentation is None:
-            if erase or volume.geometry.voxel_at(point) is None:
-                return
+            if not adds or volume.geometry.voxel_at(point) is None:
+                return None
             segmentation = self.new_segmentation()
-        if not segmentation.segments and not erase:
+        if not segmentation.segments and adds:
             self.add_segment()
         label = self.active_label
-        if label in self.locked and not (erase and self.options.erases_all):
+        if spares_locked and label in self.locked:
             raise _locked(segmentation, label)
-        self.work.begin_step(self.work.on(segmentation))
+        self.work.on(segmentation)
         self._show(segmentation, label)
-        self._stroke = Stroke(
-            segmentation,
-            self.options,
-            erase=erase,
-            label=label,
-            locked=self.locked,
-            plane=plane,
-            point=point,
-            voxels=volume.voxels,
-        )
+        return InWork(volume, segmentation, label)
 
     def stroke_to(self, point: Point) -> None:
         """Go on with the stroke: x, y, z, LPS, mm. Nothing happens when there is none."""
@@ -314,66 +337,22 @@ class Correction:
         if self._active is not None and label in self.locked:
             raise _locked(self._active, label)
 
-    def put(
-        self,
-        segmentation: Segmentation,
-        label: int,
-        name: Text,
-        found: Proposal,
-        touched: Sequence[Box] | None = None,
-    ) -> None:
-        """Do to a segment what a tool has proposed, as one step.
+    @property
+    def rules(self) -> PaintRules:
+        """What may be changed."""
+        return self.proposals.rules
 
-        What was painted since stays: only background is taken, and only what is still the segment's is given up.
-        Nothing happens when segmentation or segment are gone, or the segment was locked meanwhile.
+    def set_rules(self, rules: PaintRules) -> None:
+        """Choose what may be changed; the ends of a range of values may come in any order."""
+        if rules.values is not None:
+            rules = replace(rules, values=(min(rules.values), max(rules.values)))
+        if rules != self.proposals.rules:
+            self.proposals.rules = rules
+            self.changed.emit(None)
 
-        Args:
-            segmentation: What was looked at.
-            label: Its segment.
-            name: Of the step.
-            found: The proposal.
-            touched: `found.touched()`, where it was worked out before; else all of the proposal's box is looked at.
-        """
-        work = self.work.find(segmentation)
-        if work is None or found.is_empty or segmentation.segment(label) is None or label in work.locked:
-            return
-        self.end_stroke()
-        self.work.begin_step(work)
-        recorder = Recorder(segmentation, label)
-        for box in (found.box,) if touched is None else touched:
-            recorder.touch(box)
-        after = rules.filled(segmentation.labels[found.box.slices], found.added, label)
-        segmentation.write(found.box, rules.erased(after, found.removed, label, frozenset()))
-        self.work.end_step(work, recorder.finish(name))
-
-    def put_apart(self, segmentation: Segmentation, label: int, name: Text, parts: Sequence[Proposal]) -> None:
-        """Give what a segment would lose to new segments, one for each proposal, all as one step.
-
-        Args:
-            segmentation: What was looked at.
-            label: The segment.
-            name: Of the step.
-            parts: What it would lose; as many as there are labels left for are taken.
-        """
-        work, old = self.work.find(segmentation), segmentation.segment(label)
-        if work is None or not parts or old is None or label in work.locked:
-            return
-        self.end_stroke()
-        self.work.begin_step(work)
-        recorder = Recorder(segmentation, label)
-        for number, part in enumerate(parts, start=2):
-            if len(segmentation.segments) >= segmentation.largest_label:
-                break
-            new = segments.new_segment(
-                self._terms, segmentation.segments, segmentation.largest_label, f"{old.name} {number}"
-            )
-            segmentation.set_segments((*segmentation.segments, new))
-            recorder.touch(part.box)
-            before = segmentation.labels[part.box.slices]
-            segmentation.write(
-                part.box, np.where(part.removed & (before == label), before.dtype.type(new.label), before)
-            )
-        self.work.end_step(work, recorder.finish(name))
+    def put(self, segmentation: Segmentation, label: int, name: Text, found: Proposal, *, drawn: bool = False) -> None:
+        """Do to a segment what a tool has proposed, as one step: `Proposals.put`."""
+        self.proposals.put(segmentation, label, name, found, drawn=drawn)
 
     # Keeping
 
@@ -417,13 +396,13 @@ class Correction:
 
     @property
     def _active(self) -> Segmentation | None:
-        return self._workspace.active_segmentation
+        return self.workspace.active_segmentation
 
     def _segment(self, label: int) -> Segment | None:
         return self._active.segment(label) if self._active is not None else None
 
     def _editable_volume(self) -> tuple[Case, Volume]:
-        case, volume = self._workspace.active_case, self._workspace.active_volume
+        case, volume = self.workspace.active_case, self.workspace.active_volume
         if case is None or volume is None:
             raise InputError("There is nothing to paint on.", "Open a series first.")
         if not case.is_complete(volume.id):
@@ -439,7 +418,7 @@ class Correction:
         self.work.end_step(work, recorder.finish(name))
 
     def _activate(self, case: Case, volume: Volume, segmentation: Segmentation) -> None:
-        self._workspace.activate(case, volume, segmentation)
+        self.workspace.activate(case, volume, segmentation)
         self._viewing.update(volume_id=volume.id, segmentation_id=segmentation.id)
 
     def _show(self, segmentation: Segmentation, label: int) -> None:
@@ -453,6 +432,9 @@ class Correction:
     def _on_workspace(self, change: WorkspaceChange) -> None:
         if isinstance(change, ActiveChanged):
             self.end_stroke()
+            if self.proposals.rules.chosen:
+                # the labels of another segmentation are other structures
+                self.proposals.rules = PaintRules(values=self.proposals.rules.values)
             self.changed.emit(None)
 
     def _on_work(self, _: None) -> None:

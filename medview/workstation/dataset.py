@@ -10,6 +10,7 @@ from pathlib import Path
 from medview.catalog import terminology
 from medview.core.case import Study
 from medview.core.errors import InputError, UnsupportedSeriesError
+from medview.core.finding import Verdict
 from medview.core.geometry import Geometry
 from medview.core.progress import PartOf, Progress
 from medview.core.segmentation import Labels, Provenance, Segment
@@ -36,7 +37,8 @@ class Stats:
         patients: How many patients.
         splits: Examples by part.
         segments: Examples by structure, most frequent first.
-        models: Examples by the model that proposed them, "" for those drawn by hand.
+        classes: Examples by class that was decided to be there, most frequent first.
+        models: Examples by the model that proposed them, "" for those made by hand.
         modalities: Examples by modality.
         size_bytes: On the disk.
     """
@@ -46,6 +48,7 @@ class Stats:
     patients: int
     splits: tuple[tuple[Split, int], ...]
     segments: tuple[tuple[str, int], ...]
+    classes: tuple[tuple[str, int], ...]
     models: tuple[tuple[str, int], ...]
     modalities: tuple[tuple[str, int], ...]
     size_bytes: int
@@ -98,6 +101,9 @@ def stats(folder: Path) -> Stats:
     store = ExampleStore(folder)
     examples = store.examples()
     by_split = Counter(example.split for example in examples)
+    by_class = Counter(
+        name for one in examples for name in {c.name for c in one.classes if c.verdict is Verdict.CONFIRMED}
+    )
     by_segment = Counter(segment.name for example in examples for segment in example.segments)
     return Stats(
         examples=len(examples),
@@ -105,7 +111,8 @@ def stats(folder: Path) -> Stats:
         patients=len({example.patient_key for example in examples}),
         splits=tuple((split, by_split[split]) for split in Split),
         segments=tuple(by_segment.most_common()),
-        models=tuple(Counter(one.model.plugin_id if one.model else "" for one in examples).most_common()),
+        classes=tuple(by_class.most_common()),
+        models=tuple(Counter(id for one in examples for id in one.proposed_by or ("",)).most_common()),
         modalities=tuple(Counter(one.modality for one in examples).most_common()),
         size_bytes=sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
     )

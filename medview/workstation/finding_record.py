@@ -13,7 +13,8 @@ from typing import Annotated, Literal, NewType
 
 from pydantic import Field, TypeAdapter
 
-from medview.core.finding import Finding, Verdict
+from medview.core.finding import Finding, Relation, Verdict
+from medview.core.geometry import Box
 from medview.core.text import Text
 from medview.workstation import line_record
 from medview.workstation.jobs import JobQueue
@@ -36,6 +37,8 @@ class Entry:
         decided_at: When; None while it is open.
         corrects: The finding that the reader put this one in the place of; None: of none.
         notes: What the model noted about the image, in English.
+        relation: How the classes of the same answer relate.
+        region: The part of the image that the model saw, (k, j, i); None: all of it.
     """
 
     id: FindingId
@@ -47,6 +50,8 @@ class Entry:
     decided_at: datetime | None = None
     corrects: FindingId | None = None
     notes: tuple[str, ...] = ()
+    relation: Relation = Relation.EXCLUSIVE
+    region: Box | None = None
 
 
 class Found(line_record.Line):
@@ -59,6 +64,8 @@ class Found(line_record.Line):
     at: datetime
     corrects: str | None = None
     notes: tuple[str, ...] = ()
+    relation: Relation = Relation.EXCLUSIVE
+    region: Box | None = None
 
 
 class Decided(line_record.Line):
@@ -89,7 +96,14 @@ def summed_up(lines: Iterable[Line]) -> tuple[Entry, ...]:
         if isinstance(line, Found):
             corrects = FindingId(line.corrects) if line.corrects is not None else None
             entries[line.id] = Entry(
-                FindingId(line.id), line.finding, line.source, line.at, corrects=corrects, notes=line.notes
+                FindingId(line.id),
+                line.finding,
+                line.source,
+                line.at,
+                corrects=corrects,
+                notes=line.notes,
+                relation=line.relation,
+                region=line.region,
             )
         elif line.id in entries:
             before = entries[line.id]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,8 +11,8 @@ import numpy as np
 
 from medview.catalog.manifest import PluginManifest
 from medview.core.events import Event
-from medview.core.finding import Finding, Verdict
-from medview.core.geometry import Point
+from medview.core.finding import Finding, Relation, Verdict
+from medview.core.geometry import Box, Point
 from medview.core.segmentation import Code, ModelRef
 from medview.core.volume import Volume
 from medview.inference.found import BoxFound, ClassFound, Findings
@@ -58,6 +58,7 @@ class FindingsDesk:
         self._analysis = analysis
         self._reader = reader
         self._lines: dict[str, tuple[Line, ...]] = {}
+        self._least: dict[str, float] = {}
         self._taken: Finished | None = None
         workspace.changed.connect(self._workspace_changed)
         analysis.changed.connect(self._analysis_changed)
@@ -68,6 +69,11 @@ class FindingsDesk:
         """The findings of the series that is shown: of each model the latest answer, and all that was decided."""
         volume = self._workspace.active_volume
         return self.of_series(volume.series_uid) if volume is not None else ()
+
+    @property
+    def any_decided(self) -> bool:
+        """Whether something of the series that is shown was accepted, rejected or entered."""
+        return any(one.finding.verdict is not Verdict.OPEN for one in self.shown)
 
     def of_series(self, series_uid: str) -> tuple[Entry, ...]:
         """The findings of a series that has been shown."""
@@ -106,9 +112,9 @@ class FindingsDesk:
         if entry is None or not name or name == entry.finding.name:
             return
         self.reject(id, name)
-        self._found_by_reader(
-            Finding(name, self._code(name), None, None, Verdict.OPEN, entry.finding.place, entry.finding.size_mm), id
-        )
+        before = entry.finding
+        mine = Finding(name, self._code(name), place=before.place, size_mm=before.size_mm, frame=before.frame)
+        self._found_by_reader(mine, id, entry.region)
 
     def add(self, name: str, place: Point | None = None) -> None:
         """The reader found something.
@@ -122,20 +128,51 @@ class FindingsDesk:
 
     def go_to(self, id: FindingId) -> None:
         """Put the crosshair where a finding is; nothing happens when it is nowhere."""
-        entry = self.find(id)
-        if entry is not None and entry.finding.place is not None:
+        entry, volume = self.find(id), self._workspace.active_volume
+        if entry is None or volume is None:
+            return
+        if entry.finding.place is not None:
             self._viewing.update(cursor=entry.finding.place)
+        elif entry.finding.frame is not None:
+            _, rows, columns = volume.geometry.shape
+            middle = volume.geometry.to_patient((entry.finding.frame, (rows - 1) / 2, (columns - 1) / 2))
+            self._viewing.update(cursor=_point(middle))
+
+    def use_as_box(self, id: FindingId) -> None:
+        """Let plugins look inside the box of a finding; nothing happens where it has none.
+
+        Raises:
+            InputError: It holds nothing of the image.
+        """
+        entry, volume = self.find(id), self._workspace.active_volume
+        place, size = (entry.finding.place, entry.finding.size_mm) if entry is not None else (None, None)
+        if place is None or size is None or volume is None or not volume.is_spatial:
+            return
+        lower, upper = np.subtract(place, np.divide(size, 2)), np.add(place, np.divide(size, 2))
+        self._analysis.search.set_between(_point(lower), _point(upper))
+        self.go_to(id)
+
+    @property
+    def least(self) -> Mapping[str, float]:
+        """By the plugin's id, from which probability on its boxes and points are listed."""
+        return self._least
+
+    def list_from(self, plugin_id: str, probability: float) -> None:
+        """List the boxes and points of a plugin from a probability on; the others stay in the record and in files."""
+        if self._least.get(plugin_id, 0.0) != probability:
+            self._least[plugin_id] = probability
+            self.changed.emit(None)
 
     def close(self) -> None:
         """Wait until everything is on the disk."""
         self.record.close()
 
-    def _found_by_reader(self, finding: Finding, corrects: FindingId | None) -> None:
+    def _found_by_reader(self, finding: Finding, corrects: FindingId | None, region: Box | None = None) -> None:
         """What the reader finds, the reader has confirmed."""
         now, reader = datetime.now(UTC), self._reader()
         id = _new_id()
         self._write(
-            Found(id=id, finding=finding, source=reader, at=now, corrects=corrects),
+            Found(id=id, finding=finding, source=reader, at=now, corrects=corrects, region=region),
             Decided(id=id, verdict=Verdict.CONFIRMED, reason="", reader=reader, at=now),
         )
 
@@ -194,6 +231,8 @@ class FindingsDesk:
                 source=last.plugin.name,
                 at=at,
                 notes=notes,
+                relation=_relation(last.plugin.manifest),
+                region=last.result.options.box,
             )
             for one in findings_of(last.result.findings, last.plugin.manifest, last.result.model, last.volume)
         )
@@ -202,13 +241,16 @@ class FindingsDesk:
 
 
 def alternatives(entries: Sequence[Entry]) -> dict[FindingId, tuple[str, ...]]:
-    """What else each finding may be: the other names in the same answer of a model; nothing for a reader's own."""
+    """What else each finding may be: the other names in the same answer of a model.
+
+    Nothing for a reader's own, and for classes of which each holds by itself.
+    """
     names: dict[tuple[str, datetime], dict[str, None]] = {}
     for one in entries:
         names.setdefault((one.source, one.found_at), {})[one.finding.name] = None
     return {
         one.id: tuple(name for name in names[one.source, one.found_at] if name != one.finding.name)
-        if one.finding.algorithm is not None
+        if one.finding.algorithm is not None and one.relation is not Relation.INDEPENDENT
         else ()
         for one in entries
     }
@@ -238,9 +280,9 @@ def findings_of(
     classes = [
         Finding(
             one.name, codes.get(one.value), one.probability, model, place=_of_slice(one.slice, volume),
-            operating_point=points.get(one.value),
+            operating_point=points.get(one.value), interval=one.interval, frame=_frame(one.slice, volume),
         )
-        for one in sorted(best.values(), key=lambda one: -one.probability)
+        for one in sorted(best.values(), key=_in_order if _relation(manifest) is Relation.ORDINAL else _most_probable)
     ]  # fmt: skip
     boxes = [
         Finding(
@@ -249,8 +291,33 @@ def findings_of(
         )
         for one in sorted(found.boxes, key=lambda one: -one.probability)[:_PLACES_SHOWN]
     ]  # fmt: skip
-    marks = [Finding(one.name, codes.get(one.value), None, model, place=one.position) for one in found.points]
+    # what a film's pictures show has no place in the patient
+    marks = [
+        Finding(
+            one.name, codes.get(one.value), None, model, frame=_frame(one.slice, volume),
+            place=one.position if volume.is_spatial else None,
+        )
+        for one in found.points
+    ]  # fmt: skip
     return (*classes, *boxes, *marks[:_PLACES_SHOWN])
+
+
+def _relation(manifest: PluginManifest | None) -> Relation:
+    said = manifest.classify.relation if manifest is not None else None
+    return said or Relation.EXCLUSIVE
+
+
+def _in_order(found: ClassFound) -> float:
+    return found.value
+
+
+def _most_probable(found: ClassFound) -> float:
+    return -found.probability
+
+
+def _frame(slice: int | None, volume: Volume) -> int | None:
+    """The picture of a film; None where there is one, or where slices have a place in the patient."""
+    return slice if slice is not None and not volume.is_spatial and volume.geometry.shape[0] > 1 else None
 
 
 def _size(box: BoxFound) -> Point:
@@ -265,6 +332,11 @@ def _of_slice(slice: int | None, volume: Volume) -> Point | None:
         return None
     _, rows, columns = volume.geometry.shape
     x, y, z = (float(n) for n in volume.geometry.to_patient((slice, (rows - 1) / 2, (columns - 1) / 2)))
+    return x, y, z
+
+
+def _point(values: np.ndarray) -> Point:
+    x, y, z = (float(value) for value in values)
     return x, y, z
 
 

@@ -18,8 +18,9 @@ from medview.core.volume import Volume
 from medview.workstation.finding_record import Entry
 
 COLUMNS = (
-    "name", "code", "scheme", "probability", "threshold", "model", "version", "sha256", "found_at", "verdict", "reason",
-    "reader", "decided_at", "x_mm", "y_mm", "z_mm", "notes",
+    "name", "code", "scheme", "probability", "low", "high", "answers", "threshold", "model", "version", "sha256",
+    "found_at", "verdict", "reason", "reader", "decided_at", "x_mm", "y_mm", "z_mm", "picture",
+    "relation", "region_kji", "notes",
 )  # fmt: skip
 ENDINGS = (".dcm", ".csv", ".json")
 
@@ -80,12 +81,16 @@ def _report(
 def _row(entry: Entry) -> dict[str, Any]:
     finding = entry.finding
     code, model, point = finding.code, finding.algorithm, finding.operating_point
+    interval = finding.interval
     x, y, z = finding.place if finding.place is not None else (None, None, None)
     values = (
         finding.name,
         code.value if code is not None else "",
         code.scheme if code is not None else "",
         finding.probability,
+        interval.low if interval is not None else None,
+        interval.high if interval is not None else None,
+        interval.answers if interval is not None else None,
         point.threshold if point is not None else None,
         model.plugin_id if model is not None else "",
         model.version if model is not None else "",
@@ -98,9 +103,19 @@ def _row(entry: Entry) -> dict[str, Any]:
         x,
         y,
         z,
+        finding.frame + 1 if finding.frame is not None else None,
+        entry.relation.value if finding.algorithm is not None else "",
+        _region(entry),
         " ".join(entry.notes),
     )
     return dict(zip(COLUMNS, values, strict=True))
+
+
+def _region(entry: Entry) -> str:
+    """The voxels that the model saw, counted from 0, the last one included; empty where it saw all."""
+    if entry.region is None:
+        return ""
+    return " ".join(f"{a}-{b - 1}" for a, b in zip(entry.region.start, entry.region.stop, strict=True))
 
 
 def _table(rows: Sequence[dict[str, Any]]) -> str:

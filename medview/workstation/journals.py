@@ -6,7 +6,7 @@ import logging
 import shutil
 import uuid
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -169,12 +169,13 @@ def _replayed(
     stored: Stored, geometry: Geometry, limit_bytes: int, progress: Progress, folder: Path, lock: FileLock
 ) -> Restored:
     header = stored.header
+    hinted = (*header.provenance.hinted, *(one for record in stored.records for one in record.head.hinted))
     segmentation = Segmentation(
         geometry,
         stored.base_labels(),
         header.segments,
         title=header.title,
-        provenance=header.provenance,
+        provenance=replace(header.provenance, hinted=hinted),
         id=header.segmentation_id,
     )
     history = UndoStack(limit_bytes)

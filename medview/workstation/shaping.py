@@ -14,9 +14,9 @@ import numpy as np
 from medview.core.geometry import Box, Geometry, Index
 from medview.core.planes import Plane, slice_plane
 from medview.core.progress import PartOf, Progress
-from medview.core.segmentation import Segmentation
+from medview.core.segmentation import Labels, Segmentation
 from medview.core.text import Text
-from medview.editing import interpolate, reshape
+from medview.editing import interpolate, joint_smoothing, reshape
 from medview.editing.reshape import Change, Proposal
 from medview.workstation.correction import Correction
 from medview.workstation.jobs import Job, JobQueue, Lane
@@ -51,13 +51,14 @@ class Shape:
     Attributes:
         name: What the user calls it; also the name of the step.
         help: What it does.
-        change: Makes the change, given the number; without `amount`, the number is not looked at.
+        change: Makes the change, given the number; without `amount`, the number is not looked at. None: all segments
+            are smoothed together, and not only the one in work changed.
         amount: The number; None when it takes none.
     """
 
     name: Text
     help: Text
-    change: Callable[[float], Change]
+    change: Callable[[float], Change] | None
     amount: Amount | None = None
 
 
@@ -91,6 +92,12 @@ SHAPES: tuple[Shape, ...] = (
         _mm(1.0),
     ),
     Shape(
+        Text("Smooth all together"),
+        Text("Rounds all segments of the segmentation at once; no gaps open between them."),
+        None,
+        _mm(1.0),
+    ),
+    Shape(
         Text("Remove spurs (opening)"),
         Text("Takes away what a ball of this radius does not fit into."),
         reshape.Open,
@@ -108,14 +115,6 @@ SHAPES: tuple[Shape, ...] = (
     Shape(Text("Shrink"), Text("Takes this much away from the surface."), reshape.Shrink, _mm(2.0)),
     Shape(Text("Hollow"), Text("Keeps a wall of this thickness."), reshape.Hollow, _mm(3.0)),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class _Worked:
-    """What a job found, and where, so that the main thread need not look for it."""
-
-    found: Proposal
-    touched: tuple[Box, ...]
 
 
 class Shaping:
@@ -147,27 +146,29 @@ class Shaping:
         Raises:
             MedViewError: The segment is locked.
         """
+        if shape.amount is not None:
+            amount = min(max(amount, shape.amount.least), shape.amount.most)
+        if shape.change is None:
+            return self._smooth_together(shape.name, amount)
         segmentation, label = self._in_work()
         if segmentation is None:
             return None
-        if shape.amount is not None:
-            amount = min(max(amount, shape.amount.least), shape.amount.most)
         change = shape.change(amount)
 
-        def work(progress: Progress) -> _Worked:
+        def work(progress: Progress) -> Proposal:
             reach = _voxels(change.reach_mm, segmentation.geometry)
             box, labels = settled(segmentation, label, reach, PartOf(progress, 0.0, 0.2))
             if box.is_empty:
-                return _worked(_nothing())
+                return _nothing()
             geometry = segmentation.geometry.cropped(box)
             found = reshape.reshape(labels, geometry, label, change, PartOf(progress, 0.2, 1.0))
-            return _worked(found.shifted(box.start))
+            return found.shifted(box.start)
 
         return self._jobs.submit(
             shape.name,
             work,
             lane=Lane.DISK,
-            then=lambda done: self._correction.put(segmentation, label, shape.name, done.found, done.touched),
+            then=lambda found: self._correction.put(segmentation, label, shape.name, found),
         )
 
     def fill_between_slices(self, plane: Plane) -> Job[Any] | None:
@@ -187,19 +188,19 @@ class Shaping:
             return None
         axis, name = slice_plane(segmentation.geometry, plane).axis, Text("Fill between slices")
 
-        def fill(progress: Progress) -> _Worked:
+        def fill(progress: Progress) -> Proposal:
             box, labels = settled(segmentation, label, (0, 0, 0), PartOf(progress, 0.0, 0.2))
             if box.is_empty:
-                return _worked(_nothing())
+                return _nothing()
             geometry = segmentation.geometry.cropped(box)
             inner, added = interpolate.fill_between_slices(labels, geometry, label, axis, PartOf(progress, 0.2, 1.0))
-            return _worked(Proposal(inner, added, np.zeros_like(added)).shifted(box.start))
+            return Proposal(inner, added, np.zeros_like(added)).shifted(box.start)
 
         return self._jobs.submit(
             name,
             fill,
             lane=Lane.DISK,
-            then=lambda done: self._correction.put(segmentation, label, name, done.found, done.touched),
+            then=lambda found: self._correction.put(segmentation, label, name, found),
         )
 
     def split(self) -> Job[Any] | None:
@@ -230,6 +231,25 @@ class Shaping:
             then=partial(self._split, segmentation, label),
         )
 
+    def _smooth_together(self, name: Text, sigma_mm: float) -> Job[Any] | None:
+        """All segments; locked ones stay as they are."""
+        self._correction.end_stroke()
+        segmentation = self._workspace.active_segmentation
+        if segmentation is None:
+            return None
+        self._correction.adopt(segmentation)
+        geometry = segmentation.geometry
+
+        def work(progress: Progress) -> tuple[Box, Labels, Labels]:
+            _, labels = settled(segmentation, 0, (0, 0, 0), PartOf(progress, 0.0, 0.2))
+            box, after = joint_smoothing.smoothed(labels, geometry, sigma_mm, PartOf(progress, 0.2, 1.0))
+            return box, after, labels[box.slices]
+
+        def put(found: tuple[Box, Labels, Labels]) -> None:
+            self._correction.proposals.put_labels(segmentation, name, *found)
+
+        return self._jobs.submit(name, work, lane=Lane.DISK, then=put)
+
     def _in_work(self) -> tuple[Segmentation | None, int]:
         self._correction.end_stroke()
         segmentation, label = self._workspace.active_segmentation, self._correction.active_label
@@ -239,17 +259,13 @@ class Shaping:
         return segmentation, label
 
     def _split(self, segmentation: Segmentation, label: int, parts: list[Proposal]) -> None:
-        self._correction.put_apart(segmentation, label, Text("Split into parts"), parts)
+        self._correction.proposals.put_apart(segmentation, label, Text("Split into parts"), parts)
 
 
 def _voxels(reach_mm: float, geometry: Geometry) -> Index:
     """How many voxels around a segment a change may look at, and one more, so that the copy's edge means nothing."""
     k, j, i = (math.ceil(reach_mm / step) + 2 for step in geometry.spacing_mm)
     return k, j, i
-
-
-def _worked(found: Proposal) -> _Worked:
-    return _Worked(found, found.touched() if not found.is_empty else ())
 
 
 def _nothing() -> Proposal:

@@ -23,7 +23,12 @@ from medview.workstation.comparing import Comparing
 from medview.workstation.correction import Correction
 from medview.workstation.deidentifying import Deidentified, check_target, deidentify
 from medview.workstation.doubts import Doubts
+from medview.workstation.edit_tools import EditTools
+from medview.workstation.editing import Editing
+from medview.workstation.evidence_desk import EvidenceDesk
 from medview.workstation.findings_desk import FindingsDesk
+from medview.workstation.hint_engines import HintPlugins
+from medview.workstation.hinting import Hinting
 from medview.workstation.importing import Importing
 from medview.workstation.jobs import Job, JobQueue, Lane
 from medview.workstation.live_numbers import Live
@@ -85,6 +90,10 @@ class Workstation:
             EarlierRuns(home / "answers", self.settings.current.kept_answers_mb * 2**20),
         )
         self.analysis.exact = self.settings.current.exact
+        self.correction.proposals.box_on = self.analysis.search.on
+        self.hinting = Hinting(self.workspace, self.jobs, self.correction, HintPlugins(self.analysis))
+        self.tools = EditTools()
+        self.editing = Editing(self.workspace, self.viewing, self.jobs, self.correction, self.tools, self.hinting)
         self._listening = self.settings.changed.connect(self._settings_changed)
         self.measuring = Measuring(
             self.workspace,
@@ -101,7 +110,8 @@ class Workstation:
             home / "findings",
             lambda: self.settings.current.reader_name,
         )
-        self.taking_back = TakingBack(self.viewing, self.measuring, self.correction)
+        self.evidence = EvidenceDesk(self.workspace, self.viewing, self.jobs, self.analysis, self.findings)
+        self.taking_back = TakingBack(self.viewing, self.measuring, self.correction, self.editing)
         self.reviewing = Reviewing(
             self.workspace,
             self.viewing,
@@ -133,16 +143,29 @@ class Workstation:
             self.jobs.submit(Text("Making room"), lambda _: earlier.make_room(), lane=Lane.DISK)
 
     def save_example(self) -> Job[Saved]:
-        """Keep the active segmentation for training, with what was corrected in it.
+        """Keep the active segmentation for training, with what was corrected in it; without one, what was decided on.
 
         Raises:
             InputError: There is nothing to save, or its image is still loading.
         """
         self.correction.end_stroke()
         segmentation = self.workspace.active_segmentation
+        if segmentation is None and self.findings.any_decided:
+            return self.save_decisions()
         edits = self.correction.summary(segmentation) if segmentation is not None else None
         review = replace(self.reviewing.review, seconds=self.reviewing.seconds)
         return self.teaching.save_example(segmentation, edits=edits, review=review, saved=self.correction.mark_saved)
+
+    def save_decisions(self) -> Job[Saved]:
+        """Keep the image that is shown, with what was decided on its findings, for training.
+
+        Raises:
+            InputError: Nothing is open or decided on, or the image is still loading.
+        """
+        case, volume = self.workspace.active_case, self.workspace.active_volume
+        if case is None or volume is None:
+            raise InputError("No series is open.", "Open a series first.")
+        return self.teaching.save_decisions(case, volume, self.findings.shown)
 
     def save_masks(
         self,

@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from medview.core.geometry import Point
+from medview.core.geometry import Box, Point
 from medview.core.planes import Plane, slice_plane
 from medview.core.segmentation import Segmentation
 from medview.core.text import Text
-from medview.editing import brush, rules
+from medview.editing import adaptive, brush, rules
 from medview.editing.brush import BrushShape
 from medview.editing.history import Edit, Recorder
+from medview.editing.rules import PaintRules
 
 SMALLEST_RADIUS_MM = 0.1
 LARGEST_RADIUS_MM = 100.0
-
-
-class BrushTool(StrEnum):
-    """What the left button does while correcting."""
-
-    BRUSH = "brush"
-    ERASER = "eraser"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,18 +26,17 @@ class BrushOptions:
     """How strokes are made.
 
     Attributes:
-        tool: Brush or eraser.
-        shape: A disk in the slice or a sphere through its neighbours.
+        shape: A disk or a square in the slice, or a sphere through its neighbours.
         radius_mm: Of either.
         erases_all: Whether the eraser takes away every segment that is not locked, and not only the one in work.
-        values: Only voxels whose value lies between these two, in the unit of the image, are reached; None: all.
+        deviations: Only what hangs together with the middle of the brush, and differs from it by no more standard
+            deviations than these, is reached; None: all.
     """
 
-    tool: BrushTool = BrushTool.BRUSH
     shape: BrushShape = BrushShape.DISK
     radius_mm: float = 5.0
     erases_all: bool = False
-    values: tuple[float, float] | None = None
+    deviations: float | None = None
 
 
 class Stroke:
@@ -52,10 +44,12 @@ class Stroke:
 
     Args:
         target: What is painted on.
-        options: How; `erase` in place of the tool.
+        options: How.
         erase: Whether it takes away.
         label: The segment in work.
         locked: Segments that keep their voxels.
+        rules: What may be changed.
+        limit: The box on the image; None where it has none.
         plane: The plane of the view that it is made in.
         point: Where it begins: x, y, z, LPS, mm.
         voxels: The image under it, (k, j, i) on the same grid.
@@ -69,6 +63,8 @@ class Stroke:
         erase: bool,
         label: int,
         locked: frozenset[int],
+        rules: PaintRules,
+        limit: Box | None,
         plane: Plane,
         point: Point,
         voxels: NDArray[Any],
@@ -78,6 +74,8 @@ class Stroke:
         self._erase = erase
         self._label = label
         self._locked = locked
+        self._rules = rules
+        self._limit = limit
         self._axis = slice_plane(target.geometry, plane).axis
         self._voxels = voxels
         self._recorder = Recorder(target, label)
@@ -90,17 +88,21 @@ class Stroke:
         geometry, options = self.target.geometry, self._options
         if options.shape is BrushShape.SPHERE:
             box, mask = brush.sphere(geometry, start, point, options.radius_mm)
+        elif options.shape is BrushShape.SQUARE:
+            box, mask = brush.square(geometry, start, point, options.radius_mm, self._axis)
         else:
             box, mask = brush.disk(geometry, start, point, options.radius_mm, self._axis)
         if box.is_empty:
             return
-        if options.values is not None:
-            mask = mask & rules.within(self._voxels[box.slices], *options.values)
+        mask = mask & self._rules.reach(box, self._voxels, self._limit)
+        if options.deviations is not None:
+            axis = None if options.shape is BrushShape.SPHERE else self._axis
+            mask = adaptive.taken(self._voxels, geometry, box, mask, point, options.radius_mm, axis, options.deviations)
         before = self.target.labels[box.slices]
         if self._erase:
             after = rules.erased(before, mask, None if options.erases_all else self._label, self._locked)
         else:
-            after = rules.painted(before, mask, self._label, self._locked)
+            after = rules.painted(before, mask, self._label, self._locked, self._rules)
         if not np.array_equal(before, after):
             self._recorder.touch(box)
             self.target.write(box, after)

@@ -1,25 +1,27 @@
-"""Undo and redo of whatever is at hand: while reading of measurements, then of corrections; else of corrections."""
+"""Undo and redo of whatever is at hand: measurements while reading, hints while they are given, corrections."""
 
 from __future__ import annotations
 
 from medview.core.text import Text
 from medview.workstation.correction import Correction
+from medview.workstation.editing import Editing
 from medview.workstation.measuring import Measuring
 from medview.workstation.view_state import Mode, Viewing
 
 
 class TakingBack:
-    """One undo for measurements and corrections. Main thread only."""
+    """One undo for measurements, hints and corrections. Main thread only."""
 
-    def __init__(self, viewing: Viewing, measuring: Measuring, correction: Correction) -> None:
+    def __init__(self, viewing: Viewing, measuring: Measuring, correction: Correction, editing: Editing) -> None:
         self._viewing = viewing
         self._measuring = measuring
         self._correction = correction
+        self._editing = editing
 
     @property
     def can_undo(self) -> bool:
         """Whether there is anything to take back."""
-        return self._undoes_measuring or self._correction.can_undo
+        return self._undoes_measuring or self._editing.gives_hints or self._correction.can_undo
 
     @property
     def can_redo(self) -> bool:
@@ -29,6 +31,8 @@ class TakingBack:
     @property
     def undo_name(self) -> Text:
         """What `undo` would take back; empty when there is nothing."""
+        if self._editing.gives_hints:
+            return Text("Hint")
         name = self._measuring.undo_name if self._undoes_measuring else None
         return name if name is not None else self._correction.undo_name
 
@@ -46,6 +50,8 @@ class TakingBack:
         """
         if self._undoes_measuring:
             self._measuring.undo()
+        elif self._editing.gives_hints:
+            self._editing.hinting.undo()
         else:
             self._correction.undo()
 

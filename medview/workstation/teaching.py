@@ -15,14 +15,16 @@ from medview.core.errors import InputError
 from medview.core.events import Event
 from medview.core.progress import Progress
 from medview.core.review import Review
-from medview.core.segmentation import Labels, Segmentation, SegmentationId
+from medview.core.segmentation import Labels, Provenance, Segmentation, SegmentationId
 from medview.core.text import Text
 from medview.core.volume import Volume
 from medview.learning.draft import Draft
 from medview.learning.example_record import Effort, Example
 from medview.learning.examples import ExampleStore, Saved
 from medview.learning.exporters import Export, ExportKind, export
+from medview.workstation.decisions import decided
 from medview.workstation.edit_summary import EditSummary
+from medview.workstation.finding_record import Entry
 from medview.workstation.jobs import Job, JobQueue, Lane
 from medview.workstation.workspace import CaseOpened, Workspace, WorkspaceChange
 
@@ -145,6 +147,33 @@ class Teaching:
             self.changed.emit(None)
 
         return self._jobs.submit(Text("Saving a training example"), work, lane=Lane.DISK, then=done)
+
+    def save_decisions(self, case: Case, volume: Volume, entries: Sequence[Entry]) -> Job[Saved]:
+        """Keep an image with what was decided on its findings, for training.
+
+        Args:
+            case: The case of the image.
+            volume: The image.
+            entries: Its findings; those that are open are left out.
+
+        Raises:
+            InputError: Nothing was decided on, or the image is still loading.
+        """
+        classes = decided(entries)
+        if not classes:
+            raise InputError("Nothing was decided on yet.", "Accept or reject a finding, or add one of your own.")
+        if not case.is_complete(volume.id):
+            raise InputError("The series is still loading.", "Wait until it is complete and save again.")
+        draft = Draft(
+            volume, None, (), Provenance(), case.study, self._reader(), self._files(case, volume.series_uid),
+            classes=classes,
+        )  # fmt: skip
+        return self._jobs.submit(
+            Text("Saving a training example"),
+            lambda progress: self.store.save(draft, progress),
+            lane=Lane.DISK,
+            then=lambda _: self.changed.emit(None),
+        )
 
     def export(self, kind: ExportKind, example_ids: Sequence[str], folder: Path) -> Job[Export]:
         """Export the newest revision of examples into a new folder.

@@ -64,6 +64,8 @@ class ViewState:
         outlined: Whether segments have an outline.
         hidden_segments: Label numbers not drawn, by segmentation.
         volume_preset: Id of the ray-casting preset of the 3D view.
+        map_id: The map of the same grid that is drawn over the image; None for none.
+        map_opacity: 0..1, of its largest values.
         volume_rendered: Whether the 3D view shows the image itself beside the surfaces.
     """
 
@@ -85,6 +87,8 @@ class ViewState:
     hidden_segments: tuple[tuple[SegmentationId, frozenset[int]], ...] = ()
     volume_preset: str = ""
     volume_rendered: bool = True
+    map_id: VolumeId | None = None
+    map_opacity: float = 0.6
 
     def hidden_of(self, segmentation_id: SegmentationId) -> frozenset[int]:
         """The label numbers of a segmentation that are not drawn."""

@@ -39,6 +39,7 @@ class Work:
         first: The labels as they were adopted; None of work that was brought back.
         locked: Segments that keep their voxels.
         unsaved: Whether there are steps since it was adopted or saved last.
+        hinted: How many answers to hints that were taken are in the journal.
     """
 
     segmentation: Segmentation
@@ -48,6 +49,7 @@ class Work:
     first: FirstCopy | None = None
     locked: frozenset[int] = frozenset()
     unsaved: bool = False
+    hinted: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +116,8 @@ class WorkInHand:
             first = FirstCopy(segmentation.labels)
             journal.begin(_header(case, segmentation), first.take)
             tally = EditTally(segmentation, first_counts=lambda: first.counts)
-            work = Work(segmentation, journal, tally, _first_label(segmentation), first)
+            hinted = len(segmentation.provenance.hinted)
+            work = Work(segmentation, journal, tally, _first_label(segmentation), first, hinted=hinted)
             self._works[segmentation.id] = work
         return work
 
@@ -185,7 +188,8 @@ class WorkInHand:
         case.add_segmentation(segmentation, on=on)
         journal = self.journals.opened(restored)
         label = _first_label(segmentation)
-        self._works[segmentation.id] = Work(segmentation, journal, restored.tally, label, unsaved=True)
+        hinted = len(segmentation.provenance.hinted)
+        self._works[segmentation.id] = Work(segmentation, journal, restored.tally, label, unsaved=True, hinted=hinted)
         self._history.take_over(restored.history)
         self.changed.emit(None)
 
@@ -199,7 +203,9 @@ class WorkInHand:
     def _record(self, work: Work, edit: Edit) -> None:
         segmentation = work.segmentation
         segments = segmentation.segments if edit.changes_segments else None
-        head = Head(Step.EDIT, edit.name, edit.at, work.tally.seconds, segments, label=edit.label)
+        hinted = segmentation.provenance.hinted[work.hinted :]
+        work.hinted += len(hinted)
+        head = Head(Step.EDIT, edit.name, edit.at, work.tally.seconds, segments, label=edit.label, hinted=hinted)
         work.journal.append(head, copies_of(segmentation.labels, edit.images))
         self._written(work)
 

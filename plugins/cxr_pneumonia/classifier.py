@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from medview.api import Familiarity, Volume
+from medview.api import Context, EvidenceMethod, Familiarity, Interval, Volume
 
 from . import network, radiograph
-from .network import CLASSES, Network
-from .radiograph import Picture
+from .network import CLASSES, EVIDENCE_LAYERS, Asked, Network
+from .radiograph import Picture, picture_of
 
 WEIGHTS = Path("models") / "model.pt"
 FAMILIARITY = Path("models") / "familiarity.pt"
@@ -28,12 +28,14 @@ class Outcome:
 
     Attributes:
         probabilities: By class, calibrated, summing up to 1.
+        intervals: By class: in which the answers of the members, and to the mirror image, lie.
         threshold: From which probability on of the last class its finding is called positive.
         outside: Why the image is outside what the model knows, in sentences; empty when it is not.
         picture: What the network saw.
     """
 
     probabilities: Mapping[str, float]
+    intervals: Mapping[str, Interval]
     threshold: float
     outside: tuple[str, ...]
     picture: Picture
@@ -59,15 +61,34 @@ class Classifier:
         known = torch.load(folder / FAMILIARITY, map_location="cpu", weights_only=True)
         self._features, self._pictures = (Familiarity.of_arrays(known[name]) for name in ("features", "pictures"))
 
-    def classify(self, volume: Volume) -> Outcome:
-        """Answer about a radiograph: (1, j, i), larger is brighter, whatever its values mean."""
-        picture = radiograph.picture_of(volume)
+    def classify(self, volume: Volume, dropout: int = 0) -> Outcome:
+        """Answer about a radiograph: (1, j, i), larger is brighter, whatever its values mean.
+
+        Args:
+            volume: The radiograph.
+            dropout: How many more times the network is asked with dropout left on, for the interval.
+        """
+        picture = picture_of(volume)
         shares, unknown = self.answers(picture[None])
         outside = radiograph.doubts(volume)
         if unknown[0]:
             outside = (*outside, "It does not look like the radiographs that the model has learned from.")
         probabilities = {name: float(share) for name, share in zip(CLASSES, shares[0], strict=True)}
-        return Outcome(probabilities, self.threshold, outside, picture)
+        shown = torch.from_numpy(picture[None, None]).to(next(self._model.parameters()).device).float() / 255
+        each = (network.all_answers(self._model, shown, dropout)[0].double() / self._temperature).softmax(-1).cpu()
+        intervals = {
+            name: Interval.of(each[:, number].tolist(), probabilities[name]) for number, name in enumerate(CLASSES)
+        }
+        return Outcome(probabilities, intervals, self.threshold, outside, picture)
+
+    def evidence(self, volume: Volume, context: Context) -> NDArray[np.float32]:
+        """Where the network looked, in the way that is asked for: (k, j, i), 0..1, on the radiograph's grid."""
+        covered = context.evidence is not None and context.evidence.method is EvidenceMethod.OCCLUSION
+        asked = Asked(self._model, both_ways=covered).eval()
+        shown = torch.from_numpy(picture_of(volume)[None, None]).to(context.device).float() / 255
+        layers = [f"model.{name}" for name in EVIDENCE_LAYERS]
+        found = context.explain(asked, shown, lambda values: (values / self._temperature).softmax(-1), layers)
+        return radiograph.on_image(found, volume)
 
     def answers(self, pictures: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """Answer about pictures as the network sees them, (n, 28, 28).

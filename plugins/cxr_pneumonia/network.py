@@ -13,6 +13,8 @@ SIDE = 28
 CLASSES = ("Normal", "Pneumonia")
 
 _MEMBERS = 2
+EVIDENCE_LAYERS = tuple(f"members.{number}.body.5" for number in range(_MEMBERS))
+"""The last layers that still tell places apart."""
 _WIDTHS = (16, 32, 64)
 _DROPOUT = 0.3
 _AT_ONCE = 256
@@ -71,9 +73,56 @@ class Network(nn.Module):
         return torch.stack(answers).mean(0), torch.cat(features, 1)
 
 
+class Asked(nn.Module):
+    """The network as it is asked where it looked: (n, 1, y, x) -> (n, class).
+
+    Args:
+        model: The network.
+        both_ways: Whether the mirror image counts as well, as it does for the answer; then places in it are mirrored.
+    """
+
+    def __init__(self, model: Network, *, both_ways: bool) -> None:
+        super().__init__()
+        self.model = model
+        self._both_ways = both_ways
+
+    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+        """The mean answer of all members, before the softmax."""
+        if self._both_ways:
+            return _both_ways(self.model, pictures)[0]
+        return self.model.answers_and_features(pictures)[0]
+
+
 def make() -> Network:
     """A network with the weights that it begins with."""
     return Network()
+
+
+def all_answers(model: Network, pictures: torch.Tensor, times: int = 0) -> torch.Tensor:
+    """What every member answers to pictures (n, 1, y, x) and to their mirror images, before the softmax.
+
+    Args:
+        model: The network, as it answers in use.
+        pictures: 0..1.
+        times: How many more times it is asked with dropout left on; the same values are left out whenever it is asked.
+
+    Returns:
+        (n, answer, class).
+    """
+
+    def asked() -> torch.Tensor:
+        return torch.cat([model(pictures), model(pictures.flip(-1))], 1)
+
+    layers = [one for one in model.modules() if isinstance(one, nn.Dropout)]
+    with torch.inference_mode(), torch.random.fork_rng([pictures.device] if pictures.is_cuda else []):
+        torch.manual_seed(0)
+        found = [asked()]
+        for one in layers:
+            one.train()
+        found += [asked() for _ in range(times)]
+        for one in layers:
+            one.eval()
+    return torch.cat(found, 1)
 
 
 def _both_ways(model: Network, pictures: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -38,13 +38,21 @@ def picture_of(volume: Volume) -> Picture:
     return picture
 
 
+def on_image(values: NDArray[np.float32], volume: Volume) -> NDArray[np.float32]:
+    """Values of what the network saw, (28, 28), on the grid of the volume, (k, j, i); 0 where it did not look."""
+    found = np.zeros(volume.voxels.shape, dtype=np.float32)
+    (top, left), (rows, columns) = _square(found.shape[1:], volume)
+    tensor = torch.from_numpy(np.ascontiguousarray(values))[None, None]
+    large = functional.interpolate(tensor, size=(rows, columns), mode="bilinear", align_corners=False)[0, 0]
+    found[len(found) // 2, top : top + rows, left : left + columns] = large.numpy()
+    return found
+
+
 def doubts(volume: Volume) -> tuple[str, ...]:
     """What makes an image another than those that the network has seen, before it is looked at; in sentences."""
     found = []
     if volume.modality not in _MODALITIES:
         found.append("This is no radiograph (CR or DX).")
-    if volume.colors is not None:
-        found.append("This is a picture in colour.")
     if volume.voxels.shape[0] > 1:
         found.append("This has several pictures, and only the middle one is looked at.")
     rows, columns = _sides(volume)
@@ -83,9 +91,14 @@ def _between(plane: NDArray[np.float32], low: float, high: float) -> NDArray[np.
 
 def _middle_square(plane: NDArray[Any], volume: Volume) -> NDArray[Any]:
     """The middle of a picture, as long as its short edge; in pixels that are not square, in millimetres."""
-    rows, columns = plane.shape
+    (top, left), (rows, columns) = _square(plane.shape, volume)
+    return plane[top : top + rows, left : left + columns]
+
+
+def _square(shape: tuple[int, ...], volume: Volume) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Where the middle square begins, and how many rows and columns it has."""
+    rows, columns = shape
     high, wide = _sides(volume)
     short = min(high, wide)
     keep = max(1, round(rows * short / high)), max(1, round(columns * short / wide))
-    start = (rows - keep[0]) // 2, (columns - keep[1]) // 2
-    return plane[start[0] : start[0] + keep[0], start[1] : start[1] + keep[1]]
+    return ((rows - keep[0]) // 2, (columns - keep[1]) // 2), keep

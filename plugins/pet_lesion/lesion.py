@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import permutations
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,19 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from medview.api import Box, Case, Context, Geometry, Labels, Mask, PluginUnavailableError
+from medview.api import (
+    Box,
+    Case,
+    Context,
+    Geometry,
+    Hint,
+    HintKind,
+    Labels,
+    Mask,
+    PluginUnavailableError,
+    Volume,
+    by_hints,
+)
 
 from . import crop, network
 from .crop import Floats, PatientBox
@@ -25,6 +38,8 @@ _LARGEST_MM = 400.0
 def run(case: Case, context: Context) -> Labels:
     """Label the lesion of `case["pet"]` 1: the image is the box that the reader has drawn, and all of it is searched.
 
+    Hints other than the box correct what the network thinks: edges and uptake decide how far each reaches.
+
     Raises:
         PluginUnavailableError: It is none that can hold a lesion.
     """
@@ -34,10 +49,32 @@ def run(case: Case, context: Context) -> Labels:
     context.progress(0.1, "Looking for the lesion")
     model = load(context.folder, context.device)
     upright = upright_affine(volume.geometry)
-    mask = segment(volume.voxels, upright, faces_of(Geometry(volume.geometry.shape, upright)), model)
+    faces = faces_of(Geometry(volume.geometry.shape, upright))
+    likely = probability(volume.voxels, upright, faces, model)
+    mask = corrected(volume, likely, [one for one in context.hints if one.kind is not HintKind.BOX])
     if not mask.any():
         context.note("Nothing in the box looks like a lesion.")
     return mask.astype(np.uint8)
+
+
+def corrected(volume: Volume, likely: NDArray[np.float32], hints: Sequence[Hint]) -> Mask:
+    """The lesion, where a reader has said of some places whether they belong to it.
+
+    Args:
+        volume: The inside of the box.
+        likely: (k, j, i), 0..1: what the network thinks.
+        hints: Points and scribbles; none: the network alone speaks.
+    """
+    mask: Mask = likely > 0.5
+    if not hints:
+        return mask
+    if not any(one.positive for one in hints):
+        surest = np.unravel_index(int(likely.argmax()), likely.shape)
+        x, y, z = (float(value) for value in volume.geometry.to_patient(np.array(surest, dtype=np.float64)))
+        hints = [Hint.point((x, y, z)), *hints]
+    found = by_hints(volume.voxels, volume.geometry, hints, belief=lambda box: likely[box.slices])
+    mask[found.box.slices] = found.inside
+    return mask
 
 
 def upright_affine(geometry: Geometry) -> Floats:
@@ -74,7 +111,12 @@ def load(folder: Path, device: str = "cpu") -> nn.Module:
 
 
 def segment(suv: NDArray[Any], affine: Floats, box: tuple[Floats, Floats], model: nn.Module) -> Mask:
-    """The lesion inside a box.
+    """The lesion inside a box: (k, j, i) bool; False outside the box. See `probability`."""
+    return probability(suv, affine, box, model) > 0.5
+
+
+def probability(suv: NDArray[Any], affine: Floats, box: tuple[Floats, Floats], model: nn.Module) -> NDArray[np.float32]:
+    """How likely every voxel belongs to the lesion inside a box.
 
     Args:
         suv: (k, j, i) standardised uptake values by body weight.
@@ -83,7 +125,7 @@ def segment(suv: NDArray[Any], affine: Floats, box: tuple[Floats, Floats], model
         model: The network, as `load` gives it.
 
     Returns:
-        (k, j, i) bool; False outside the box.
+        (k, j, i) float32, 0..1; 0 outside the box.
 
     Raises:
         PluginUnavailableError: The box lies outside the image, is too small or too large for a lesion, or holds no
@@ -100,10 +142,10 @@ def segment(suv: NDArray[Any], affine: Floats, box: tuple[Floats, Floats], model
     seen = crop.coarsened(crop.sampled(torch.from_numpy(values)[None], where))[0]
     logits = _answer(crop.channels(seen), model)
     places = (_centres(part) - drawn.low) / drawn.size_mm * crop.SIDE - 0.5
-    found = crop.sampled(logits[None], places)[0].numpy() > 0
-    mask: Mask = np.zeros(suv.shape, dtype=np.bool_)
-    mask[around.slices] = found & inside
-    return mask
+    found = crop.sampled(logits[None], places)[0].sigmoid().numpy()
+    likely = np.zeros(suv.shape, dtype=np.float32)
+    likely[around.slices] = np.where(inside, found, 0)
+    return likely
 
 
 def _answer(channels: torch.Tensor, model: nn.Module) -> torch.Tensor:

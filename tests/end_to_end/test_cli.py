@@ -17,8 +17,10 @@ import SimpleITK
 import torch
 from monai.networks.nets import UNet
 
+from medview.formats.dicom_writer import write_series
 from medview.phantom.chest import Phantom
 from tests.end_to_end.conftest import Ended, Run
+from tests.support import blob_classifier
 from tests.support.bundles import bundle_config, bundle_plugin
 from tests.support.named_files import named, names_in
 
@@ -198,6 +200,25 @@ def test_wishes_for_a_run(medview: Run, small_series_folder: Path, small_phantom
     plain = ("plugin", "run", "./tiny", small_series_folder, "--out", "third")
     refused = _refusal(medview(*plain, "--probability", "Three", "x.nii.gz"))
     assert "does not find Three. It finds: 1 (One), 2 (Two)" in refused
+
+
+def test_where_a_classifier_looked(medview: Run, tmp_path: Path) -> None:
+    image, (bright,) = blob_classifier.scan(((0.7, 0.3, 0.65), 1.0))
+    series = tmp_path / "scan"
+    write_series(image, series)
+    here = tmp_path / "here"
+    blob_classifier.write(here / "blobs", blob_classifier.SHOWN_3D)
+    plain = ("plugin", "run", "./blobs", series, "--out", "out", "--device", "cpu")
+    report = _json(medview(*plain, "--json", "--evidence", "Blob", "evidence.nii.gz", "--evidence-by", "grad-cam++"))
+    assert report["maps"] == {"evidence": "evidence.nii.gz"}
+    assert report["options"]["evidence"] == {"value": 1, "method": "grad-cam++", "slice": None}
+    found = SimpleITK.ReadImage(str(here / "evidence.nii.gz"))
+    values = SimpleITK.GetArrayFromImage(found)
+    k, j, i = np.argwhere(values == values.max()).mean(axis=0)
+    place = found.TransformContinuousIndexToPhysicalPoint((float(i), float(j), float(k)))
+    assert np.linalg.norm(np.subtract(place, bright)) < 8
+    refused = _refusal(medview(*plain, "--evidence", "Cyst", "x.nii.gz"))
+    assert "does not find Cyst. It finds: 0 (No blob), 1 (Blob)" in refused
 
 
 def test_the_four_views_become_a_picture(medview: Run, small_series_folder: Path, tmp_path: Path) -> None:

@@ -23,10 +23,13 @@ from medview.core.segmentation import Labels, Segment, Segmentation
 from medview.core.volume import Modality, Volume, VolumeId
 from medview.editing.brush import BrushShape
 from medview.workstation.correction import Correction
+from medview.workstation.edit_tools import EditTools
+from medview.workstation.editing import Editing
+from medview.workstation.hinting import Hinting
 from medview.workstation.jobs import Job, JobQueue
 from medview.workstation.main_queue import MainQueue
 from medview.workstation.shaping import SHAPES, Shaping
-from medview.workstation.stroke import BrushOptions, BrushTool
+from medview.workstation.stroke import BrushOptions
 from medview.workstation.view_state import Viewing
 from medview.workstation.workspace import Workspace
 
@@ -46,6 +49,8 @@ class Station:
     volume: Volume
     correction: Correction
     shaping: Shaping
+    tools: EditTools
+    editing: Editing
 
     def finish(self, job: Job[Any] | None) -> None:
         """Wait for a job to come home."""
@@ -94,7 +99,10 @@ def station(
     case.add_volume(volume, complete=complete)
     workspace.activate(case, volume)
     correction = Correction(workspace, viewing, jobs, journals, undo_limit_bytes)
-    return Station(queue, workspace, viewing, jobs, case, volume, correction, Shaping(workspace, jobs, correction))
+    shaping = Shaping(workspace, jobs, correction)
+    tools = EditTools()
+    editing = Editing(workspace, viewing, jobs, correction, tools, Hinting(workspace, jobs, correction))
+    return Station(queue, workspace, viewing, jobs, case, volume, correction, shaping, tools, editing)
 
 
 def fingerprint(segmentation: Segmentation) -> str:
@@ -156,16 +164,16 @@ def _small_step(one: Station, number: int, rng: np.random.Generator) -> None:
     elif number % 31 == 17:
         correction.recolour_segment(one.segmentation.segments[0].label, (number % 256, 1, 2))
     else:
+        erase = bool(rng.random() < 0.3)
         correction.set_options(
             BrushOptions(
-                BrushTool.ERASER if rng.random() < 0.3 else BrushTool.BRUSH,
                 BrushShape.SPHERE if rng.random() < 0.5 else BrushShape.DISK,
                 float(rng.uniform(1, 8)),
                 erases_all=bool(rng.random() < 0.5),
             )
         )
         where = rng.uniform((0, 0, 0), SHAPE)
-        correction.begin_stroke(one.at(*where), Plane.AXIAL)
+        correction.begin_stroke(one.at(*where), Plane.AXIAL, erase=erase)
         for _ in range(6):
             where[1:] += rng.uniform(-8, 8, 2)
             correction.stroke_to(one.at(*where))

@@ -18,8 +18,8 @@ from medview.workstation.journals import Recovery
 from tests.support import editing_run
 
 ROOT = Path(__file__).resolve().parents[2]
-LATEST_S = 0.8
-"""After the first step; the moments are spread evenly up to here."""
+LATEST_STEP, LATEST_S = 40, 0.04
+"""The moments are spread evenly over so many steps, and over so much time after the last one of them."""
 
 
 @dataclass(frozen=True)
@@ -72,16 +72,17 @@ def offered(journals: Path) -> tuple[Recovery, ...]:
     return found
 
 
-def kill_once(journals: Path, after_s: float, truth: Truth) -> Killed:
-    """Start the scripted run, kill it some time after its first step, and compare what comes back."""
+def kill_once(journals: Path, after_steps: int, after_s: float, truth: Truth) -> Killed:
+    """Start the scripted run, kill it some time after so many steps, and compare what comes back."""
     command = [sys.executable, "-m", "tests.support.editing_run", str(journals)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as program:
         assert program.stdout is not None
-        first = program.stdout.readline()
-        time.sleep(after_s)
+        first = [program.stdout.readline()]
         live = offered(journals)
+        first += [program.stdout.readline() for _ in range(after_steps - 1)]
+        time.sleep(after_s)
         program.kill()
-        lines = (first + program.stdout.read()).splitlines(keepends=True)
+        lines = ("".join(first) + program.stdout.read()).splitlines(keepends=True)
     said = [line.strip() for line in lines if line.endswith("\n")]
     truth.reach(len(said) + 1)
     if live:
@@ -105,7 +106,10 @@ def kill_often(folder: Path, count: int, seed: int) -> list[Killed]:
     """Kill at so many random moments."""
     moments, truth = random.Random(seed), Truth(folder / "truth")
     try:
-        return [kill_once(folder / str(n), moments.uniform(0, LATEST_S), truth) for n in range(count)]
+        return [
+            kill_once(folder / str(n), moments.randint(1, LATEST_STEP), moments.uniform(0, LATEST_S), truth)
+            for n in range(count)
+        ]
     finally:
         truth.close()
 

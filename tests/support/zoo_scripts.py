@@ -78,16 +78,19 @@ class ConcatImages(MapTransform, InvertibleTransform):
 """
 
 VISTA_INFERER = """
+from monai.apps.vista3d.inferer import point_based_window_inferer
 from monai.inferers import Inferer, sliding_window_inference
 
 class Vista3dInferer(Inferer):
     def __init__(self, roi_size, overlap, use_point_window=False, sw_batch_size=1):
         Inferer.__init__(self)
         self.roi_size, self.overlap, self.sw_batch_size = roi_size, overlap, sw_batch_size
+        self.use_point_window = use_point_window
 
     def __call__(self, inputs, network, point_coords, point_labels, class_vector, labels=None, label_set=None,
                  prev_mask=None):
-        return sliding_window_inference(
+        pointed = self.use_point_window and point_coords is not None
+        return (point_based_window_inferer if pointed else sliding_window_inference)(
             inputs=inputs, roi_size=self.roi_size, sw_batch_size=self.sw_batch_size, transpose=True, predictor=network,
             mode="gaussian", overlap=self.overlap, point_coords=point_coords, point_labels=point_labels,
             class_vector=class_vector, prompt_class=class_vector, prev_mask=prev_mask, labels=labels,

@@ -139,12 +139,13 @@ class Screen:
         steps = 8
         for number in range(1, steps + 1):
             between = places[0] + (places[1] - places[0]) * number / steps
-            _move(view, between, button, keys)
+            move(view, between, button, keys)
         QTest.mouseRelease(view, button, keys, places[1])
         self.app.processEvents()
 
 
-def _move(view: QWidget, place: QPoint, button: Qt.MouseButton, keys: Qt.KeyboardModifier) -> None:
+def move(view: QWidget, place: QPoint, button: Qt.MouseButton, keys: Qt.KeyboardModifier) -> None:
+    """A move of the mouse, with a button held or none."""
     point = QPointF(place)
     event = QMouseEvent(QEvent.Type.MouseMove, point, view.mapToGlobal(point), Qt.MouseButton.NoButton, button, keys)
     QApplication.sendEvent(view, event)

@@ -14,8 +14,9 @@ from scipy import ndimage
 from medview.core.geometry import Box
 from medview.core.planes import Plane
 from medview.editing.brush import BrushShape
+from medview.editing.rules import Overwrite, PaintRules
 from medview.ui.correction_panel import CorrectionPanel
-from medview.workstation.stroke import BrushTool
+from medview.workstation.edit_tools import EditTool
 from medview.workstation.view_state import Mode, ViewName
 from tests.support.bench import Bench, bench, speaking_chinese
 
@@ -58,39 +59,43 @@ def answer(panel: CorrectionPanel, text: str) -> QPushButton:
 
 
 def test_choosing_a_tool_begins_to_correct(desk: Bench, panel: CorrectionPanel) -> None:
-    assert not panel.tools.tools[BrushTool.BRUSH].isChecked()
-    click(desk, panel.tools.tools[BrushTool.ERASER])
-    assert desk.station.correction.options.tool is BrushTool.ERASER
+    assert not panel.tools.buttons[EditTool.BRUSH].isChecked()
+    click(desk, panel.tools.buttons[EditTool.ERASER])
+    assert desk.station.tools.tool is EditTool.ERASER
     assert desk.station.viewing.state.mode is Mode.EDIT
-    assert panel.tools.tools[BrushTool.ERASER].isChecked()
-    click(desk, panel.tools.shapes[BrushShape.SPHERE])
+    assert panel.tools.buttons[EditTool.ERASER].isChecked()
+    click(desk, panel.tools.brush.shapes[BrushShape.SPHERE])
     assert desk.station.correction.options.shape is BrushShape.SPHERE
-    assert not panel.tools.shapes[BrushShape.DISK].isChecked()
+    assert not panel.tools.brush.shapes[BrushShape.DISK].isChecked()
 
 
 def test_the_radius_is_typed_dragged_and_follows(desk: Bench, panel: CorrectionPanel) -> None:
-    panel.tools.radius.selectAll()
-    QTest.keyClicks(panel.tools.radius, "12.5")
-    QTest.keyClick(panel.tools.radius, Qt.Key.Key_Return)
+    panel.tools.brush.radius.selectAll()
+    QTest.keyClicks(panel.tools.brush.radius, "12.5")
+    QTest.keyClick(panel.tools.brush.radius, Qt.Key.Key_Return)
     assert desk.station.correction.options.radius_mm == 12.5
-    before = panel.tools.slider.value()
-    QTest.keyClick(panel.tools.slider, Qt.Key.Key_Left)
-    assert panel.tools.slider.value() == before - 1
+    before = panel.tools.brush.slider.value()
+    QTest.keyClick(panel.tools.brush.slider, Qt.Key.Key_Left)
+    assert panel.tools.brush.slider.value() == before - 1
     assert desk.station.correction.options.radius_mm < 12.5
-    assert panel.tools.radius.value() == desk.station.correction.options.radius_mm
+    assert panel.tools.brush.radius.value() == desk.station.correction.options.radius_mm
 
 
 def test_a_range_of_values_begins_with_the_window_and_is_typed(desk: Bench, panel: CorrectionPanel) -> None:
     window = desk.station.viewing.state.window
-    assert not panel.tools.lowest.isVisible()
-    QTest.mouseClick(panel.tools.ranged, Qt.MouseButton.LeftButton, pos=QPoint(8, panel.tools.ranged.height() // 2))
-    assert desk.station.correction.options.values == pytest.approx((window.lower, window.upper), abs=0.1)
-    panel.tools.lowest.selectAll()
-    QTest.keyClicks(panel.tools.lowest, "-50")
-    QTest.keyClick(panel.tools.lowest, Qt.Key.Key_Return)
-    assert desk.station.correction.options.values == pytest.approx((-50, window.upper), abs=0.1)
-    QTest.mouseClick(panel.tools.ranged, Qt.MouseButton.LeftButton, pos=QPoint(8, panel.tools.ranged.height() // 2))
-    assert desk.station.correction.options.values is None
+    assert not panel.tools.rules.lowest.isVisible()
+    QTest.mouseClick(
+        panel.tools.rules.ranged, Qt.MouseButton.LeftButton, pos=QPoint(8, panel.tools.rules.ranged.height() // 2)
+    )
+    assert desk.station.correction.rules.values == pytest.approx((window.lower, window.upper), abs=0.1)
+    panel.tools.rules.lowest.selectAll()
+    QTest.keyClicks(panel.tools.rules.lowest, "-50")
+    QTest.keyClick(panel.tools.rules.lowest, Qt.Key.Key_Return)
+    assert desk.station.correction.rules.values == pytest.approx((-50, window.upper), abs=0.1)
+    QTest.mouseClick(
+        panel.tools.rules.ranged, Qt.MouseButton.LeftButton, pos=QPoint(8, panel.tools.rules.ranged.height() // 2)
+    )
+    assert desk.station.correction.rules.values is None
 
 
 def test_volumes_follow_what_is_painted(desk: Bench, panel: CorrectionPanel) -> None:
@@ -286,3 +291,50 @@ def test_many_segments_stay_inside_the_panel_in_either_language(desk: Bench, pan
     with speaking_chinese():
         desk.until(lambda: panel.shaping.fill_button.text() == "层间填充" and fits())
     desk.until(lambda: panel.shaping.fill_button.text() == "Fill between slices" and fits())
+
+
+def test_what_may_be_painted_over_is_chosen(desk: Bench, panel: CorrectionPanel) -> None:
+    click(desk, panel.add_button)
+    click(desk, panel.add_button)
+    rows, correction = panel.tools.rules, desk.station.correction
+    assert not rows.chosen.isVisible()
+    rows.overwrite.setFocus()
+    QTest.keyClick(rows.overwrite, Qt.Key.Key_Down)
+    assert correction.rules == PaintRules(Overwrite.BACKGROUND)
+    QTest.keyClick(rows.overwrite, Qt.Key.Key_Down)
+    assert correction.rules == PaintRules(Overwrite.CHOSEN, frozenset({0}))
+    desk.until(rows.chosen.isVisible)
+    segmentation = desk.station.workspace.active_segmentation
+    assert segmentation is not None
+    rows.menu.aboutToShow.emit()
+    actions = rows.menu.actions()
+    assert [one.text() for one in actions] == ["Background", *(one.name for one in segmentation.segments)]
+    actions[2].trigger()
+    assert correction.rules.chosen == {0, segmentation.segments[1].label}
+    actions[0].trigger()
+    assert correction.rules.chosen == {segmentation.segments[1].label}
+    assert rows.chosen.text() == "1"
+    with speaking_chinese():
+        desk.until(lambda: rows.overwrite.currentText() == "所选结构")
+        assert correction.rules == PaintRules(Overwrite.CHOSEN, frozenset({segmentation.segments[1].label}))
+
+
+def test_painting_keeps_to_the_box_where_there_is_one(desk: Bench, panel: CorrectionPanel) -> None:
+    rows, search = panel.tools.rules, desk.station.analysis.search
+    assert not rows.in_box.isVisible()
+    volume = desk.station.workspace.active_volume
+    assert volume is not None
+    x, y, z = (float(value) for value in volume.geometry.to_patient((20, 32, 34)))
+    search.place((x, y, z), (30.0, 500.0, 100.0))
+    desk.until(rows.in_box.isVisible)
+    QTest.mouseClick(rows.in_box, Qt.MouseButton.LeftButton, pos=QPoint(8, rows.in_box.height() // 2))
+    assert desk.station.correction.rules.in_box
+    paint(desk)
+    segmentation = desk.station.workspace.active_segmentation
+    assert segmentation is not None
+    box = search.box
+    assert box is not None
+    painted = Box.around(segmentation.labels)
+    assert not painted.is_empty
+    assert painted.intersection(box) == painted
+    assert painted.start[2] == box.start[2]

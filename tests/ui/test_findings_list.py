@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QColor
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton
 from pytestqt.qtbot import QtBot
@@ -14,6 +15,7 @@ from pytestqt.qtbot import QtBot
 from medview.core.finding import Verdict
 from medview.ui.analysis_panel import AnalysisPanel
 from medview.ui.finding_row import FindingRow
+from medview.ui.theme import DARK
 from tests.support.bench import Bench, bench, speaking_chinese
 from tests.support.finding_plugin import write_finding_plugin
 
@@ -49,10 +51,17 @@ def click(desk: Bench, button: QAbstractButton) -> None:
 def test_a_finding_is_accepted_and_taken_back(desk: Bench, panel: AnalysisPanel) -> None:
     row = rows(panel)[0]
     assert row.name.text() == "Nodule"
-    assert row.share.text() == "75 %"
+    assert row.share.text() == "75 % (62 to 81 %)"
+    drawn = row.bar.grab().toImage()
+    line, accent = drawn.height() // 2, QColor(DARK.accent)
+    assert drawn.pixelColor(round(0.3 * drawn.width()), line) == accent
+    assert drawn.pixelColor(round(0.95 * drawn.width()), line) == QColor(DARK.line)
+    assert drawn.pixelColor(round(0.7 * drawn.width()), line) not in (accent, QColor(DARK.line))  # the interval
+    assert drawn.pixelColor(round(0.6 * drawn.width()), 0) == QColor(DARK.warning)  # the threshold
     assert "above the threshold of 60 %" in row.details.text()
     assert "sensitivity of 0.90" in row.details.text()
-    assert "Unlike what it knows." in row.details.text()
+    assert "Unlike what it knows." in panel.findings.groups[0].notes.text()
+    assert panel.findings.groups[0].title.text() == "Verdicts"
     click(desk, row.confirm_button)
     assert "accepted by" in row.details.text()
     assert not row.confirm_button.isVisible()
@@ -92,6 +101,42 @@ def test_a_finding_of_ones_own_and_a_file(desk: Bench, panel: AnalysisPanel, tmp
     (tmp_path / "file").write_bytes(b"")
     panel.findings.save(tmp_path / "file" / "findings.csv")
     desk.until(lambda: panel.banner.message is not None and "was written" not in str(panel.banner.message.what))
+
+
+def test_decisions_are_kept_for_training(desk: Bench, panel: AnalysisPanel) -> None:
+    assert not panel.findings.keep_button.isEnabled()
+    click(desk, rows(panel)[0].confirm_button)
+    desk.until(panel.findings.keep_button.isEnabled)
+    click(desk, panel.findings.keep_button)
+    desk.until(lambda: panel.banner.message is not None)
+    assert "saved, revision 1" in str(panel.banner.message.what)  # type: ignore[union-attr]
+    (example,) = desk.station.teaching.examples()
+    assert example.names == ("Nodule",)
+
+
+def test_a_box_is_accepted_and_used_and_the_list_follows_the_slider(
+    desk: Bench, panel: AnalysisPanel, tmp_path: Path
+) -> None:
+    boxed = next(one for one in rows(panel) if "6 × 8 × 10 mm" in one.details.text())
+    assert not boxed.box_button.isVisible()
+    click(desk, boxed.confirm_button)
+    click(desk, boxed.box_button)
+    assert desk.station.analysis.search.box is not None
+    several = write_finding_plugin(tmp_path / "several", id="several", name="Several", boxes=((0.9, 0.0), (0.4, 9.0)))
+    desk.station.analysis.search.clear()
+    desk.finish(desk.station.analysis.run(desk.station.shelf.lend(several).id))
+    # Nodule and Normal of both models stand together now, and the boxes and points under each model
+    desk.until(lambda: len(panel.findings.rows) == 9)
+    together = panel.findings.groups[0]
+    assert (together.title.text(), together.when.text()) == ("Nodule", "2 models")
+    assert not together.card_button.isVisible()
+    own = [one for one in rows(panel) if one.card_button.isVisible()]
+    assert {one.name.text() for one in own} == {"Verdicts", "Several"}
+    boxes = next(one for one in panel.findings.groups if one.isVisible() and one.title.text() == "Several")
+    assert boxes.listed.text() == "From 0 % on: 3 of 3"
+    boxes.least.setValue(50)
+    desk.until(lambda: len(panel.findings.rows) == 8)
+    assert boxes.listed.text() == "From 50 % on: 2 of 3"
 
 
 def test_it_speaks_chinese_and_stays_inside(desk: Bench, panel: AnalysisPanel) -> None:

@@ -15,7 +15,7 @@ from medview.core.planes import Plane
 from medview.core.text import Text
 from medview.core.volume import Modality, Window
 from medview.views.annotations import SlicePlace, corner_text, position_text, scale_bar, value_text
-from medview.views.interaction import GESTURES
+from medview.views.gestures import GESTURES
 from medview.views.screen_actors import broken, text_width
 from medview.workstation import presets
 from tests.support.screens import PLAIN, point, screen

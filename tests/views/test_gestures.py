@@ -13,14 +13,18 @@ from medview.core.errors import MedViewError
 from medview.core.geometry import Box, Point
 from medview.core.planes import Plane
 from medview.views.box_hand import BoxHand, BoxInViews
-from medview.views.interaction import GESTURES, Button, Gesture, Pointer, SliceInteraction
+from medview.views.edit_hands import edit_hand
+from medview.views.gestures import GESTURES, Gesture
+from medview.views.interaction import SliceInteraction
 from medview.views.linking import LinkedViews
 from medview.views.measure_hand import MeasureHand, MeasurementsInViews
+from medview.views.pointer import Button, Pointer
 from medview.views.slice_view import SliceView
+from medview.workstation.edit_tools import EditTool
 from medview.workstation.measuring import Measuring
 from medview.workstation.measuring_tools import Tool
 from medview.workstation.search_box import SearchBox
-from medview.workstation.stroke import BrushOptions, BrushTool
+from medview.workstation.stroke import BrushOptions
 from medview.workstation.view_state import Mode, ViewName
 from tests.support import editing_run
 from tests.support.editing_run import Station
@@ -63,8 +67,9 @@ class Desk:
     def label(self, k: int, j: int, i: int) -> int:
         return int(self.station.labels[k, j, i])
 
-    def use(self, tool: BrushTool) -> None:
-        self.station.correction.set_options(BrushOptions(tool, radius_mm=RADIUS_MM))
+    def use(self, tool: EditTool) -> None:
+        self.station.tools.use(tool)
+        self.station.correction.set_options(BrushOptions(radius_mm=RADIUS_MM))
 
 
 @pytest.fixture
@@ -82,12 +87,13 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
         search = SearchBox(one.workspace)
         boxed = BoxInViews(search, one.workspace)
         boxed.attach(view)
+        edit = edit_hand(view, one.editing, errors.append)
         hand = SliceInteraction(
-            view, one.workspace, one.viewing, one.correction, errors.append,
-            measure=MeasureHand(view, measuring), box=BoxHand(view, search),
-        )  # fmt: skip
+            view, one.viewing, edit, measure=MeasureHand(view, measuring), box=BoxHand(view, search)
+        )
         window.frame()
         yield Desk(one, window, view, links, hand, errors, measuring, search)
+        hand.close()
         boxed.close()
         measured.close()
         links.close()
@@ -166,7 +172,7 @@ def same_but_for_the_rim(desk: Desk, path: np.ndarray, filled: np.ndarray) -> No
 
 
 def paints(desk: Desk) -> None:
-    desk.use(BrushTool.BRUSH)
+    desk.use(EditTool.BRUSH)
     path = stroke(desk, button=Button.LEFT)
     same_but_for_the_rim(desk, path, desk.labels() == 1)
 
@@ -182,16 +188,16 @@ def inverts(desk: Desk) -> None:
     paints(desk)
     desk.drag(desk.pixel(35, 40), desk.pixel(36, 40), Button.LEFT, ctrl=True)
     assert desk.label(SLICE, 35, 40) == 0
-    desk.use(BrushTool.ERASER)
+    desk.use(EditTool.ERASER)
     desk.drag(desk.pixel(35, 40), desk.pixel(36, 40), Button.LEFT, ctrl=True)
     assert desk.label(SLICE, 35, 40) == 1
-    assert desk.station.correction.options.tool is BrushTool.ERASER
+    assert desk.station.tools.tool is EditTool.ERASER
     desk.drag(desk.pixel(35, 40), desk.pixel(36, 40), Button.LEFT)
     assert desk.label(SLICE, 35, 40) == 0
 
 
 def grows_the_brush(desk: Desk) -> None:
-    desk.use(BrushTool.BRUSH)
+    desk.use(EditTool.BRUSH)
     desk.hand.wheel(Pointer(100, 100, shift=True), 2)
     larger = desk.station.correction.options.radius_mm
     assert larger > RADIUS_MM
@@ -316,7 +322,7 @@ def test_the_gesture_does_what_the_help_says(gesture: Gesture, mode: Mode, desk:
 def test_the_brush_is_drawn_where_the_mouse_is_with_its_radius_and_colour(desk: Desk) -> None:
     desk.station.viewing.update(mode=Mode.EDIT, annotations_shown=False)
     segmentation = desk.station.correction.new_segmentation()
-    desk.use(BrushTool.BRUSH)
+    desk.use(EditTool.BRUSH)
     color = segmentation.segments[0].color
     center = desk.pixel(35, 45)
     desk.hand.move(Pointer(*center))

@@ -15,8 +15,10 @@ from medview.core.geometry import Box
 from medview.core.planes import Plane
 from medview.core.segmentation import Segment, Segmentation
 from medview.core.volume import Modality, Volume, VolumeId, Window
-from medview.views.interaction import Pointer, SliceInteraction
+from medview.views.edit_hands import edit_hand
+from medview.views.interaction import SliceInteraction
 from medview.views.linking import LinkedViews
+from medview.views.pointer import Pointer
 from medview.views.slice_decoration import PLANE_COLORS
 from medview.views.slice_view import SliceView
 from medview.views.volume_view import VolumeView
@@ -81,7 +83,8 @@ def line_of(picture: Picture, plane: Plane, *, column: int | None = None, row: i
 def test_scrolling_one_view_moves_its_line_in_the_others(wall: Wall) -> None:
     one = wall.station
     axial = wall.views[ViewName.AXIAL]
-    hand = SliceInteraction(axial, one.workspace, one.viewing, one.correction, lambda error: None)
+    edit = edit_hand(axial, one.editing, lambda error: None)
+    hand = SliceInteraction(axial, one.viewing, edit)
     before = wall.frames()
     hand.wheel(Pointer(80, 60), 6)
     after = wall.frames()

@@ -6,14 +6,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from vtkmodules.vtkRenderingCore import vtkCoordinate
 from vtkmodules.vtkRenderingVolume import vtkFixedPointVolumeRayCastMapper, vtkGPUVolumeRayCastMapper
 
 from medview.core.geometry import Box, Floats, Geometry
 from medview.core.progress import NoProgress
 from medview.core.volume import Modality, Volume
 from medview.views import casting, volume_view
-from medview.views.interaction import Button, Pointer, VolumeInteraction
+from medview.views.interaction import VolumeInteraction
 from medview.views.opengl import drawn_by, is_emulated
+from medview.views.pointer import Button, Pointer
 from medview.views.surfaces import LabelCopy, make_surfaces
 from medview.views.volume_view import ray_caster
 from medview.workstation import presets
@@ -184,3 +186,22 @@ def test_a_table_is_left_out_but_arms_and_body_stay() -> None:
     assert alone[20, 55, 100] == 40
     empty = np.full(geometry.shape, -1000, dtype=np.int16)
     assert casting.body(empty, geometry).all(), "where nobody is found, everything is shown"
+
+
+def test_points_of_the_patient_are_where_vtk_draws_them() -> None:
+    values = np.zeros(SHAPE, np.int16)
+    shown = volume(values, spacing_mm=(3.0, 1.0, 1.2), direction=oblique())
+    with screen(150, 90) as window:
+        view = window.space(shown)
+        view.turn(40, -25)
+        window.frame()
+        points = shown.geometry.to_patient(np.random.default_rng(3).uniform(0, SHAPE, (20, 3)))
+        seen = np.concatenate([points, np.ones((20, 1))], axis=1) @ view.to_screen().T
+        width, height = view.size
+        for point, at in zip(points, seen, strict=True):
+            place = vtkCoordinate()
+            place.SetCoordinateSystemToWorld()
+            place.SetValue(*point)
+            expected = place.GetComputedDoubleDisplayValue(window.renderer)
+            assert (at[0] / at[3] + 1) / 2 * width == pytest.approx(expected[0], abs=0.51)
+            assert (at[1] / at[3] + 1) / 2 * height == pytest.approx(expected[1], abs=0.51)

@@ -233,3 +233,43 @@ def test_a_missing_or_unreadable_file(tmp_path: Path) -> None:
     (tmp_path / "plugin.toml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ManifestError, match="cannot be read"):
         manifest.load(tmp_path)
+
+
+HINTS = SOURCE + '\n[hints]\nkinds = ["point", "box"]\ngiven-as = "program"\nmargin-mm = 40\n'
+
+
+def test_a_plugin_says_which_hints_it_takes() -> None:
+    hints = manifest.parse(HINTS, Path("plugin.toml")).hints
+    assert hints is not None
+    assert (hints.kinds, hints.given_as, hints.negative, hints.margin_mm) == (("point", "box"), "program", True, 40)
+    assert manifest.parse(SOURCE, Path("plugin.toml")).hints is None
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "what", "remedy"),
+    [
+        ('kinds = ["point", "box"]', 'kinds = ["poke"]', "must be one of", 'kinds = ["point"'),
+        ('given-as = "program"', 'given-as = "channels"', "not given hints in this way", "program"),
+        ('given-as = "program"', 'given-as = "points"', "points and scribbles", 'kinds = ["point"'),
+        ('given-as = "program"', "sigma-voxels = 3.0", "the key is missing", 'given-as = "channels"'),
+        ("margin-mm = 40", "margin-mm = -1", "too small", "margin-mm = 60"),
+        ("margin-mm = 40", 'channels = ["sideways"]', "sideways", "channels = ["),
+        ("margin-mm = 40", "margins-mm = 40", "no such key", "Did you mean margin-mm"),
+    ],
+)
+def test_mistakes_in_what_is_said_of_hints(right: str, wrong: str, what: str, remedy: str) -> None:
+    with pytest.raises(ManifestError) as caught:
+        manifest.parse(HINTS.replace(right, wrong), Path("plugin.toml"))
+    assert what in str(caught.value.what)
+    assert remedy in str(caught.value.remedy)
+
+
+def test_only_what_segments_takes_hints() -> None:
+    text = NNUNET + '\n[hints]\nkinds = ["point"]\ngiven-as = "channels"\n'
+    with pytest.raises(ManifestError, match="not given hints in this way") as caught:
+        manifest.parse(text, Path("plugin.toml"))
+    assert "Take that table away" in str(caught.value.remedy)
+    with pytest.raises(ManifestError, match="can take hints"):
+        manifest.parse(
+            HINTS.replace("[[label]]", "[[label]]\noverlap = true", 1).replace("python", "python"), Path("p")
+        )

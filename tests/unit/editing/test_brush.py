@@ -195,3 +195,32 @@ def test_the_box_is_no_larger_than_the_brush() -> None:
     point = point_at(geometry, (200, 256, 256))
     box, _ = brush.sphere(geometry, point, point, 10.0)
     assert box.shape == (21, 29, 29)
+
+
+@settings(max_examples=60, deadline=None)
+@given(GRID, INDEX, INDEX, st.floats(0.1, 12), st.sampled_from((0, 1, 2)))
+def test_a_square_reaches_what_lies_within_its_sides(
+    name: str, a: tuple[float, float, float], b: tuple[float, float, float], radius: float, axis: int
+) -> None:
+    geometry = grids.ALL[name]
+    number = int(np.floor(b[axis] + 0.5))
+    ends = [np.array([*one[:axis], number, *one[axis + 1 :]], dtype=float) for one in (a, b)]
+    points = [point_at(geometry, (one[0], one[1], one[2])) for one in ends]
+    reached = on_whole_grid(geometry, brush.square(geometry, points[0], points[1], radius, axis))
+    if not 0 <= number < geometry.shape[axis]:
+        assert not reached.any()
+        return
+    others = [other for other in range(3) if other != axis]
+    assert not np.delete(reached, number, axis).any()
+    offset = np.take(grids.centers(geometry), number, axis) - np.array(points[0])
+    flat = offset @ geometry.direction[:, others]
+    way = (np.array(points[1]) - np.array(points[0])) @ geometry.direction[:, others]
+    shares = np.linspace(0, 1, 401)
+    away = np.min([np.abs(flat - share * way).max(axis=-1) for share in shares], axis=0)
+    tolerance = EDGE_MM + float(np.abs(way).max()) / 400
+    here = np.take(reached, number, axis)
+    assert here[away < radius - EDGE_MM].all()
+    widest = max(geometry.spacing_mm[other] for other in others) / 2
+    allowed = (away <= radius + tolerance) | ((away <= widest + tolerance) & (radius < widest))
+    assert allowed[here].all()
+    assert np.take(on_the_way(geometry, np.array(points[0]), np.array(points[1])), number, axis)[~here].sum() == 0

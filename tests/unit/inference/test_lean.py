@@ -64,9 +64,10 @@ def test_norms_are_taken_over_by_convolutions(dimensions: int, windows: int) -> 
     ],
     ids=["SegResNet", "DynUNet"],
 )
-def test_networks_without_batch_norms_say_the_same(made: nn.Module, windows: int) -> None:
+@pytest.mark.parametrize("order", [torch.channels_last_3d, torch.contiguous_format])
+def test_networks_without_batch_norms_say_the_same(made: nn.Module, windows: int, order: torch.memory_format) -> None:
     image = torch.randn((windows, 1, 16, 16, 16), generator=torch.Generator().manual_seed(0))
-    before, after = both(made.eval(), image)
+    before, after = both(made.eval(), image.contiguous(memory_format=order))
     assert torch.allclose(before, after, rtol=1e-4, atol=1e-5)
 
 
@@ -80,6 +81,41 @@ def test_one_small_window_alone_is_as_one_of_two(settings: dict[str, int]) -> No
         make_lean(made)
         found = torch.cat([made(image[:1]), made(image[1:])])
     assert torch.allclose(wanted, found, atol=1e-5)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 4, 7])
+@pytest.mark.parametrize("bias", [True, False])
+def test_transposed_convolutions_to_few_channels_say_the_same(channels: int, bias: bool) -> None:
+    torch.manual_seed(0)
+    made = nn.Sequential(nn.ConvTranspose3d(5, channels, 3, stride=2, padding=1, output_padding=1, bias=bias)).eval()
+    for windows in (1, 2):
+        image = torch.randn((windows, 5, 7, 6, 9)).contiguous(memory_format=torch.channels_last_3d)
+        before, after = both(made, image)
+        assert torch.allclose(before, after, atol=1e-5)
+        assert after.shape == (windows, channels, 14, 12, 18)
+
+
+@pytest.mark.parametrize("affine", [True, False])
+@pytest.mark.parametrize("order", [torch.channels_last_3d, torch.contiguous_format])
+def test_instance_norms_are_those_of_double_precision(affine: bool, order: torch.memory_format) -> None:
+    torch.manual_seed(0)
+    made = nn.Sequential(nn.InstanceNorm3d(6, affine=affine))
+    for parameter in made.parameters():
+        nn.init.normal_(parameter)
+    # channels that lie far from 0, so that sums of squares alone would lose what tells their voxels apart
+    image = torch.randn((2, 6, 40, 50, 60)) + 100 * torch.arange(6.0).reshape(1, 6, 1, 1, 1)
+    with torch.inference_mode():
+        wanted = copy.deepcopy(made).double()(image.double())
+        make_lean(made)
+        found = made(image.contiguous(memory_format=order))
+        short = made(image.bfloat16().contiguous(memory_format=order))
+        in_short = nn.functional.instance_norm(image.bfloat16().double())
+        if affine:
+            weight, bias = (one.double().reshape(1, 6, 1, 1, 1) for one in made.parameters())
+            in_short = in_short * weight + bias
+    assert float((found - wanted).abs().max()) < 1e-4
+    assert short.dtype is torch.bfloat16
+    assert float((short - in_short).abs().max()) < 0.01 * float(in_short.abs().max())
 
 
 def test_a_step_that_is_used_twice_keeps_its_places() -> None:

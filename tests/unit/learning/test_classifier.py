@@ -70,7 +70,7 @@ def test_the_calibration_follows_from_the_validation_part_alone(data: Path, fold
         parts = {name: file[name] for name in file.files}
     np.savez(other, **{**parts, "test_images": parts["test_images"][:1] * 0, "test_labels": parts["test_labels"][:1]})
     how = picture_set.recipe(iterations=3)
-    found = [train_classifier.train(folder, one, tmp_path / one.stem, NoProgress(), how=how) for one in (data, other)]
+    found = [train_classifier.train(folder, [one], tmp_path / one.stem, NoProgress(), how=how) for one in (data, other)]
     assert found[0] == found[1]
     validation = labelled_pictures.read(data, Split.VALIDATION)
     assert found[0].data_sha256 == validation.sha256
@@ -89,22 +89,22 @@ def test_an_interrupted_training_ends_with_the_weights_of_an_unbroken_one(
     data: Path, folder: Path, tmp_path: Path
 ) -> None:
     how = picture_set.recipe(iterations=5)
-    whole = train_classifier.train(folder, data, tmp_path / "whole", NoProgress(), how=how)
+    whole = train_classifier.train(folder, [data], tmp_path / "whole", NoProgress(), how=how)
     for _ in range(2):
         with pytest.raises(Cancelled):
-            train_classifier.train(folder, data, tmp_path / "broken", StopAfter(2), how=how)
+            train_classifier.train(folder, [data], tmp_path / "broken", StopAfter(2), how=how)
     assert torch.load(tmp_path / "broken" / "state.pt", weights_only=True)["step"] == 4
-    assert train_classifier.train(folder, data, tmp_path / "broken", NoProgress(), how=how) == whole
+    assert train_classifier.train(folder, [data], tmp_path / "broken", NoProgress(), how=how) == whole
     first, second = (torch.load(tmp_path / one / "model.pt", weights_only=True) for one in ("whole", "broken"))
     assert all(first[name].equal(second[name]) for name in first)
 
 
 def test_another_set_does_not_go_on_from_a_state(data: Path, folder: Path, tmp_path: Path) -> None:
     how = picture_set.recipe(iterations=1)
-    train_classifier.train(folder, data, tmp_path / "run", NoProgress(), how=how)
+    train_classifier.train(folder, [data], tmp_path / "run", NoProgress(), how=how)
     other = picture_set.write_set(tmp_path / "other.npz", (50, 40, 40))
     with pytest.raises(InputError, match="other data"):
-        train_classifier.train(folder, other, tmp_path / "run", NoProgress(), how=how)
+        train_classifier.train(folder, [other], tmp_path / "run", NoProgress(), how=how)
 
 
 def test_a_file_that_is_no_set_is_refused(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -175,7 +175,7 @@ def test_dicom_seg_is_made_from_the_source_and_says_when_it_is_gone(tmp_path: Pa
     (path,) = (tmp_path / "segs").iterdir()
     dataset, source = dcmread(path), dcmread(kept.source_files[0])
     assert (dataset.StudyInstanceUID, dataset.PatientID) == (source.StudyInstanceUID, "kept")
-    assert int(dataset.pixel_array.sum()) == int(np.count_nonzero(kept.labels))
+    assert int(dataset.pixel_array.sum()) == int(np.count_nonzero(drafts.labels()))
     with pytest.raises(InputError, match="gone"):
         export(store, store.examples()[1:], ExportKind.DICOM_SEG, tmp_path / "none")
     assert not (tmp_path / "none").exists()
@@ -230,7 +230,7 @@ def test_dicom_leaves_without_names_and_its_references_are_whole(tmp_path: Path)
     named = replace(case, segments=(replace(case.segments[0], name="Phantom's nodule"), case.segments[1]))
     example = store.save(named).example
     assert example.segments[0].name == "REMOVED's nodule"
-    other = store.save(replace(case, layer=1, labels=np.flip(case.labels, 1).copy())).example
+    other = store.save(replace(case, layer=1, labels=np.flip(drafts.labels(), 1).copy())).example
     done = export(store, [example, other], ExportKind.DICOM_WITHOUT_NAMES, tmp_path / "out")
     assert (done.count, done.proof.ok, done.skipped) == (2, True, ())
     copies = sorted((tmp_path / "out").rglob("*.dcm"))

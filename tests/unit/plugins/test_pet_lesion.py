@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from medview.catalog.fit import fit_volume
@@ -17,11 +18,13 @@ from medview.catalog.terminology import load as load_terminology
 from medview.core.errors import PluginUnavailableError
 from medview.core.folders import shipped_plugins_folder
 from medview.core.geometry import Box, Geometry
+from medview.core.hint import Hint
 from medview.core.progress import NoProgress
 from medview.core.volume import Modality, Volume
 from medview.formats import image_files
-from medview.inference import python_engine, runner
-from medview.learning import boxed_plugin, boxed_recipe, boxed_scores, evaluate_boxed
+from medview.inference import boxing, python_engine, runner
+from medview.inference.hint_session import HintSession
+from medview.learning import boxed_data, boxed_plugin, boxed_recipe, boxed_scores, evaluate_boxed, training_data
 from medview.learning.boxed_training import BoxedCase
 from tests.support.threads import one_thread
 from tests.support.volumes import oblique, orientations, volume
@@ -228,3 +231,46 @@ def test_real_boxes_hold_every_lesion_within_the_extent_that_the_plugin_takes(
         case = BoxedCase.of(patient.name, geometry, labels, labels)
         for low, high in boxed_scores.boxes_of(case, how):
             assert (high - low <= np.array(limits) * 1.02).all(), patient.name
+
+
+def _middle_of(region: NDArray[np.bool_], geometry: Geometry) -> Hint:
+    """A short scribble in the middle of the slice in which most of a region lies."""
+    k = int(region.sum(axis=(1, 2)).argmax())
+    rows = np.argwhere(region[k])
+    j = int(np.median(rows[:, 0]))
+    columns = np.flatnonzero(region[k, j])
+    ends = [(k, j, int(columns[len(columns) * n // 4])) for n in (1, 3)]
+    return Hint.scribble([tuple(float(v) for v in geometry.to_patient(np.array(e, dtype=float))) for e in ends])  # type: ignore[misc]
+
+
+def test_two_scribbles_correct_what_the_box_gave(plugin: PluginRecord, sarcomas: Path) -> None:
+    how = boxed_recipe.read(FOLDER / boxed_plugin.RECIPE)
+    held_out = training_data.divide(boxed_data.find_pairs(sarcomas), how.split)[1]
+    gained = []
+    for case in boxed_data.load_cases(held_out[:3], NoProgress()):
+        image = replace(
+            volume(case.voxels, modality=Modality.PT, unit="SUVbw"), geometry=case.geometry, voxels=case.voxels
+        )
+        low, high = boxed_scores.boxes_of(case, how)[0]
+        drawn = boxing.voxels_between(case.geometry, (low[0], low[1], low[2]), (high[0], high[1], high[2]))
+        ends = [case.geometry.to_patient(np.array(n, dtype=float)) for n in (drawn.start, np.array(drawn.stop) - 1)]
+        hints = [Hint.box(*((float(x), float(y), float(z)) for x, y, z in ends))]
+        session = HintSession(plugin, image, device="cpu")
+        answer = session.answer(hints, None, NoProgress())
+        assert answer.box == drawn
+        truth = case.mask[drawn.slices]
+        scores = [_share(answer.inside, truth)]
+        for _ in range(2):
+            missed, wrong = truth & ~answer.inside, answer.inside & ~truth
+            error = missed if missed.sum() >= wrong.sum() else wrong
+            scribble = _middle_of(error, case.geometry.cropped(drawn))
+            hints.append(replace(scribble, positive=bool(missed.sum() >= wrong.sum())))
+            answer = session.answer(hints, answer, NoProgress())
+            scores.append(_share(answer.inside, truth))
+        gained.append(scores[-1] - scores[0])
+    assert min(gained) > -0.01
+    assert max(gained) > 0.02
+
+
+def _share(found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
+    return 2 * float((found & truth).sum()) / float(found.sum() + truth.sum())

@@ -173,7 +173,9 @@ def run(case, context):
     ]
     results.write(tmp_path / "out", last, [], NoProgress())
     record = json.loads((tmp_path / "out" / "result.json").read_text(encoding="utf-8"))
-    assert record["findings"]["classes"] == [{"value": 0, "name": "Malignant", "probability": 0.25, "slice": None}]
+    assert record["findings"]["classes"] == [
+        {"value": 0, "name": "Malignant", "probability": 0.25, "slice": None, "interval": None}
+    ]
     assert record["findings"]["boxes"][0]["center"] == [1, 2, 3]
     assert record["findings"]["boxes"][0]["edges"] == [[4, 0, 0], [0, 5, 0], [0, 0, 6]]
     assert record["model_card"]["task"] == "detect"

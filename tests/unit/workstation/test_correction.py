@@ -18,14 +18,14 @@ from medview.core.segmentation import LabelsChanged, ModelRef, Provenance, Segme
 from medview.core.text import Text
 from medview.core.volume import VolumeId
 from medview.editing.brush import BrushShape
+from medview.editing.rules import PaintRules
 from medview.workstation.journals import Recovery
-from medview.workstation.stroke import LARGEST_RADIUS_MM, SMALLEST_RADIUS_MM, BrushOptions, BrushTool
+from medview.workstation.stroke import LARGEST_RADIUS_MM, SMALLEST_RADIUS_MM, BrushOptions
 from tests.support import editing_run, grids
 from tests.support.editing_run import Station
 
 ROOT = Path(__file__).resolve().parents[3]
 SPHERE = BrushOptions(shape=BrushShape.SPHERE, radius_mm=6.0)
-ERASER = BrushOptions(BrushTool.ERASER, BrushShape.SPHERE, 6.0)
 
 
 @pytest.fixture
@@ -135,9 +135,9 @@ def test_a_stroke_that_changes_nothing_costs_no_step(one: Station) -> None:
 
 def test_a_stroke_that_is_aborted_leaves_nothing(one: Station) -> None:
     before = adopted(one).labels.copy()
-    one.correction.set_options(ERASER)
+    one.correction.set_options(SPHERE)
     for stop in (one.correction.abort_stroke, one.correction.undo):
-        one.correction.begin_stroke(one.at(20, 30, 40), Plane.AXIAL)
+        one.correction.begin_stroke(one.at(20, 30, 40), Plane.AXIAL, erase=True)
         one.correction.stroke_to(one.at(25, 30, 45))
         assert (one.labels != before).any()
         stop()
@@ -151,15 +151,15 @@ def test_the_eraser_takes_the_segment_in_work_or_all(one: Station) -> None:
     near = ball(one, 20, 30, 60, 6.0)
     assert (one.labels[near] == 1).any()
     assert (one.labels[near] == 2).any()
-    one.correction.set_options(ERASER)
-    dab(one, 20, 30, 60)
+    one.correction.set_options(SPHERE)
+    dab(one, 20, 30, 60, erase=True)
     assert set(np.unique(one.labels[near]).tolist()) == {0, 2}
-    one.correction.set_options(BrushOptions(BrushTool.ERASER, BrushShape.SPHERE, 6.0, erases_all=True))
-    dab(one, 20, 30, 60)
+    one.correction.set_options(BrushOptions(BrushShape.SPHERE, 6.0, erases_all=True))
+    dab(one, 20, 30, 60, erase=True)
     assert not one.labels[near].any()
     one.correction.undo()
     one.correction.set_locked(2, True)
-    dab(one, 20, 30, 60)
+    dab(one, 20, 30, 60, erase=True)
     assert (one.labels[near] == 2).any()
 
 
@@ -187,13 +187,14 @@ def test_only_values_in_the_range_are_painted_and_erased(one: Station) -> None:
     ramp = replace(one.volume, id=VolumeId("ramp"), voxels=voxels)
     one.case.add_volume(ramp)
     one.workspace.activate(one.case, ramp)
-    one.correction.set_options(replace(SPHERE, values=(200.0, -100.0)))
-    assert one.correction.options.values == (-100.0, 200.0)
+    one.correction.set_options(SPHERE)
+    one.correction.set_rules(PaintRules(values=(200.0, -100.0)))
+    assert one.correction.rules.values == (-100.0, 200.0)
     dab(one, 20, 30, 40)
     inside = (voxels >= -100) & (voxels <= 200)
     np.testing.assert_array_equal(one.labels == 1, ball(one, 20, 30, 40, 6.0) & inside)
-    one.correction.set_options(replace(ERASER, values=(0.0, 100.0)))
-    dab(one, 20, 30, 40)
+    one.correction.set_rules(PaintRules(values=(0.0, 100.0)))
+    dab(one, 20, 30, 40, erase=True)
     left = inside & ~((voxels >= 0) & (voxels <= 100))
     np.testing.assert_array_equal(one.labels == 1, ball(one, 20, 30, 40, 6.0) & left)
 
@@ -330,16 +331,16 @@ def test_the_summary_is_what_a_comparison_with_the_first_labels_says(one: Statio
 
 def test_volumes_follow_every_edit(one: Station) -> None:
     segmentation = adopted(one)
-    one.correction.set_options(ERASER)
+    one.correction.set_options(SPHERE)
 
     def check() -> None:
         ml = one.volume.geometry.voxel_mm3 / 1000
         expected = {label: int((one.labels == label).sum()) * ml for label in (1, 2) if (one.labels == label).any()}
         assert one.correction.volumes_ml(segmentation) == pytest.approx(expected)
 
-    dab(one, 20, 30, 40)
+    dab(one, 20, 30, 40, erase=True)
     check()
-    dab(one, 25, 30, 40)
+    dab(one, 25, 30, 40, erase=True)
     check()
     one.correction.undo()
     check()

@@ -39,7 +39,7 @@ def test_a_dicom_series_with_its_segmentation_is_added(tmp_path: Path) -> None:
 def test_image_files_are_added_and_named(tmp_path: Path) -> None:
     case = drafts.draft()
     image_files.write_volume(case.volume, tmp_path / "image.nii.gz")
-    image_files.write_labels(case.labels, case.volume.geometry, tmp_path / "labels.nii.gz")
+    image_files.write_labels(drafts.labels(), case.volume.geometry, tmp_path / "labels.nii.gz")
     paths = tmp_path / "store", tmp_path / "image.nii.gz", tmp_path / "labels.nii.gz"
     saved = dataset.add(*paths, "Reader One", NoProgress(), names=("Left lung", "Thing"))
     assert [(one.name, one.code and one.code.value) for one in saved.example.segments] == [
@@ -53,7 +53,7 @@ def test_labels_of_another_grid_are_refused(tmp_path: Path) -> None:
     image_files.write_volume(case.volume, tmp_path / "image.nii.gz")
     affine = case.volume.geometry.affine.copy()
     affine[2, 3] += 1
-    image_files.write_labels(case.labels, Geometry(drafts.SHAPE, affine), tmp_path / "labels.nii.gz")
+    image_files.write_labels(drafts.labels(), Geometry(drafts.SHAPE, affine), tmp_path / "labels.nii.gz")
     with pytest.raises(GridMismatchError, match="grid"):
         dataset.add(
             tmp_path / "store", tmp_path / "image.nii.gz", tmp_path / "labels.nii.gz", "Reader One", NoProgress()

@@ -5,62 +5,24 @@ from __future__ import annotations
 import csv
 import io
 import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import highdicom
+import numpy as np
 import pytest
 
 from medview.core.errors import InputError, MedViewError
-from medview.core.finding import Verdict
+from medview.core.finding import Interval, Verdict
 from medview.core.volume import VolumeId
-from medview.workstation.finding_record import Entry
+from medview.workstation.finding_groups import GroupKind, groups
 from medview.workstation.findings_desk import alternatives
 from medview.workstation.jobs import Job
-from medview.workstation.station import Workstation
 from tests.support.finding_plugin import write_finding_plugin
-
-
-class Reader:
-    """A workstation, and somebody at it."""
-
-    def __init__(self, home: Path, series: Path) -> None:
-        self.station = Workstation(home)
-        self.station.settings.update(reader="A. Reader")
-        self.finish(self.station.importing.open_paths([series]))
-        self.until(lambda: self.station.workspace.active_volume is not None and not self.station.jobs.open_jobs)
-
-    @property
-    def entries(self) -> tuple[Entry, ...]:
-        return self.station.findings.shown
-
-    def named(self, name: str, *, placed: bool = False) -> Entry:
-        (found,) = [
-            one for one in self.entries if one.finding.name == name and (one.finding.place is not None) == placed
-        ]
-        return found
-
-    def until(self, holds: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 60
-        while not holds() and time.monotonic() < deadline:
-            self.station.queue.drain(0.02)
-        assert holds()
-
-    def finish(self, job: Job[Any] | None) -> None:
-        if job is not None:
-            self.until(lambda: job.state.is_final)
-            assert job.error is None
-
-    def ask(self, plugin: Path) -> None:
-        self.finish(self.station.analysis.run(self.station.shelf.lend(plugin).id))
-
-    def close(self) -> None:
-        self.station.close()
-        self.station.queue.drain(0)
+from tests.support.reader import Reader
 
 
 @pytest.fixture
@@ -86,6 +48,7 @@ def test_an_answer_becomes_findings_with_codes_places_and_thresholds(reader: Rea
     assert whole.finding.code is not None
     assert whole.finding.code.value == "27925004"
     assert whole.finding.is_positive
+    assert whole.finding.interval == Interval(0.62, 0.81, 8)
     assert boxed.finding.is_positive is False
     assert boxed.finding.size_mm == (6.0, 8.0, 10.0)
     assert boxed.finding.place == pytest.approx(tuple(volume.geometry.to_patient((7, 11, 13))))
@@ -221,6 +184,7 @@ def test_findings_leave_as_files(reader: Reader, plugin: Path, tmp_path: Path, e
         text = str(report)
         assert "Nodule" in text
         assert "A. Reader" in text
+        assert "The middle 95 % of 8 answers of the model: 62.0 % to 81.0 %" in report.to_json()
         return
     if ending == ".csv":
         rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"))))
@@ -230,6 +194,7 @@ def test_findings_leave_as_files(reader: Reader, plugin: Path, tmp_path: Path, e
     by_name = {row["name"]: row for row in rows if row["verdict"] == "confirmed"}
     assert by_name["Nodule"]["reader"] == "A. Reader"
     assert float(by_name["Nodule"]["probability"]) == 0.75
+    assert [float(by_name["Nodule"][name]) for name in ("low", "high", "answers")] == [0.62, 0.81, 8]
     assert float(by_name["Nodule"]["threshold"]) == 0.6
     assert by_name["Nodule"]["code"] == "27925004"
     assert ("'=1+1" if ending == ".csv" else "=1+1") in by_name
@@ -248,3 +213,60 @@ def test_nothing_and_unknown_endings_are_refused(reader: Reader, tmp_path: Path)
         assert word in str(failed[0].what)
         reader.station.findings.add("Something")
     assert list(tmp_path.glob("a.*")) == []
+
+
+def test_an_accepted_box_is_where_plugins_look(reader: Reader, plugin: Path) -> None:
+    reader.ask(plugin)
+    boxed, volume = reader.named("Nodule", placed=True), reader.station.workspace.active_volume
+    assert volume is not None
+    found = []
+    for id in (reader.named("Nodule").id, boxed.id):  # the first has no box
+        reader.station.findings.use_as_box(id)
+        found.append(reader.station.analysis.search.box)
+    none, box = found
+    assert none is None
+    assert box is not None
+    assert boxed.finding.place is not None
+    # the voxels whose middle lies within 3, 4 and 5 mm of the place, by counting them
+    middles = volume.geometry.to_patient(np.argwhere(np.ones(volume.geometry.shape, bool)).astype(float))
+    inside = (np.abs(middles - boxed.finding.place) <= np.array([3.0, 4.0, 5.0]) + 1e-6).all(axis=1)
+    index = np.argwhere(np.ones(volume.geometry.shape, bool))[inside]
+    assert (box.start, box.stop) == (tuple(index.min(axis=0)), tuple(index.max(axis=0) + 1))
+
+
+def test_boxes_are_listed_from_a_probability_on(reader: Reader, tmp_path: Path) -> None:
+    boxes = ((0.9, 0.0), (0.5, 20.0), (0.2, 40.0))
+    reader.ask(write_finding_plugin(tmp_path / "several", boxes=boxes))
+    desk = reader.station.findings
+
+    def listed() -> list[float | None]:
+        (group,) = groups(reader.entries, desk.least)
+        assert group.count == 6
+        return [one.finding.probability for one in group.entries if one.finding.size_mm is not None]
+
+    assert listed() == [0.9, 0.5, 0.2]
+    desk.list_from("verdicts", 0.5)
+    assert listed() == [0.9, 0.5]
+    low = next(one for one in reader.entries if one.finding.probability == 0.2)
+    desk.confirm(low.id)
+    assert listed() == [0.9, 0.5, 0.2]  # what was decided on stays
+    desk.reopen(low.id)
+    desk.list_from("verdicts", 0.95)
+    assert listed() == []
+    assert len(reader.entries) == 6  # the record has them all
+
+
+def test_what_several_models_say_of_one_class_stands_together(reader: Reader, plugin: Path, tmp_path: Path) -> None:
+    reader.ask(plugin)
+    assert [(one.kind, one.title) for one in groups(reader.entries)] == [(GroupKind.ANSWER, "Verdicts")]
+    reader.ask(write_finding_plugin(tmp_path / "second", id="second", name="Second"))
+    reader.station.findings.add("Old fracture")
+    found = groups(reader.entries)
+    assert [(one.kind, one.title) for one in found] == [
+        (GroupKind.CLASS, "Nodule"), (GroupKind.CLASS, "Normal"), (GroupKind.ANSWER, "Verdicts"),
+        (GroupKind.ANSWER, "Second"), (GroupKind.READER, "A. Reader"),
+    ]  # fmt: skip
+    assert [one.source for one in found[0].entries] == ["Verdicts", "Second"]
+    # boxes and points are places of their own
+    assert [one.finding.place is not None for one in found[2].entries] == [True, True]
+    assert sum(len(one.entries) for one in found) == len(reader.entries)

@@ -164,7 +164,7 @@ def test_undo_is_of_what_is_at_hand(desk: Desk) -> None:
     station.correction.begin_stroke(station.at(K, 30, 30), Plane.AXIAL)
     station.correction.end_stroke()
     desk.length()
-    back = TakingBack(viewing, desk.measuring, station.correction)
+    back = TakingBack(viewing, desk.measuring, station.correction, station.editing)
     painted = int(station.labels.sum())
     assert painted > 0
     viewing.update(mode=Mode.EDIT)
