@@ -91,6 +91,18 @@ class Provenance:
     reviewed_at: datetime | None = None
     hinted: tuple[HintedEdit, ...] = ()
 
+    def engine_of(self, label: int) -> ModelRef | None:
+        """What found a segment, if anything did: the model of all, or else what answered the latest hints on it."""
+        answered = [one.engine for one in self.hinted if one.label == label]
+        return self.model or (answered[-1] if answered else None)
+
+    def algorithm_of(self, label: int) -> str:
+        """How a segment came about, in DICOM's words (0062,0008): with hints a reader had a part in it."""
+        if self.engine_of(label) is None:
+            return "MANUAL"
+        with_reader = self.reviewer or any(one.label == label for one in self.hinted)
+        return "SEMIAUTOMATIC" if with_reader else "AUTOMATIC"
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Drawn:

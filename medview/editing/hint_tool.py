@@ -14,7 +14,7 @@ Where something is thought beforehand, values and ways count near the hints only
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,19 +23,17 @@ from numpy.typing import NDArray
 from medview.core.errors import InputError
 from medview.core.geometry import Box, Geometry
 from medview.core.hint import Hint, HintAnswer, HintKind
-from medview.core.hint_marks import Marks, box_around, box_of, marks_of
+from medview.core.hint_marks import box_around, box_of, marks_of
 from medview.core.progress import NoProgress, PartOf, Progress
 from medview.core.text import Text
 from medview.editing import regions
+from medview.editing.hint_grid import Belief, Floats, HintGrid, Mask, coarse_grid, faces_of, on_image
 from medview.editing.random_walk import Lattice, walk
-
-Floats = NDArray[np.float32]
-Mask = NDArray[np.bool_]
-Belief = Callable[[Box], Floats]
-"""Takes a box of the image and gives, (k, j, i) float32, 0..1, how likely each voxel is thought to be inside."""
 
 MOST_VOXELS = 160_000
 """Of the grid that is solved: it answers within about a second on two cores."""
+_MOST_SEARCHING = 60_000
+"""Of it as long as it is not known how far to look."""
 FARTHEST_MM = 200.0
 """So far around the hints it looks at most."""
 _MARGINS_MM = (50.0, 110.0, FARTHEST_MM)
@@ -60,19 +58,29 @@ _WAY_EDGES = 3.0
 _TRUST, _TRUST_IN_BELIEF = 0.1, 1.0
 _HINT_REACH_MM = 60.0
 _MOST_STARTS = 4000
+_NEAR_FACE = 3
 _TINY = 1e-6
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Coarse:
-    """A part of the image on the grid that is solved."""
+class _Look:
+    """What was found in a part.
 
-    geometry: Geometry
-    values: Floats
-    marks: Marks
-    belief: Floats | None
-    open_rim: Mask
-    """Its border, where the image goes on beyond it."""
+    Attributes:
+        coarse: The part.
+        probability: (k, j, i) float32, of being inside, without pieces that hang together with nothing that was said.
+        alike: Whether much of its border, where the image goes on, looks like what is under the hints.
+    """
+
+    coarse: HintGrid
+    probability: Floats
+    alike: bool
+
+    @property
+    def inside(self) -> Mask:
+        """Where the structure is, on the grid of the part."""
+        found: Mask = self.probability > 0.5
+        return found
 
 
 def by_hints(
@@ -105,32 +113,46 @@ def by_hints(
     boxes = [one for one in hints if one.kind is HintKind.BOX and one.positive]
     if boxes:
         box = box_of(boxes[-1], geometry).grown(_BOX_RIM).clipped(geometry.shape)
-        return _in_box(voxels, geometry, hints, box, belief, progress)
-    found = HintAnswer(Box((0, 0, 0), (0, 0, 0)), np.zeros((0, 0, 0), dtype=np.bool_))
+        return _answer(_look(voxels, geometry, hints, box, belief, MOST_VOXELS, progress), geometry, hints)
     known = before.box if before is not None and before.inside.any() else Box((0, 0, 0), (0, 0, 0))
     only_inside = all(one.positive for one in hints)
+    looks: list[_Look] = []
+    box = known
     for number, margin in enumerate(_MARGINS_MM):
         box = box_around(hints, geometry, margin).union(known)
-        found = _in_box(voxels, geometry, hints, box, belief, PartOf(progress, number * 0.3, (number + 1) * 0.3))
-        goes_on = _reaches_border(found, geometry, belief)
+        part = PartOf(progress, number * 0.3, (number + 1) * 0.3)
+        looks.append(_look(voxels, geometry, hints, box, belief, _MOST_SEARCHING, part))
         # who has said what is outside does not want to see it grow elsewhere
-        if not goes_on and not (only_inside and _border_is_alike(voxels, geometry, hints, box)):
+        if not _reaches_border(looks[-1]) and not (only_inside and looks[-1].alike):
             break
-    closer = _closer(found, hints, geometry)
-    if closer is not None:
-        found = _in_box(voxels, geometry, hints, closer, belief, PartOf(progress, 0.6, 1.0))
+    if max(looks[-1].coarse.steps) > 1:
+        box = _closer(looks[-1], hints, geometry) or box
+        looks.append(_look(voxels, geometry, hints, box, belief, MOST_VOXELS, PartOf(progress, 0.6, 1.0)))
     progress.report(1.0)
-    return found
+    return _answer(looks[-1], geometry, hints)
 
 
-def _closer(found: HintAnswer, hints: Sequence[Hint], geometry: Geometry) -> Box | None:
+def _closer(look: _Look, hints: Sequence[Hint], geometry: Geometry) -> Box | None:
     """The part around what was found, where it was looked at on a coarser grid than it need be."""
-    if int(np.prod(found.box.shape)) <= MOST_VOXELS or not found.inside.any():
+    coarse = look.coarse
+    if not look.inside.any():
         return None
-    inner = Box.around(found.inside).shifted(found.box.start).union(box_around(hints, geometry, 0.0))
+    inner = coarse.box_of(look.inside).union(box_around(hints, geometry, 0.0))
     k, j, i = (int(np.ceil(_CLOSE_MM / step)) for step in geometry.spacing_mm)
-    closer = Box(inner.shifted((-k, -j, -i)).start, inner.shifted((k, j, i)).stop).intersection(found.box)
-    return closer if np.prod(closer.shape) < _CLOSER * np.prod(found.box.shape) else None
+    closer = Box(inner.shifted((-k, -j, -i)).start, inner.shifted((k, j, i)).stop).intersection(coarse.box)
+    return closer if np.prod(closer.shape) < _CLOSER * np.prod(coarse.box.shape) else None
+
+
+def _answer(look: _Look, geometry: Geometry, hints: Sequence[Hint]) -> HintAnswer:
+    """What was found, on the grid of the image: no more of it than it takes."""
+    coarse = look.coarse
+    k, j, i = (step + 1 for step in coarse.steps)
+    found = coarse.box_of(look.inside | coarse.marked)
+    box = Box(found.shifted((-k, -j, -i)).start, found.shifted((k, j, i)).stop)
+    box = box.union(box_around(hints, geometry, 0.0)).intersection(coarse.box)
+    inside = on_image(look.probability, coarse, box) > 0.5
+    marks = marks_of(hints, geometry.cropped(box))
+    return HintAnswer(box, (inside | marks.inside) & ~marks.outside)
 
 
 def _check(hints: Sequence[Hint], geometry: Geometry) -> None:
@@ -148,79 +170,33 @@ def _check(hints: Sequence[Hint], geometry: Geometry) -> None:
         )
 
 
-def _in_box(
+def _look(
     voxels: NDArray[np.generic],
     geometry: Geometry,
     hints: Sequence[Hint],
     box: Box,
     belief: Belief | None,
+    most_voxels: int,
     progress: Progress,
-) -> HintAnswer:
-    cut = geometry.cropped(box)
-    ends = zip(box.start, box.stop, geometry.shape, strict=True)
-    goes_on = [(start > 0, stop < size) for start, stop, size in ends]
-    values = np.asarray(voxels[box.slices], dtype=np.float32)
-    coarse = _coarse(values, cut, hints, belief(box) if belief else None, goes_on)
+) -> _Look:
+    coarse = coarse_grid(voxels, geometry, hints, box, belief, most_voxels)
     progress.report(0.1)
-    probability = _solved(coarse, progress)
+    probability, alike = _solved(coarse, progress)
     progress.raise_if_cancelled()
-    inside = _interpolated(probability, coarse.geometry, cut) > 0.5
-    if belief is None:  # shreds where noise looks like the structure
-        inside = regions.median(inside, 1.01 * min(cut.spacing_mm), cut.spacing_mm)
-    marks = marks_of(hints, cut)
-    inside = (inside | marks.inside) & ~marks.outside
-    kept = marks.inside
-    if belief is not None:
-        kept = kept | (belief(box) > 0.5)
-    if not marks.inside.any():  # a box alone: what is most likely in it
-        return HintAnswer(box, regions.largest(inside) if belief is None else inside)
-    return HintAnswer(box, regions.connected_to(inside, kept & inside))
+    spacing = coarse.geometry.spacing_mm
+    inside: Mask = probability > 0.5
+    if coarse.belief is None:  # shreds where noise looks like the structure
+        inside = (regions.median(inside, 1.01 * min(spacing), spacing) | coarse.marks.inside) & ~coarse.marks.outside
+    if coarse.marks.inside.any():
+        inside = regions.connected_to(inside, (coarse.marks.inside | coarse.marked) & inside)
+    elif coarse.belief is None:  # a box alone: what is most likely in it
+        inside = regions.largest(inside)
+    kept = np.where(inside, np.maximum(probability, np.float32(0.51)), np.minimum(probability, np.float32(0.49)))
+    return _Look(coarse, kept.astype(np.float32), alike)
 
 
-def _coarse(
-    values: Floats,
-    geometry: Geometry,
-    hints: Sequence[Hint],
-    belief: Floats | None,
-    goes_on: Sequence[tuple[bool, bool]],
-) -> _Coarse:
-    """A part of the image as means of blocks, so many that it can be solved in time.
-
-    Args:
-        values: (k, j, i) float32, of the part.
-        geometry: Its grid.
-        hints: All.
-        belief: (k, j, i), of the part.
-        goes_on: For each axis, whether there is more of the image before and behind the part.
-    """
-    if not np.isfinite(values).all():
-        raise InputError(Text("The image holds values there that are not numbers."), Text("Choose another place."))
-    steps = [1, 1, 1]
-    while np.prod([-(-size // step) for size, step in zip(geometry.shape, steps, strict=True)]) > MOST_VOXELS:
-        widths = [step * mm for step, mm in zip(steps, geometry.spacing_mm, strict=True)]
-        steps[int(np.argmin(widths))] += 1
-    affine = geometry.affine @ np.diag([*steps, 1.0])
-    affine[:3, 3] = geometry.to_patient((np.asarray(steps) - 1) / 2)
-    values = _blocks(values, steps)
-    k, j, i = values.shape
-    coarse = Geometry((k, j, i), affine)
-    believed = None if belief is None else _blocks(belief, steps)
-    return _Coarse(coarse, values, marks_of(hints, coarse), believed, _faces(values.shape, goes_on))
-
-
-def _blocks(values: Floats, steps: Sequence[int]) -> Floats:
-    """Means of blocks of so many voxels; at the end they are made full with what is at the edge."""
-    if max(steps) == 1:
-        return values
-    rest = [(0, -size % step) for size, step in zip(values.shape, steps, strict=True)]
-    full = np.pad(values, rest, mode="edge")
-    shape = [n for size, step in zip(full.shape, steps, strict=True) for n in (size // step, step)]
-    means: Floats = full.reshape(shape).mean(axis=(1, 3, 5), dtype=np.float32)
-    return means
-
-
-def _solved(coarse: _Coarse, progress: Progress) -> Floats:
-    """The probability of being inside, (k, j, i) float32."""
+def _solved(coarse: HintGrid, progress: Progress) -> tuple[Floats, bool]:
+    """The probability of being inside, (k, j, i) float32, and whether the border looks like what is under the hints."""
     spacing = coarse.geometry.spacing_mm
     values = regions.blurred(coarse.values, _SMOOTH * min(spacing), spacing)
     inside = coarse.marks.inside.copy()
@@ -237,7 +213,8 @@ def _solved(coarse: _Coarse, progress: Progress) -> Floats:
     progress.raise_if_cancelled()
     logit = _log_odds(_by_value(values, yes, no, noise))
     progress.report(0.3)
-    beyond = outside if coarse.belief is None else outside | (coarse.open_rim & (coarse.belief <= 0.5) & ~inside)
+    open_rim = faces_of(values.shape, coarse.goes_on)
+    beyond = outside if coarse.belief is None else outside | (open_rim & (coarse.belief <= 0.5) & ~inside)
     away, towards = _way(values, inside, edge, coarse.geometry), _way(values, beyond, edge, coarse.geometry)
     logit += _WAY_WEIGHT * _log_odds(towards / (away + towards + _TINY))
     if coarse.belief is not None:
@@ -246,10 +223,10 @@ def _solved(coarse: _Coarse, progress: Progress) -> Floats:
     prior = (1 / (1 + np.exp(-logit))).astype(np.float32)
     trust = _TRUST if coarse.belief is None else _TRUST_IN_BELIEF
     lattice = Lattice(values / np.float32(edge), spacing, prior, trust)
-    return walk(lattice, inside, outside, start=prior, progress=progress)
+    return walk(lattice, inside, outside, start=prior, progress=progress), _is_alike(values[open_rim], yes)
 
 
-def _near_hints(logit: Floats, coarse: _Coarse, values: Floats, edge: float) -> Floats:
+def _near_hints(logit: Floats, coarse: HintGrid, values: Floats, edge: float) -> Floats:
     """What values and ways say, the less the longer the way from a hint is: elsewhere the belief holds."""
     said = coarse.marks.inside | (coarse.marks.outside & ~_rim(values.shape))
     way = _way(values, said, edge, coarse.geometry)
@@ -269,18 +246,8 @@ def _core(values: Floats, outside: Mask, belief: Floats | None) -> Mask:
     return middle
 
 
-def _faces(shape: tuple[int, ...], wanted: Sequence[tuple[bool, bool]]) -> Mask:
-    """The voxels on some faces of a grid: for each axis, the first and the last one."""
-    found = np.zeros(shape, dtype=np.bool_)
-    for axis, (first, last) in enumerate(wanted):
-        along = np.moveaxis(found, axis, 0)
-        along[0] |= first
-        along[-1] |= last
-    return found
-
-
 def _rim(shape: tuple[int, ...]) -> Mask:
-    return _faces(shape, [(True, True)] * 3)
+    return faces_of(shape, [(True, True)] * 3)
 
 
 def _outside_values(values: Floats, said: Mask, rim: Mask) -> Floats:
@@ -339,57 +306,20 @@ def _way(values: Floats, starts: Mask, edge: float, geometry: Geometry) -> Float
     return far
 
 
-def _interpolated(values: Floats, source: Geometry, target: Geometry) -> Floats:
-    """Values of a coarse grid on a fine one that has the same axes."""
-    import SimpleITK
-
-    if source.shape == target.shape:
-        return values
-    image = SimpleITK.GetImageFromArray(values)
-    steps = np.asarray(source.spacing_mm) / np.asarray(target.spacing_mm)
-    image.SetSpacing(tuple(float(step) for step in steps[::-1]))
-    image.SetOrigin(tuple(float(step - 1) / 2 for step in steps[::-1]))
-    grid = SimpleITK.Image([int(size) for size in reversed(target.shape)], SimpleITK.sitkUInt8)
-    resample = SimpleITK.ResampleImageFilter()
-    resample.SetReferenceImage(grid)
-    resample.SetInterpolator(SimpleITK.sitkLinear)
-    resample.SetUseNearestNeighborExtrapolator(True)
-    resample.SetOutputPixelType(SimpleITK.sitkFloat32)
-    fine: Floats = SimpleITK.GetArrayFromImage(resample.Execute(image))
-    return fine
-
-
-def _border_is_alike(voxels: NDArray[np.generic], geometry: Geometry, hints: Sequence[Hint], box: Box) -> bool:
-    """Whether much of the border of a part, where the image goes on, has values as they are under the hints."""
-    cut = geometry.cropped(box)
-    marks = marks_of([one for one in hints if one.positive], cut)
-    values = np.asarray(voxels[box.slices], dtype=np.float32)
-    yes = values[regions.dilate(marks.inside, _UNDER_HINT_MM, cut.spacing_mm)]
+def _is_alike(rim: Floats, yes: Floats) -> bool:
+    """Whether much of a border has values as they are under the hints."""
+    if not rim.size:
+        return False
     low, high = (float(one) for one in np.percentile(yes, [10, 90]))
     spread = max(high - low, _TINY)
-    faces = [
-        np.take(values, place, axis).ravel()
-        for axis in range(3)
-        for place, goes_on in ((0, box.start[axis] > 0), (-1, box.stop[axis] < geometry.shape[axis]))
-        if goes_on
-    ]
-    if not faces:
-        return False
-    rim = np.concatenate(faces)
     return float(np.mean((rim >= low - spread / 2) & (rim <= high + spread / 2))) > _ALIKE
 
 
-def _reaches_border(found: HintAnswer, geometry: Geometry, belief: Belief | None) -> bool:
+def _reaches_border(look: _Look) -> bool:
     """Whether something new lies at a face of the part that was looked at, beyond which the image goes on."""
-    if 0 in found.inside.shape:
-        return False
-    depth = [max(1, size // 25) for size in found.inside.shape]
-    inside = found.inside if belief is None else found.inside & (belief(found.box) <= 0.5)
-    for axis in range(3):
-        near = np.take(inside, range(min(depth[axis] + 1, inside.shape[axis])), axis)
-        far = np.take(inside, range(max(0, inside.shape[axis] - depth[axis] - 1), inside.shape[axis]), axis)
-        if near.any() and found.box.start[axis] > 0:
-            return True
-        if far.any() and found.box.stop[axis] < geometry.shape[axis]:
+    new = look.inside & ~np.asarray(look.coarse.marked)
+    for axis, (before, behind) in enumerate(look.coarse.goes_on):
+        along = np.moveaxis(new, axis, 0)
+        if (before and along[:_NEAR_FACE].any()) or (behind and along[-_NEAR_FACE:].any()):
             return True
     return False

@@ -183,7 +183,7 @@ def median(mask: NDArray[Any], reach_mm: float, spacing_mm: Spacing) -> Mask:
 
 
 def blurred(mask: NDArray[Any], sigma_mm: float, spacing_mm: Spacing) -> NDArray[np.float32]:
-    """A mask as (k, j, i) float32, 0..1, blurred by a Gaussian; at the edges of the image it is thought to go on.
+    """A mask (0 and 1) or an image, (k, j, i), blurred by a Gaussian; at the edges of the grid it is thought to go on.
 
     Source: Deriche R., Recursively implementing the Gaussian and its derivatives, INRIA 1893, 1993.
     """

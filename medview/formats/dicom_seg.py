@@ -282,11 +282,10 @@ def _description(number: int, segment: Segment, provenance: Provenance) -> Segme
 
     if segment.code is None or segment.category is None:
         raise ValueError(f"segment {segment.label} has no codes")
-    model = provenance.model
-    kind = SegmentAlgorithmTypeValues.MANUAL
+    model = provenance.engine_of(segment.label)
+    kind = SegmentAlgorithmTypeValues(provenance.algorithm_of(segment.label))
     identification = None
     if model is not None:
-        kind = SegmentAlgorithmTypeValues.SEMIAUTOMATIC if provenance.reviewer else SegmentAlgorithmTypeValues.AUTOMATIC
         identification = AlgorithmIdentificationSequence(
             name=long_string(model.plugin_id) or "unknown",
             family=codes.cid7162.ArtificialIntelligence,

@@ -65,7 +65,7 @@ def prove_segmentation(
             differences = [
                 *_identity(dataset, sources[0]),
                 *_descriptions(dataset, segments),
-                *(_makers(dataset, provenance) if provenance is not None else ()),
+                *(_makers(dataset, segments, provenance) if provenance is not None else ()),
                 *_frames(dataset, labels, geometry, segments, progress),
                 *_references(dataset, sources),
             ]
@@ -142,14 +142,12 @@ def _descriptions(dataset: Dataset, segments: Sequence[Segment]) -> Iterator[Tex
             yield Text.of("segment {name} has another colour", name=segment.name)
 
 
-def _makers(dataset: Dataset, provenance: Provenance) -> Iterator[Text]:
-    """Whether every segment names the model, and the object the reader."""
-    model = provenance.model
-    kind = "MANUAL" if model is None else "SEMIAUTOMATIC" if provenance.reviewer else "AUTOMATIC"
-    meant = (long_string(model.plugin_id) or "unknown", long_string(model.version) or "unknown") if model else None
-    for item in dataset.SegmentSequence:
-        if int(item.SegmentNumber) == 0:
-            continue
+def _makers(dataset: Dataset, segments: Sequence[Segment], provenance: Provenance) -> Iterator[Text]:
+    """Whether every segment names what found it, and the object the reader."""
+    items = [item for item in dataset.SegmentSequence if int(item.SegmentNumber) != 0]
+    for item, segment in zip(items, segments, strict=False):
+        model, kind = provenance.engine_of(segment.label), provenance.algorithm_of(segment.label)
+        meant = (long_string(model.plugin_id) or "unknown", long_string(model.version) or "unknown") if model else None
         named = item.get("SegmentationAlgorithmIdentificationSequence") or []
         found = [(str(one.AlgorithmName), str(one.AlgorithmVersion)) for one in named]
         if item.SegmentAlgorithmType != kind or found != ([meant] if meant else []):

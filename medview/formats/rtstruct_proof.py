@@ -49,7 +49,7 @@ def prove(
             dataset = dcmread(path)
             differences = [
                 *_identity(dataset, segments, headers),
-                *_makers(dataset, provenance),
+                *_makers(dataset, segments, provenance),
                 *_pixels(dataset, labels, segments, images, headers),
             ]
     except (OSError, AttributeError, KeyError, IndexError, ValueError, TypeError) as error:
@@ -79,11 +79,10 @@ def _identity(dataset: Dataset, segments: Sequence[Segment], headers: Sequence[D
         yield Text.of("it refers to {found} images, not {meant}", found=len(listed), meant=len(meant))
 
 
-def _makers(dataset: Dataset, provenance: Provenance) -> Iterator[Text]:
-    model = provenance.model
-    kind = "MANUAL" if model is None else "SEMIAUTOMATIC" if provenance.reviewer else "AUTOMATIC"
-    meant = f"{model.plugin_id} {model.version}"[:64].strip() if model is not None else ""
-    for item in dataset.StructureSetROISequence:
+def _makers(dataset: Dataset, segments: Sequence[Segment], provenance: Provenance) -> Iterator[Text]:
+    for item, segment in zip(dataset.StructureSetROISequence, segments, strict=False):
+        model, kind = provenance.engine_of(segment.label), provenance.algorithm_of(segment.label)
+        meant = f"{model.plugin_id} {model.version}"[:64].strip() if model is not None else ""
         found = str(item.get("ROIGenerationDescription", "") or "")
         if item.ROIGenerationAlgorithm != kind or found != meant:
             yield Text.of(

@@ -155,12 +155,11 @@ def _reference(image: SourceImage, header: Dataset) -> Dataset:
 
 
 def _region(number: int, segment: Segment, segmentation: Segmentation, space_uid: str) -> Dataset:
-    model, reviewer = segmentation.provenance.model, segmentation.provenance.reviewer
+    model = segmentation.provenance.engine_of(segment.label)
     region = Dataset()
     region.ROINumber, region.ROIName = number, segment.name
     region.ReferencedFrameOfReferenceUID = space_uid
-    made_by = "MANUAL" if model is None else "SEMIAUTOMATIC" if reviewer else "AUTOMATIC"
-    region.ROIGenerationAlgorithm = made_by
+    region.ROIGenerationAlgorithm = segmentation.provenance.algorithm_of(segment.label)
     if model is not None:
         region.ROIGenerationDescription = f"{model.plugin_id} {model.version}"[:64]
     return region

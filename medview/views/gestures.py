@@ -34,6 +34,11 @@ GESTURES = (
     Gesture(
         Mode.EDIT, Text("Ctrl + left drag"), Text("The other way round: erase with the brush, paint with the eraser")
     ),
+    Gesture(
+        Mode.EDIT,
+        Text("Left or right, click or drag, with Scribble and click"),
+        Text("Say what is inside the structure, or outside it"),
+    ),
     Gesture(Mode.EDIT, Text("Shift + wheel"), Text("Radius of the brush")),
     Gesture(None, Text("Middle drag"), Text("Pan")),
     Gesture(None, Text("Wheel"), Text("Slice by slice")),

@@ -21,6 +21,7 @@ from medview.core.segmentation import Labels, ModelRef
 from medview.core.text import Text
 from medview.core.volume import Volume
 from medview.editing import hint_tool
+from medview.editing.hint_grid import Belief
 from medview.inference import runner
 from medview.inference.hint_session import HintSession
 from medview.workstation.analysis import Analysis
@@ -42,6 +43,7 @@ class HintChoice:
         negative: Whether they may say what does not belong to the structure.
         needs_box: Whether it wants a box first.
         structures: What the hints can be on: a label of the plugin's, and its name; empty where there is one only.
+        only: The name of the only structure; empty where there are several, or any can be found.
     """
 
     id: str
@@ -50,6 +52,11 @@ class HintChoice:
     negative: bool
     needs_box: bool = False
     structures: tuple[tuple[int, str], ...] = ()
+    only: str = ""
+
+    def name_of(self, structure: int) -> str:
+        """What a new segment for a structure is called; empty where nobody knows."""
+        return next((name for value, name in self.structures if value == structure), self.only)
 
 
 TOOL = HintChoice(TOOL_ID, Text("Edges and values, without a model"), tuple(HintKind), negative=True)
@@ -61,8 +68,10 @@ def choice_of(record: PluginRecord) -> HintChoice | None:
     if manifest is None or manifest.hints is None:
         return None
     several = tuple((one.value, one.name) for one in manifest.label) if len(manifest.label) > 1 else ()
+    only = manifest.label[0].name if len(manifest.label) == 1 else ""
     needs_box = manifest.input[0].wants_box
-    return HintChoice(record.id, Text(manifest.name), manifest.hints.kinds, manifest.hints.negative, needs_box, several)
+    kinds, negative = manifest.hints.kinds, manifest.hints.negative
+    return HintChoice(record.id, Text(manifest.name), kinds, negative, needs_box, several, only)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -192,7 +201,7 @@ class HintPlugins:
         return PluginEngine(session)
 
 
-def _belief(labels: Labels, label: int) -> hint_tool.Belief:
+def _belief(labels: Labels, label: int) -> Belief:
     # A stroke that is painted meanwhile may be seen or not; what comes of it is shown before anybody takes it.
     def belief(box: Box) -> NDArray[np.float32]:
         return np.where(labels[box.slices] == label, np.float32(_IS_MARKED), np.float32(_IS_NOT))

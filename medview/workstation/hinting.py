@@ -290,9 +290,10 @@ class Hinting:
         if not answer.inside.any() and part is AcceptPart.ALL:
             raise InputError(Text("Nothing was found to accept."), Text("Give another hint inside the structure."))
         self._correction.check_unlocked(self._correction.active_label)
-        segmentation = self._workspace.active_segmentation or self._correction.new_segmentation()
+        named = self._choice.name_of(self._structure)
+        segmentation = self._workspace.active_segmentation or self._correction.new_segmentation(named)
         if not segmentation.segments:
-            self._correction.add_segment()
+            self._correction.add_segment(named)
         label = self._correction.active_label
         before = segmentation.labels[answer.box.slices] == label
         after = answer.inside if engine.knows_marked else answer.inside | before
@@ -366,7 +367,7 @@ class Hinting:
                 self.changed.emit(None)
 
         self._job = self._jobs.submit(
-            Text.of("{name} is answering", name=self._choice.name),
+            Text("Answering hints"),
             lambda progress: engine.answer(question, progress),
             lane=engine.lane,
             then=answered,

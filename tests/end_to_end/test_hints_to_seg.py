@@ -120,6 +120,10 @@ def test_from_a_box_to_a_file(station: Workstation, patient: Path, tmp_path: Pat
     seg = highdicom.seg.segread(path)
     read = np.asarray(seg.get_volume(combine_segments=True).array)
     assert int((read > 0).sum()) == int(final.sum())
+    assert [one.name for one in segmentation.segments] == ["Lesion"]
+    described = seg.SegmentSequence[0]
+    assert described.SegmentAlgorithmType == "SEMIAUTOMATIC"
+    assert described.SegmentationAlgorithmIdentificationSequence[0].AlgorithmName == "pet_lesion"
     (edit,) = segmentation.provenance.hinted
     assert edit.engine.plugin_id == "pet_lesion"
     assert [one.kind for one in edit.hints] == ["box", "scribble", "scribble"]

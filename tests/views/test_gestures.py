@@ -206,6 +206,21 @@ def grows_the_brush(desk: Desk) -> None:
     assert desk.view.index == SLICE
 
 
+def gives_hints(desk: Desk) -> None:
+    desk.use(EditTool.HINT)
+    hinting = desk.station.editing.hinting
+    inside, outside = desk.pixel(30, 20), desk.pixel(10, 70)
+    desk.drag(inside, inside, Button.LEFT)
+    desk.drag(desk.pixel(30, 30), desk.pixel(36, 40), Button.LEFT)
+    desk.drag(outside, outside, Button.RIGHT)
+    desk.drag(desk.pixel(12, 75), desk.pixel(20, 80), Button.LEFT, ctrl=True)
+    said = [(str(one.kind), one.positive) for one in hinting.hints]
+    assert said == [("point", True), ("scribble", True), ("point", False), ("scribble", False)]
+    assert near(hinting.hints[0].points[0], desk.station.at(SLICE, 30, 20), tolerance=0.6)
+    assert not desk.labels().any()
+    hinting.reject()
+
+
 def pans(desk: Desk) -> None:
     fixed = desk.view.point_at(100, 90)
     desk.drag((100, 90), (131, 52), Button.MIDDLE)
@@ -299,6 +314,7 @@ PROOFS: dict[tuple[Mode | None, str], Callable[[Desk], None]] = {
     (Mode.EDIT, "Left drag"): paints,
     (Mode.EDIT, "Right drag"): erases,
     (Mode.EDIT, "Ctrl + left drag"): inverts,
+    (Mode.EDIT, "Left or right, click or drag, with Scribble and click"): gives_hints,
     (Mode.EDIT, "Shift + wheel"): grows_the_brush,
     (None, "Middle drag"): pans,
     (None, "Wheel"): scrolls,

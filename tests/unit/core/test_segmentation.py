@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 
 from medview.core.geometry import Box, Geometry
-from medview.core.segmentation import LabelsChanged, Segment, Segmentation, SegmentsChanged
+from medview.core.hint import HintKind, HintRecord
+from medview.core.segmentation import (
+    HintedEdit,
+    LabelsChanged,
+    ModelRef,
+    Provenance,
+    Segment,
+    Segmentation,
+    SegmentsChanged,
+)
 
 GEOMETRY = Geometry.from_parts((8, 9, 10), (1.0, 1.0, 1.0))
 
@@ -48,3 +57,15 @@ def test_label_numbers_are_unique() -> None:
         segmentation.set_segments((one, one))
     with pytest.raises(ValueError, match="within"):
         segmentation.set_segments((Segment(256, "too far", (0, 0, 0)),))
+
+
+def test_a_segment_that_hints_made_is_half_the_readers() -> None:
+    tool, model = ModelRef("random-walker", "1"), ModelRef("ct_organs", "2")
+    hinted = (HintedEdit(2, tool, (HintRecord(HintKind.POINT, True, ((1.0, 2.0, 3.0),), 0.0),)),)
+    by_hand = Provenance(hinted=hinted)
+    assert [by_hand.algorithm_of(label) for label in (1, 2)] == ["MANUAL", "SEMIAUTOMATIC"]
+    assert [by_hand.engine_of(label) for label in (1, 2)] == [None, tool]
+    by_model = Provenance(model, hinted=hinted)
+    assert [by_model.algorithm_of(label) for label in (1, 2)] == ["AUTOMATIC", "SEMIAUTOMATIC"]
+    assert by_model.engine_of(2) == model
+    assert Provenance(model, reviewer="R").algorithm_of(1) == "SEMIAUTOMATIC"
