@@ -13,6 +13,7 @@ from medview.editing.reshape import Proposal
 from medview.workstation.correction import Correction
 from medview.workstation.edit_tools import TOOL_WORDS, EditTool, EditTools, InWork
 from medview.workstation.jobs import Job, JobQueue, Lane
+from medview.workstation.settled_labels import settled
 from medview.workstation.view_state import Viewing
 from medview.workstation.workspace import Workspace
 
@@ -72,11 +73,11 @@ class Cutting:
         if found is None:
             return None
         options, geometry, label = self._tools.options.scissors, found.segmentation.geometry, found.label
-        labels, outside = found.segmentation.labels.copy(), options.outside is not other_side
+        segmentation, outside = found.segmentation, options.outside is not other_side
         return self._submit(
             found,
             lambda progress: scissors.cut(
-                labels, geometry, label, curve, axis, index,
+                settled(segmentation, 0, (0, 0, 0), progress)[1], geometry, label, curve, axis, index,
                 outside=outside, slab_mm=options.slab_mm, progress=progress,
             ),
         )  # fmt: skip
@@ -89,13 +90,14 @@ class Cutting:
         if found is None:
             return None
         geometry, label = found.segmentation.geometry, found.label
-        labels, outside = found.segmentation.labels.copy(), self._tools.options.scissors.outside is not other_side
+        segmentation, outside = found.segmentation, self._tools.options.scissors.outside is not other_side
         return self._submit(
             found,
             lambda progress: scissors.cut_along_sight(
-                labels, geometry, label, to_screen, size, curve, outside=outside, progress=progress
+                settled(segmentation, 0, (0, 0, 0), progress)[1],
+                geometry, label, to_screen, size, curve, outside=outside, progress=progress,
             ),
-        )
+        )  # fmt: skip
 
     def _in_work(self) -> InWork | None:
         if self._workspace.active_segmentation is None or not self._correction.active_label:

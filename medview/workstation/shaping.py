@@ -246,18 +246,17 @@ class Shaping:
         if segmentation is None:
             return None
         self._correction.adopt(segmentation)
-        geometry, labels = segmentation.geometry, segmentation.labels.copy()
+        geometry = segmentation.geometry
 
-        def put(found: tuple[Box, Labels]) -> None:
-            box, after = found
-            self._correction.proposals.put_labels(segmentation, name, box, after, labels[box.slices])
+        def work(progress: Progress) -> tuple[Box, Labels, Labels]:
+            _, labels = settled(segmentation, 0, (0, 0, 0), PartOf(progress, 0.0, 0.2))
+            box, after = joint_smoothing.smoothed(labels, geometry, sigma_mm, PartOf(progress, 0.2, 1.0))
+            return box, after, labels[box.slices]
 
-        return self._jobs.submit(
-            name,
-            lambda progress: joint_smoothing.smoothed(labels, geometry, sigma_mm, progress),
-            lane=Lane.DISK,
-            then=put,
-        )
+        def put(found: tuple[Box, Labels, Labels]) -> None:
+            self._correction.proposals.put_labels(segmentation, name, *found)
+
+        return self._jobs.submit(name, work, lane=Lane.DISK, then=put)
 
     def _in_work(self) -> tuple[Segmentation | None, int]:
         self._correction.end_stroke()
