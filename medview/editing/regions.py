@@ -35,13 +35,16 @@ def box_of(labels: Labels, label: int, progress: Progress | None = None) -> Box:
         progress: May cancel.
     """
     progress = progress or NoProgress()
-    box = Box((0, 0, 0), (0, 0, 0))
-    for k in range(labels.shape[0]):
+    seen = np.zeros(labels.shape[1:], dtype=np.bool_)
+    first, last = -1, -1
+    for k, plane in enumerate(labels):
         progress.raise_if_cancelled()
-        found = labels[k : k + 1] == label
+        found = plane == label
         if found.any():
-            box = box.union(Box.around(found).shifted((k, 0, 0)))
-    return box
+            seen |= found
+            first, last = (k if first < 0 else first), k
+    flat = Box.around(seen[None])
+    return Box((first, *flat.start[1:]), (last + 1, *flat.stop[1:])) if first >= 0 else flat
 
 
 def boxes_of(labels: Labels, wanted: Iterable[int], progress: Progress | None = None) -> dict[int, Box]:
@@ -81,9 +84,11 @@ def components(mask: NDArray[Any], *, corners: bool = False) -> tuple[NDArray[np
     import SimpleITK
 
     parts = SimpleITK.ConnectedComponent(_image(mask), corners)
-    ordered = SimpleITK.RelabelComponent(parts, sortByObjectSize=True)
-    labels = SimpleITK.GetArrayFromImage(ordered).astype(np.int32, copy=False)
-    return labels, np.bincount(labels.ravel(), minlength=1)[1:].astype(np.int64)
+    order = SimpleITK.RelabelComponentImageFilter()
+    order.SortByObjectSizeOn()
+    ordered = order.Execute(parts)
+    sizes = np.array(order.GetSizeOfObjectsInPixels(), dtype=np.int64)
+    return SimpleITK.GetArrayFromImage(ordered).view(np.int32), sizes
 
 
 def connected_to(mask: NDArray[Any], seeds: NDArray[Any], *, corners: bool = False) -> Mask:
@@ -178,7 +183,7 @@ def median(mask: NDArray[Any], reach_mm: float, spacing_mm: Spacing) -> Mask:
 
 
 def blurred(mask: NDArray[Any], sigma_mm: float, spacing_mm: Spacing) -> NDArray[np.float32]:
-    """A mask as (k, j, i) float32, 0..1, blurred by a Gaussian; at the edges of the image it is thought to go on.
+    """A mask (0 and 1) or an image, (k, j, i), blurred by a Gaussian; at the edges of the grid it is thought to go on.
 
     Source: Deriche R., Recursively implementing the Gaussian and its derivatives, INRIA 1893, 1993.
     """

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from medview.core.geometry import Box, Geometry, Index
 from medview.core.progress import NoProgress, Progress
 from medview.core.segmentation import Labels
-from medview.editing import regions
+from medview.editing import blocks, regions
 from medview.editing.regions import Mask, Spacing
 
 
@@ -168,6 +168,17 @@ class Proposal:
     def is_empty(self) -> bool:
         """Whether nothing would change."""
         return self.box.is_empty or not (self.added.any() or self.removed.any())
+
+    def touched(self) -> tuple[Box, ...]:
+        """Boxes around all that would change, at most one for each block of labels; blocks that stay have none."""
+        found = []
+        k, j, i = self.box.start
+        for block in blocks.covering(self.box, self.box.stop):
+            part = blocks.box_of(block, self.box.stop).intersection(self.box)
+            cut = part.shifted((-k, -j, -i)).slices
+            if self.added[cut].any() or self.removed[cut].any():
+                found.append(part)
+        return tuple(found)
 
     def shifted(self, by: Index) -> Proposal:
         """The same on a grid of which this one is a part that begins at an index (k, j, i)."""

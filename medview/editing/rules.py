@@ -47,6 +47,11 @@ class PaintRules:
     values: tuple[float, float] | None = None
     in_box: bool = False
 
+    @property
+    def keeps_within(self) -> bool:
+        """Whether values or places are left out."""
+        return self.values is not None or self.in_box
+
     def reach(self, part: Box, voxels: NDArray[Any], box: Box | None) -> NDArray[np.bool_]:
         """Which voxels may be changed by their values and their place.
 
@@ -108,9 +113,11 @@ def erased(before: Labels, mask: NDArray[np.bool_], label: int | None, locked: f
         (k, j, i), a new array.
     """
     after = before.copy()
-    reached = mask & ~_of(before, locked)
+    if not mask.any():
+        return after
+    reached = mask & ~_of(before, locked) if locked else mask
     if label is not None:
-        reached &= before == label
+        reached = reached & (before == label)
     np.copyto(after, after.dtype.type(0), where=reached)
     return after
 
@@ -141,6 +148,8 @@ def filled(
         (k, j, i), a new array.
     """
     after = before.copy()
+    if not mask.any():
+        return after
     free = before == 0 if rules.overwrite is not Overwrite.CHOSEN else _free(before, locked, rules)
     np.copyto(after, after.dtype.type(label), where=mask & free)
     return after

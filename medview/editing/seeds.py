@@ -1,8 +1,9 @@
 """Growing all segments at once: what was painted are seeds, and what lies between them is divided along edges.
 
 Every segment is a seed, and the outermost shell of the box that is looked at is one for the background, where it does
-not lie at the edge of the image. The strength of edges is flooded from the seeds (watershed): a voxel goes to the seed
-from which it is reached over the lowest edge.
+not lie at the edge of the image. The image is calmed by a Gaussian as wide as the smallest side of a voxel, and the
+strength of its edges is flooded from the seeds (watershed): a voxel goes to the seed from which it is reached over the
+lowest edge.
 
 Sources: Meyer F., Color image segmentation, 4th IEE Conference on Image Processing, 1992 (flooding from markers), in
 the implementation of ITK; Vezhnevets V., Konouchine V., GrowCut: interactive multi-label N-D image segmentation by
@@ -21,7 +22,7 @@ from medview.core.errors import InputError
 from medview.core.geometry import Box, Geometry
 from medview.core.progress import NoProgress, PartOf, Progress
 from medview.core.segmentation import Labels
-from medview.editing import itk_running
+from medview.editing import itk_running, regions
 from medview.editing.regions import Spacing
 
 _MOST = np.iinfo(np.uint16).max
@@ -59,7 +60,9 @@ def grown(
     if known.size < _MOST:
         shell = _shell(box, geometry) & (markers == 0)
         markers[shell] = known.size + 1
-    edges = strength(voxels[box.slices], geometry.spacing_mm, PartOf(progress, 0.0, 0.3))
+    progress.raise_if_cancelled()
+    calm = regions.blurred(_finite(voxels[box.slices]), min(geometry.spacing_mm), geometry.spacing_mm)
+    edges = strength(calm, geometry.spacing_mm, PartOf(progress, 0.1, 0.3))
     flooded = _flood(edges, markers, PartOf(progress, 0.3, 1.0))
     label_of = np.zeros(known.size + 2, dtype=labels.dtype)
     label_of[1 : known.size + 1] = known
@@ -76,10 +79,7 @@ def strength(voxels: NDArray[Any], spacing_mm: Spacing, progress: Progress | Non
         progress: May cancel between axes.
     """
     progress = progress or NoProgress()
-    values = voxels.astype(np.float32)
-    lost = ~np.isfinite(values)
-    if lost.any():
-        values[lost] = values[~lost].min() if not lost.all() else 0
+    values = _finite(voxels)
     squares = np.zeros(values.shape, dtype=np.float32)
     for axis, step in enumerate(spacing_mm):
         progress.raise_if_cancelled()
@@ -87,6 +87,14 @@ def strength(voxels: NDArray[Any], spacing_mm: Spacing, progress: Progress | Non
         if values.shape[axis] > 1:
             squares += np.gradient(values, np.float32(step), axis=axis) ** 2
     return np.sqrt(squares, out=squares)
+
+
+def _finite(voxels: NDArray[Any]) -> NDArray[np.float32]:
+    values: NDArray[np.float32] = voxels.astype(np.float32)
+    lost = ~np.isfinite(values)
+    if lost.any():
+        values[lost] = values[~lost].min() if not lost.all() else 0
+    return values
 
 
 def _flood(edges: NDArray[np.float32], markers: NDArray[np.uint16], progress: Progress) -> NDArray[np.uint16]:

@@ -115,6 +115,8 @@ def _weighted(
             Text.of("The network has no layer {name}.", name=missing),
             Text("Let the plugin's author correct evidence-layer in plugin.toml, or choose occlusion."),
         )
+    for weight in network.parameters():
+        weight.requires_grad_(False)  # what the values depend on is asked, not how to change them
     for module in network.modules():
         if getattr(module, "inplace", False) is True:
             module.inplace = False  # type: ignore[assignment]  # what is changed in place has no gradient

@@ -70,6 +70,7 @@ class AnalysisPanel(QWidget):
         self.findings.written.connect(self._findings_written)
         self.findings.card_asked.connect(self._show_card)
         self.findings.kept.connect(self._findings_kept)
+        self.findings.evidence.save_asked.connect(self._choose_evidence_folder)
 
         inside = QWidget()
         content = _column()
@@ -137,6 +138,19 @@ class AnalysisPanel(QWidget):
             self._saving = self._station.save_maps(folder)
         except MedViewError as error:
             self.banner.show_error(error)
+
+    def save_evidence(self, folder: Path) -> None:
+        """Save the evidence that is drawn into a folder, in the background; what comes of it is told in place."""
+        self.banner.clear()
+        try:
+            self._saving = self._station.save_evidence(folder)
+        except MedViewError as error:
+            self.banner.show_error(error)
+
+    def _choose_evidence_folder(self) -> None:
+        chosen = QFileDialog.getExistingDirectory(self, self.tr("Choose a folder"))
+        if chosen:
+            self.save_evidence(Path(chosen))
 
     def _choose_maps_folder(self) -> None:
         chosen = QFileDialog.getExistingDirectory(self, self.tr("Choose a folder"))

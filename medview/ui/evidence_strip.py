@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QEvent, Qt
+from PySide6.QtCore import QEvent, Qt, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QPushButton, QSlider, QVBoxLayout, QWidget
 
 from medview.core.evidence import METHOD_NAMES, NOT_THE_DISEASE
@@ -25,6 +25,8 @@ class EvidenceStrip(QFrame):
         viewing: Says how strong maps are drawn.
     """
 
+    save_asked = Signal()
+
     def __init__(self, desk: EvidenceDesk, viewing: Viewing, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._desk = desk
@@ -34,7 +36,8 @@ class EvidenceStrip(QFrame):
         self.notes = wrapped("quiet")
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
-        self.cancel_button, self.hide_button = QPushButton(), QPushButton()
+        self.cancel_button, self.hide_button, self.save_button = QPushButton(), QPushButton(), QPushButton()
+        self.save_button.clicked.connect(self.save_asked)
         self.cancel_button.clicked.connect(desk.cancel)
         self.hide_button.clicked.connect(desk.hide)
         self._strength = QLabel()
@@ -47,14 +50,18 @@ class EvidenceStrip(QFrame):
         foot.setSpacing(2 * STEP_PX)
         foot.addWidget(self._strength)
         foot.addWidget(self.opacity, 1)
-        foot.addWidget(self.hide_button)
-        foot.addWidget(self.cancel_button)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(2 * STEP_PX, STEP_PX, 2 * STEP_PX, STEP_PX)
         layout.setSpacing(STEP_PX)
         for widget in (self.title, self.caution, self.notes, self.bar):
             layout.addWidget(widget)
         layout.addLayout(foot)
+        buttons = QHBoxLayout()
+        buttons.setSpacing(2 * STEP_PX)
+        for button in (self.save_button, self.hide_button, self.cancel_button):
+            buttons.addWidget(button)
+        buttons.addStretch(1)
+        layout.addLayout(buttons)
         set_role(self, "card")
         self.sync()
 
@@ -71,10 +78,12 @@ class EvidenceStrip(QFrame):
         self.setVisible(busy or shown is not None)
         self.cancel_button.setText(self.tr("Cancel"))
         self.hide_button.setText(self.tr("Hide"))
+        self.save_button.setText(self.tr("Save ..."))
+        self.save_button.setToolTip(self.tr("As NIfTI, and from DICOM series as parametric maps: numbers from 0 to 1"))
         self._strength.setText(self.tr("Opacity"))
         for widget in (self.bar, self.cancel_button):
             widget.setVisible(busy)
-        for one in (self.caution, self._strength, self.opacity, self.hide_button):
+        for one in (self.caution, self._strength, self.opacity, self.hide_button, self.save_button):
             one.setVisible(not busy)
         if job is not None and asked is not None:
             self._name(asked)

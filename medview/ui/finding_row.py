@@ -222,8 +222,8 @@ class FindingRow(QWidget):
 def _cost(cost: Cost) -> Text:
     """What asking costs, before it is asked."""
     passes = Text.of("{count} passes of the model", count=cost.passes)
-    if cost.passes == 1:
-        passes = Text("one pass of the model, forth and back" if cost.backward else "one pass of the model")
+    if cost.backward:
+        passes = Text.of("{count} passes of the model and their gradient", count=cost.passes)
     if cost.seconds is None:
         return passes
     return Text.of("{passes}, about {time}", passes=passes, time=quantities.about(cost.seconds))

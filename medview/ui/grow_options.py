@@ -7,36 +7,46 @@ from dataclasses import replace
 from PySide6.QtCore import QEvent
 from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QWidget
 
-from medview.ui.number_box import NumberBox
+from medview.ui.number_box import ValueBox
 from medview.ui.theme import STEP_PX, set_role
-from medview.workstation.edit_tools import EditTools, GrowOptions
+from medview.workstation.edit_tools import EditTools
+from medview.workstation.growing import Growing
+from medview.workstation.view_state import ViewChange, Viewing
 
 
 class GrowOptionsRow(QWidget):
-    """Shows the options and sets them. Main thread only."""
+    """Shows the options and sets them. Main thread only.
 
-    def __init__(self, tools: EditTools, parent: QWidget | None = None) -> None:
+    Args:
+        growing: Holds the tolerance.
+        tools: Hold the rest, and say when anything changes.
+        viewing: Says so, too, as long as the tolerance is a part of the window.
+    """
+
+    def __init__(self, growing: Growing, tools: EditTools, viewing: Viewing, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._growing = growing
         self._tools = tools
         self._label = QLabel()
         set_role(self._label, "quiet")
-        self.tolerance = NumberBox(1e-6, 1e6)
-        self.tolerance.valueChanged.connect(lambda value: self._set(tolerance=value))
+        self.tolerance = ValueBox(1e-4, 1e6)
+        self.tolerance.valueChanged.connect(growing.set_tolerance)
         self.in_3d = QCheckBox()
-        self.in_3d.toggled.connect(lambda on: self._set(in_3d=on))
+        self.in_3d.toggled.connect(self._set_in_3d)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2 * STEP_PX)
         layout.addWidget(self._label)
         layout.addWidget(self.tolerance)
         layout.addWidget(self.in_3d, 1)
-        self._connection = tools.changed.connect(self._tools_changed)
+        self._connections = [tools.changed.connect(self._tools_changed), viewing.changed.connect(self._view_changed)]
         self._write_texts()
         self._show()
 
     def close_down(self) -> None:
         """Stop listening."""
-        self._connection.close()
+        for connection in self._connections:
+            connection.close()
 
     def changeEvent(self, event: QEvent) -> None:
         """Follow the language."""
@@ -47,17 +57,19 @@ class GrowOptionsRow(QWidget):
     def _tools_changed(self, _: None) -> None:
         self._show()
 
-    def _set(self, tolerance: float | None = None, in_3d: bool | None = None) -> None:
-        old = self._tools.options.grow
-        new = GrowOptions(old.tolerance if tolerance is None else tolerance, old.in_3d if in_3d is None else in_3d)
-        self._tools.set_options(replace(self._tools.options, grow=new))
+    def _view_changed(self, change: ViewChange) -> None:
+        if change.touches("window"):
+            self._show()
+
+    def _set_in_3d(self, in_3d: bool) -> None:
+        options = self._tools.options
+        self._tools.set_options(replace(options, grow=replace(options.grow, in_3d=in_3d)))
 
     def _show(self) -> None:
-        options = self._tools.options.grow
         for control in (self.tolerance, self.in_3d):
             control.blockSignals(True)
-        self.tolerance.setValue(options.tolerance)
-        self.in_3d.setChecked(options.in_3d)
+        self.tolerance.setValue(self._growing.tolerance)
+        self.in_3d.setChecked(self._tools.options.grow.in_3d)
         for control in (self.tolerance, self.in_3d):
             control.blockSignals(False)
 

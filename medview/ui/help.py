@@ -54,7 +54,8 @@ _STEPS = (
         Text("Correct"),
         Text(
             "Press E. Paint with the left button, erase with the right one, change the radius with Shift and the "
-            "wheel. Under Whole segment a segment is smoothed, grown, freed of small parts and holes, or split. "
+            "wheel. The other tools are on the page beside this one; what they may paint over is chosen beneath them. "
+            "Under Whole segment a segment is smoothed, grown, freed of small parts and holes, or split. "
             "With Scribble and click (Q) you say what is inside and what is outside, and a model, or a tool without "
             "one, finds the rest: it is hatched until Enter takes it. "
             "Ctrl+Z takes back. Every finished step is on disk at once: if the program ends, the work is offered "

@@ -12,6 +12,7 @@ _PLAIN_BOX = (
     " { width: 0; height: 0; border: none; background: transparent; image: none; }"
 )
 _WIDTH_PX = 76
+_VALUE_DECIMALS = 4
 
 
 class NumberBox(QDoubleSpinBox):
@@ -25,3 +26,18 @@ class NumberBox(QDoubleSpinBox):
         self.setKeyboardTracking(False)
         self.setStyleSheet(_PLAIN_BOX)
         self.setFixedWidth(_WIDTH_PX)
+
+
+class ValueBox(NumberBox):
+    """A value of an image: whole Hounsfield units, or fractions of a unit where images have such."""
+
+    def __init__(self, least: float, most: float, parent: QWidget | None = None) -> None:
+        super().__init__(least, most, "", parent)
+        self.setDecimals(_VALUE_DECIMALS)
+
+    def textFromValue(self, value: float) -> str:
+        """No more digits than there are."""
+        written = f"{value:.{_VALUE_DECIMALS}f}".rstrip("0").rstrip(".")
+        return (
+            self.locale().toString(0) if written in ("", "-0") else written.replace(".", self.locale().decimalPoint())
+        )

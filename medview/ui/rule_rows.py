@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
 )
 
 from medview.editing.rules import Overwrite, PaintRules
-from medview.ui.number_box import NumberBox
+from medview.ui.number_box import ValueBox
 from medview.ui.theme import STEP_PX, set_role
 from medview.workstation.correction import Correction
 from medview.workstation.search_box import SearchBox
@@ -159,8 +159,8 @@ class RuleRows(QWidget):
         self.highest.setToolTip(self.tr("The highest value that is painted"))
         self._show()
 
-    def _value_box(self) -> NumberBox:
-        box = NumberBox(-_LARGEST_VALUE, _LARGEST_VALUE)
+    def _value_box(self) -> ValueBox:
+        box = ValueBox(-_LARGEST_VALUE, _LARGEST_VALUE)
         box.setSingleStep(5)
         box.valueChanged.connect(self._set_values)
         return box

@@ -8,7 +8,7 @@ from PySide6.QtCore import QEvent, Signal
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from medview.core.errors import MedViewError
-from medview.ui.number_box import NumberBox
+from medview.ui.number_box import ValueBox
 from medview.ui.theme import STEP_PX, set_role
 from medview.workstation.edit_tools import EditTools
 from medview.workstation.thresholding import Thresholding
@@ -102,8 +102,8 @@ class ThresholdOptions(QWidget):
         self.brush_button.setText(self.tr("Paint only in this range"))
         self.brush_button.setToolTip(self.tr("Every tool reaches only voxels in the range"))
 
-    def _box(self) -> NumberBox:
-        box = NumberBox(-_LARGEST_VALUE, _LARGEST_VALUE)
+    def _box(self) -> ValueBox:
+        box = ValueBox(-_LARGEST_VALUE, _LARGEST_VALUE)
         box.setSingleStep(5)
         box.valueChanged.connect(self._set)
         return box

@@ -53,7 +53,7 @@ class ToolPalette(QWidget):
             grid.addWidget(button, number // _COLUMNS, number % _COLUMNS)
         self._name = wrapped("quiet")
         self.brush = BrushTools(station.correction)
-        self.grow = GrowOptionsRow(station.tools)
+        self.grow = GrowOptionsRow(station.editing.growing, station.tools, station.viewing)
         self.threshold = ThresholdOptions(station.editing.threshold, station.tools, station.viewing)
         self.islands = IslandOptions(station.tools)
         self.scissors = ScissorsOptionsRow(station.tools)

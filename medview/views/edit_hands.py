@@ -40,13 +40,14 @@ def edit_hand(view: SliceView, editing: Editing, tell: Callable[[MedViewError], 
 
     def filled(points: Floats, axis: int, index: int, adds: bool) -> tuple[Color, Stamp | None]:
         stamp = outline.inside(view.volume.geometry, points, axis, index) if view.volume is not None else None
-        return editing.color() if adds else REMOVED_COLOR, stamp
+        return editing.color() if adds else REMOVED_COLOR, editing.effect(stamp, adds=adds)
 
     def cut(points: Floats, axis: int, index: int, first_side: bool) -> None:
         editing.cutting.cut(points, axis, index, other_side=not first_side)
 
     def taken(points: Floats, axis: int, index: int, first_side: bool) -> tuple[Color, Stamp | None]:
-        return REMOVED_COLOR, editing.cutting.on_slice(points, axis, index, other_side=not first_side)
+        lost = editing.cutting.on_slice(points, axis, index, other_side=not first_side)
+        return REMOVED_COLOR, editing.effect(lost, adds=False)
 
     color, check = editing.color, editing.check
     brush = BrushHand(view, editing.tools, editing.correction, color)
@@ -55,7 +56,7 @@ def edit_hand(view: SliceView, editing: Editing, tell: Callable[[MedViewError], 
         EditTool.ERASER: brush,
         EditTool.OUTLINE: OutlineHand(view, check, partial(outlined, EditTool.OUTLINE), filled),
         EditTool.WIRE: LiveWireHand(view, check, partial(outlined, EditTool.WIRE), filled),
-        EditTool.LEVEL: LevelHand(view, check, partial(outlined, EditTool.LEVEL), color),
+        EditTool.LEVEL: LevelHand(view, check, partial(outlined, EditTool.LEVEL), filled),
         EditTool.GROW: GrowHand(view, editing),
         EditTool.THRESHOLD: ThresholdHand(view, editing.threshold, color),
         EditTool.SEEDS: SeedHand(view, editing),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 from medview.core.geometry import Index, Point
 from medview.core.segmentation import Color
@@ -19,7 +18,6 @@ _CLICK_PX = 3.0
 _SHARE = 0.0025
 """How much of the width between black and white one logical pixel away from the seed is worth."""
 _RESIZED = 1.12
-_SMALLEST = 1e-6
 
 
 class GrowHand(ToolHand):
@@ -54,17 +52,16 @@ class GrowHand(ToolHand):
             return
         far = math.dist((start.x, start.y), (pointer.x, pointer.y)) / self._view.scale
         if far > _CLICK_PX:
-            self._set_tolerance(max(far * _SHARE * self._editing.viewing.state.window.width, _SMALLEST))
+            self._editing.growing.set_tolerance(far * _SHARE * self._editing.viewing.state.window.width)
 
     def release(self, pointer: Pointer) -> None:
         """Take the region."""
         start = self._start
         if start is None:
             return
-        options = self._editing.tools.options.grow
         self.put_down()
-        axis = None if options.in_3d else self._view.cut.axis
-        self._editing.growing.grow(self._seed, axis, options.tolerance, adds=not takes_away(start))
+        axis = None if self._editing.tools.options.grow.in_3d else self._view.cut.axis
+        self._editing.growing.grow(self._seed, axis, self._editing.growing.tolerance, adds=not takes_away(start))
 
     def hover(self, pointer: Pointer) -> None:
         """Fill what would be taken."""
@@ -73,13 +70,15 @@ class GrowHand(ToolHand):
             return
         start = self._start
         point = self._seed if start is not None else self._view.point_at(pointer.x, pointer.y)
-        tolerance = self._editing.tools.options.grow.tolerance
-        color = REMOVED_COLOR if takes_away(start or pointer) else self._editing.color()
+        tolerance = self._editing.growing.tolerance
+        adds = not takes_away(start or pointer)
+        color = self._editing.color() if adds else REMOVED_COLOR
         wanted = (volume.geometry.voxel_at(point), tolerance, color, self._view.index)
         if wanted == self._shown:
             return
         self._shown = wanted
-        mask = self._editing.growing.found_in_slice(volume, point, self._view.cut.axis, tolerance)
+        found = self._editing.growing.found_in_slice(volume, point, self._view.cut.axis, tolerance)
+        mask = self._editing.effect(found, adds=adds)
         text = Text.of("± {amount} {unit}", amount=_short(tolerance), unit=volume.unit)
         at = self._view.point_at(pointer.x, pointer.y) if start is not None else None
         self._view.show_preview(EditPreview(color, self._view.index, mask=mask, text=text, at=at))
@@ -91,7 +90,7 @@ class GrowHand(ToolHand):
 
     def resize(self, steps: int) -> None:
         """Raise the tolerance, or lower it."""
-        self._set_tolerance(self._editing.tools.options.grow.tolerance * _RESIZED**steps)
+        self._editing.growing.set_tolerance(self._editing.growing.tolerance * _RESIZED**steps)
 
     def key(self, key: EditKey) -> bool:
         """Esc gives up."""
@@ -104,10 +103,6 @@ class GrowHand(ToolHand):
         """Give up."""
         self._start = self._shown = None
         self._view.show_preview(None)
-
-    def _set_tolerance(self, tolerance: float) -> None:
-        options = self._editing.tools.options
-        self._editing.tools.set_options(replace(options, grow=replace(options.grow, tolerance=tolerance)))
 
 
 def _short(value: float) -> str:

@@ -29,9 +29,10 @@ tell few colours apart."""
 _FULL_FROM = 0.5
 """The share of the range from which on a map is as strong as it gets; below it fades out, so that the image is seen."""
 _TEXT_PX, _BAR_PX, _MARGIN_PX = 12, 12, 12
-_BAR_SHARE, _BAR_FROM = 0.26, 0.56
+_BAR_SHARE, _BAR_FROM = 0.24, 0.6
+"""Of the height of the view: between the corner's text and the letter in the middle of the edge."""
 _TEXT_COLOR: Color = (230, 232, 235)
-_CAPTION_SHARE = 0.4
+_CAPTION_SHARE = 0.36
 
 
 class MapLayer:
@@ -50,7 +51,7 @@ class MapLayer:
         self._bar = _ColorBar()
         self._most = ScreenText("right", "center", _TEXT_COLOR)
         self._least = ScreenText("right", "center", _TEXT_COLOR)
-        self._caption = ScreenText("right", "top", _TEXT_COLOR, boxed=True)
+        self._caption = ScreenText("right", "center", _TEXT_COLOR, boxed=True)
         for actor in (self._bar.actor, self._most.actor, self._least.actor, self._caption.actor):
             renderer.AddViewProp(actor)
         renderer.AddViewProp(self._picture)
@@ -124,7 +125,7 @@ class MapLayer:
         name = [volume.description] if shows_whole(volume.description) else []
         words = [*name, *([volume.caution.render(translate)] if volume.caution is not None else [])]
         lines = [part for line in words for part in _wrapped(line, room / size)]
-        self._caption.draw(lines, (right, bottom - 8 * scale), size, room)
+        self._caption.draw(lines, (beside - 2 * scale, bottom + length / 2), size, room)
 
     def close(self) -> None:
         """Take everything out of the scene."""
@@ -164,7 +165,7 @@ class _ColorBar:
 def _wrapped(text: str, longest: float) -> list[str]:
     """A sentence in lines of at most `longest` times the font's size; Chinese breaks between any two signs."""
     lines = [""]
-    for part in re.findall(r"[^\W\d_\u2e80-\uffff]+\S*\s*|\S\s*", text):
+    for part in re.findall(r"[\u2e80-\uffef]\s*|[^\s\u2e80-\uffef]+\s*", text):
         if lines[-1] and text_width((lines[-1] + part).rstrip()) > longest:
             lines.append("")
         lines[-1] += part

@@ -7,11 +7,10 @@ from collections.abc import Callable
 import numpy as np
 
 from medview.core.geometry import Floats
-from medview.core.segmentation import Color
-from medview.editing import level_trace, outline
+from medview.editing import level_trace
 from medview.editing.live_wire import Wire
 from medview.views.edit_hand import EditKey, ToolHand, takes_away
-from medview.views.edit_preview import REMOVED_COLOR, EditPreview
+from medview.views.edit_preview import EditPreview
 from medview.views.outline_hand import Finish, OutlineHand, Show
 from medview.views.pointer import Pointer
 from medview.views.slice_view import SliceView
@@ -82,14 +81,14 @@ class LevelHand(ToolHand):
         view: The view.
         check: Asked before anything is changed; raises where nothing may be.
         finish: Gets the outline.
-        color: Of the segment in work.
+        show: Says how it looks meanwhile.
     """
 
-    def __init__(self, view: SliceView, check: Callable[[], None], finish: Finish, color: Callable[[], Color]) -> None:
+    def __init__(self, view: SliceView, check: Callable[[], None], finish: Finish, show: Show) -> None:
         self._view = view
         self._check = check
         self._finish = finish
-        self._color = color
+        self._show_as = show
 
     def press(self, pointer: Pointer) -> None:
         """Take what the line goes around."""
@@ -100,14 +99,13 @@ class LevelHand(ToolHand):
 
     def hover(self, pointer: Pointer) -> None:
         """Draw the line."""
-        line, volume = self._traced(pointer), self._view.volume
-        if line is None or volume is None:
+        line = self._traced(pointer)
+        if line is None:
             self._view.show_preview(None)
             return
-        axis, index = self._view.cut.axis, self._view.index
-        color = REMOVED_COLOR if takes_away(pointer) else self._color()
+        index = self._view.index
+        color, mask = self._show_as(line, self._view.cut.axis, index, not takes_away(pointer))
         ring = np.vstack([line, line[:1]])
-        mask = outline.inside(volume.geometry, line, axis, index)
         self._view.show_preview(EditPreview(color, index, (ring,), mask=mask))
 
     def leave(self) -> None:

@@ -65,7 +65,7 @@ def title_of(map_: SideMap, manifest: PluginManifest, plugin: str, method: Text 
     known = manifest.class_ if of_class else manifest.label
     name = next((one.name for one in known if one.value == map_.label), str(map_.label))
     if of_class:
-        return Text.of("Evidence for {name} ({method}, %)", name=Text(name), method=method or Text(""))
+        return Text.of("Evidence for {name} ({method})", name=Text(name), method=method or Text(""))
     return Text.of("Probability of {structure}, {plugin} (%)", structure=Text(name), plugin=Text(plugin))
 
 

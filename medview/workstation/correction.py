@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +12,7 @@ from medview.catalog.terminology import Terminology
 from medview.core.case import Case
 from medview.core.errors import InputError, MedViewError, StorageError
 from medview.core.events import Event
-from medview.core.geometry import Point
+from medview.core.geometry import Box, Point
 from medview.core.planes import Plane
 from medview.core.segmentation import Color, Segment, Segmentation
 from medview.core.text import Text
@@ -97,6 +97,12 @@ class Correction:
         if work is not None and segmentation.segment(work.active_label) is not None:
             return work.active_label
         return segmentation.segments[0].label
+
+    @property
+    def active_color(self) -> Color:
+        """The colour of the segment in work; where there is none, that of the one that a tool would begin."""
+        segment = self._active.segment(self.active_label) if self._active is not None else None
+        return segment.color if segment is not None else self._terms.color(1)
 
     @property
     def locked(self) -> frozenset[int]:
@@ -350,9 +356,18 @@ class Correction:
             self.proposals.rules = rules
             self.changed.emit(None)
 
-    def put(self, segmentation: Segmentation, label: int, name: Text, found: Proposal, *, drawn: bool = False) -> None:
+    def put(
+        self,
+        segmentation: Segmentation,
+        label: int,
+        name: Text,
+        found: Proposal,
+        touched: Sequence[Box] | None = None,
+        *,
+        drawn: bool = False,
+    ) -> None:
         """Do to a segment what a tool has proposed, as one step: `Proposals.put`."""
-        self.proposals.put(segmentation, label, name, found, drawn=drawn)
+        self.proposals.put(segmentation, label, name, found, touched, drawn=drawn)
 
     # Keeping
 

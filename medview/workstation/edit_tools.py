@@ -123,11 +123,12 @@ class GrowOptions:
     """How regions grow.
 
     Attributes:
-        tolerance: How far values may be from that of the seed, in the unit of the image.
+        tolerance: How far values may be from that of the seed, in the unit of the image; None as long as nobody has
+            chosen.
         in_3d: Through all slices, or in the slice only.
     """
 
-    tolerance: float = 30.0
+    tolerance: float | None = None
     in_3d: bool = False
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from medview.core.segmentation import Color
+from medview.editing.brush import Stamp
 from medview.workstation.combining import Combining
 from medview.workstation.correction import Correction
 from medview.workstation.cutting import Cutting
@@ -15,8 +16,6 @@ from medview.workstation.seeding import Seeding
 from medview.workstation.thresholding import Thresholding
 from medview.workstation.view_state import Mode, Viewing
 from medview.workstation.workspace import Workspace
-
-_NO_SEGMENT: Color = (255, 255, 255)
 
 
 class Editing:
@@ -53,7 +52,7 @@ class Editing:
         self.correction = correction
         self.tools = tools
         self.hinting = hinting
-        self.growing = Growing(jobs, correction)
+        self.growing = Growing(jobs, correction, tools, viewing)
         self.threshold = Thresholding(jobs, correction, tools, viewing)
         self.combining = Combining(workspace, viewing, jobs, correction)
         self.cutting = Cutting(workspace, viewing, jobs, correction, tools)
@@ -74,8 +73,20 @@ class Editing:
         """
         self.correction.check_unlocked(self.correction.active_label)
 
-    def color(self) -> Color:
-        """Of the segment in work; white where there is none yet."""
+    def effect(self, stamp: Stamp | None, *, adds: bool) -> Stamp | None:
+        """What of a drawing would change anything in the segment in work, by locks and rules.
+
+        Args:
+            stamp: What is drawn; None for nothing.
+            adds: Whether it adds, or takes away.
+        """
         segmentation = self.workspace.active_segmentation
-        segment = segmentation.segment(self.correction.active_label) if segmentation is not None else None
-        return segment.color if segment is not None else _NO_SEGMENT
+        if stamp is None or stamp[0].is_empty or segmentation is None:
+            return stamp if adds else None
+        box, mask = stamp
+        label = self.correction.active_label
+        return box, self.correction.proposals.would_change(segmentation, label, box, mask, adds=adds)
+
+    def color(self) -> Color:
+        """Of the segment in work, or of the one that a tool would begin."""
+        return self.correction.active_color

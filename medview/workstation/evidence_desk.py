@@ -13,8 +13,9 @@ from medview.core.events import Event
 from medview.core.evidence import METHOD_NAMES, Cost, Evidence, EvidenceMethod, PassTime, cost_of
 from medview.core.progress import Progress
 from medview.core.text import Text
-from medview.core.volume import VolumeId
+from medview.core.volume import Volume, VolumeId
 from medview.inference import runner
+from medview.inference.maps import SideMap
 from medview.inference.options import RunOptions
 from medview.inference.plugin import SegmentationResult
 from medview.workstation.analysis import Analysis, Ready
@@ -84,6 +85,7 @@ class EvidenceDesk:
         self._findings = findings
         self._measured: dict[str, PassTime] = {}
         self._known: dict[VolumeId, Asked] = {}
+        self._maps: dict[VolumeId, tuple[SideMap, Volume]] = {}
         self._job: Job[_Answer] | None = None
         self._asked: Asked | None = None
         analysis.changed.connect(self._analysis_changed)
@@ -187,6 +189,12 @@ class EvidenceDesk:
             self._job.cancel()
             self.changed.emit(None)
 
+    @property
+    def drawn(self) -> tuple[SideMap, Volume] | None:
+        """The map over the image, and the image that it belongs to; None where no evidence is drawn."""
+        shown = self.shown
+        return self._maps.get(shown.map_id) if shown is not None and shown.map_id is not None else None
+
     def hide(self) -> None:
         """Draw no map; it stays among the series."""
         self._viewing.update(map_id=None)
@@ -197,6 +205,7 @@ class EvidenceDesk:
             answer.image.put_into(ready.case)
             map_id = answer.image.volume.id
             self._known[map_id] = replace(asked, map_id=map_id)
+            self._maps[map_id] = (answer.result.maps[0], ready.volume)
             if self._workspace.active_volume is ready.volume:
                 self._viewing.update(map_id=map_id)
         self.changed.emit(None)

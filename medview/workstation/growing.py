@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,12 @@ from medview.editing import growing
 from medview.editing.brush import Stamp
 from medview.editing.reshape import Proposal
 from medview.workstation.correction import Correction
-from medview.workstation.edit_tools import TOOL_WORDS, EditTool
+from medview.workstation.edit_tools import TOOL_WORDS, EditTool, EditTools
 from medview.workstation.jobs import Job, JobQueue, Lane
+from medview.workstation.view_state import Viewing
+
+_WINDOW_SHARE = 0.04
+_SMALLEST = 1e-6
 
 
 class Growing:
@@ -22,11 +27,26 @@ class Growing:
     Args:
         jobs: Compute what goes through all slices.
         correction: Takes what is found.
+        tools: Hold the tolerance.
+        viewing: A small part of its window is the tolerance as long as none was chosen.
     """
 
-    def __init__(self, jobs: JobQueue, correction: Correction) -> None:
+    def __init__(self, jobs: JobQueue, correction: Correction, tools: EditTools, viewing: Viewing) -> None:
         self._jobs = jobs
         self._correction = correction
+        self._tools = tools
+        self._viewing = viewing
+
+    @property
+    def tolerance(self) -> float:
+        """How far values may be from that of the seed."""
+        chosen = self._tools.options.grow.tolerance
+        return chosen if chosen is not None else _WINDOW_SHARE * self._viewing.state.window.width
+
+    def set_tolerance(self, tolerance: float) -> None:
+        """Choose how far values may be from that of the seed."""
+        options = self._tools.options
+        self._tools.set_options(replace(options, grow=replace(options.grow, tolerance=max(tolerance, _SMALLEST))))
 
     def found_in_slice(self, volume: Volume, point: Point, axis: int, tolerance: float) -> Stamp | None:
         """What would be found in the slice of a point.

@@ -52,7 +52,16 @@ class Proposals:
         self._end_stroke = end_stroke
         self._terms = terms
 
-    def put(self, segmentation: Segmentation, label: int, name: Text, found: Proposal, *, drawn: bool = False) -> None:
+    def put(
+        self,
+        segmentation: Segmentation,
+        label: int,
+        name: Text,
+        found: Proposal,
+        touched: Sequence[Box] | None = None,
+        *,
+        drawn: bool = False,
+    ) -> None:
         """Do it to one segment.
 
         Args:
@@ -60,6 +69,7 @@ class Proposals:
             label: Its segment.
             name: Of the step.
             found: The proposal.
+            touched: `found.touched()`, where it was worked out before; None: every block of the proposal is looked at.
             drawn: Whether the reader's hand has drawn it.
         """
         work = self._work.find(segmentation)
@@ -77,7 +87,31 @@ class Proposals:
             after = fill(before, added & reach, label, locked, own)
             return rules.erased(after, removed & reach, label, frozenset())
 
-        self._write(work, name, found.box, change, label)
+        self._write(work, name, found.box if touched is None else touched, change, label)
+
+    def would_change(
+        self, segmentation: Segmentation, label: int, box: Box, mask: NDArray[np.bool_], *, adds: bool
+    ) -> NDArray[np.bool_]:
+        """What of a drawing would come out otherwise, by locks and rules.
+
+        Args:
+            segmentation: What is drawn on.
+            label: Its segment.
+            box: Where.
+            mask: (k, j, i) bool of the box's shape: what is drawn.
+            adds: Whether it adds, or takes away.
+
+        Returns:
+            (k, j, i) bool of the box's shape.
+        """
+        work = self._work.find(segmentation)
+        locked = work.locked if work is not None else frozenset()
+        before, reached = segmentation.labels[box.slices], mask & self._reach(segmentation, box)
+        if adds:
+            after = rules.painted(before, reached, label, locked, self.rules)
+        else:
+            after = rules.erased(before, reached, label, locked)
+        return np.asarray(before != after)
 
     def put_labels(self, segmentation: Segmentation, name: Text, box: Box, found: Labels, looked_at: Labels) -> None:
         """Give voxels other labels: those that have the same label still, where neither label is locked.
@@ -145,27 +179,34 @@ class Proposals:
         return self.rules.reach(box, volume.voxels, self.box_on(volume))
 
     def _write(
-        self, work: Work, name: Text, box: Box, change: Callable[[Box, Labels], Labels | None], label: int = 0
+        self,
+        work: Work,
+        name: Text,
+        where: Box | Sequence[Box],
+        change: Callable[[Box, Labels], Labels | None],
+        label: int = 0,
     ) -> None:
         """One step, of one segment or (0) of several, block by block: what stays as it is costs next to nothing.
 
         Args:
             work: On what.
             name: Of the step.
-            box: Where anything may change.
+            where: Where anything may change: a box, or parts of blocks.
             change: Gets a part of the box and its labels; gives what they become, or None where they stay.
             label: The segment.
         """
         segmentation = work.segmentation
         shape = segmentation.geometry.shape
         changed: dict[Index, Labels] = {}
-        for block in blocks.covering(box, shape):
+        boxes = (where,) if isinstance(where, Box) else where
+        for block, box in [(block, one) for one in boxes for block in blocks.covering(one, shape)]:
             whole = blocks.box_of(block, shape)
             part = whole.intersection(box)
             before = segmentation.labels[part.slices]
             after = change(part, before)
             if after is not None and not np.array_equal(before, after):
-                changed[block] = segmentation.labels[whole.slices].copy()
+                if block not in changed:
+                    changed[block] = segmentation.labels[whole.slices].copy()
                 changed[block][part.shifted(_back(whole)).slices] = after
         if not changed:
             return

@@ -117,6 +117,14 @@ SHAPES: tuple[Shape, ...] = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class _Worked:
+    """What a job found, and where, so that the main thread need not look for it."""
+
+    found: Proposal
+    touched: tuple[Box, ...]
+
+
 class Shaping:
     """Changes the segment in work as a whole. Main thread only.
 
@@ -155,20 +163,20 @@ class Shaping:
             return None
         change = shape.change(amount)
 
-        def work(progress: Progress) -> Proposal:
+        def work(progress: Progress) -> _Worked:
             reach = _voxels(change.reach_mm, segmentation.geometry)
             box, labels = settled(segmentation, label, reach, PartOf(progress, 0.0, 0.2))
             if box.is_empty:
-                return _nothing()
+                return _worked(_nothing())
             geometry = segmentation.geometry.cropped(box)
             found = reshape.reshape(labels, geometry, label, change, PartOf(progress, 0.2, 1.0))
-            return found.shifted(box.start)
+            return _worked(found.shifted(box.start))
 
         return self._jobs.submit(
             shape.name,
             work,
             lane=Lane.DISK,
-            then=lambda found: self._correction.put(segmentation, label, shape.name, found),
+            then=lambda done: self._correction.put(segmentation, label, shape.name, done.found, done.touched),
         )
 
     def fill_between_slices(self, plane: Plane) -> Job[Any] | None:
@@ -188,16 +196,19 @@ class Shaping:
             return None
         axis, name = slice_plane(segmentation.geometry, plane).axis, Text("Fill between slices")
 
-        def fill(progress: Progress) -> Proposal:
+        def fill(progress: Progress) -> _Worked:
             box, labels = settled(segmentation, label, (0, 0, 0), PartOf(progress, 0.0, 0.2))
             if box.is_empty:
-                return _nothing()
+                return _worked(_nothing())
             geometry = segmentation.geometry.cropped(box)
             inner, added = interpolate.fill_between_slices(labels, geometry, label, axis, PartOf(progress, 0.2, 1.0))
-            return Proposal(inner, added, np.zeros_like(added)).shifted(box.start)
+            return _worked(Proposal(inner, added, np.zeros_like(added)).shifted(box.start))
 
         return self._jobs.submit(
-            name, fill, lane=Lane.DISK, then=lambda found: self._correction.put(segmentation, label, name, found)
+            name,
+            fill,
+            lane=Lane.DISK,
+            then=lambda done: self._correction.put(segmentation, label, name, done.found, done.touched),
         )
 
     def split(self) -> Job[Any] | None:
@@ -264,6 +275,10 @@ def _voxels(reach_mm: float, geometry: Geometry) -> Index:
     """How many voxels around a segment a change may look at, and one more, so that the copy's edge means nothing."""
     k, j, i = (math.ceil(reach_mm / step) + 2 for step in geometry.spacing_mm)
     return k, j, i
+
+
+def _worked(found: Proposal) -> _Worked:
+    return _Worked(found, found.touched() if not found.is_empty else ())
 
 
 def _nothing() -> Proposal:

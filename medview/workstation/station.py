@@ -234,6 +234,24 @@ class Workstation:
             lane=Lane.DISK,
         )
 
+    def save_evidence(self, folder: Path) -> Job[tuple[Proof, ...]]:
+        """Save the evidence that is drawn over the image: as NIfTI, and from a DICOM volume as a parametric map too.
+
+        Raises:
+            InputError: None is drawn.
+        """
+        drawn = self.evidence.drawn
+        if drawn is None:
+            raise InputError(Text("There is no evidence to save."), Text("Ask a model where it looked first."))
+        evidence, volume = drawn
+        # parametric maps lie in the patient, and pictures do not
+        sources = sources_of(self.importing, volume) if volume.is_spatial else ()
+        return self.jobs.submit(
+            Text("Saving maps"),
+            lambda progress: answer_maps.save_all((evidence,), volume, sources, folder, progress),
+            lane=Lane.DISK,
+        )
+
     def deidentify(self, paths: Sequence[Path], target: Path, options: Options) -> Job[Deidentified]:
         """Copy files and folders without names into a new folder; patients bear the pseudonyms of the examples.
 

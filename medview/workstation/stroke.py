@@ -94,7 +94,8 @@ class Stroke:
             box, mask = brush.disk(geometry, start, point, options.radius_mm, self._axis)
         if box.is_empty:
             return
-        mask = mask & self._rules.reach(box, self._voxels, self._limit)
+        if self._rules.keeps_within:
+            mask = mask & self._rules.reach(box, self._voxels, self._limit)
         if options.deviations is not None:
             axis = None if options.shape is BrushShape.SPHERE else self._axis
             mask = adaptive.taken(self._voxels, geometry, box, mask, point, options.radius_mm, axis, options.deviations)

@@ -24,7 +24,7 @@ class Thresholding:
         jobs: Compute.
         correction: Takes what they find.
         tools: Hold the range.
-        viewing: Its window is the range as long as none was chosen.
+        viewing: The brighter half of its window is the range as long as none was chosen.
     """
 
     def __init__(self, jobs: JobQueue, correction: Correction, tools: EditTools, viewing: Viewing) -> None:
@@ -38,7 +38,7 @@ class Thresholding:
         """The range in hand: the lowest and the highest value."""
         chosen = self._tools.options.threshold
         window = self._viewing.state.window
-        return chosen if chosen is not None else (window.lower, window.upper)
+        return chosen if chosen is not None else (window.center, window.upper)
 
     def set_range(self, one: float, other: float) -> None:
         """Choose the range, by its two ends in any order."""

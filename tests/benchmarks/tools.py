@@ -86,7 +86,8 @@ def through_all(voxels: NDArray[np.int16], labels: NDArray[np.uint8], geometry: 
         SimpleITK.SmoothingRecursiveGaussian(_image((labels[touched.slices] != 0).astype(np.float32)), 1.0)
 
     def bare_flood() -> None:
-        SimpleITK.GradientMagnitude(_image(voxels[touched.slices].astype(np.float32)))
+        calm = SimpleITK.SmoothingRecursiveGaussian(_image(voxels[touched.slices].astype(np.float32)), 0.7)
+        SimpleITK.GradientMagnitude(calm)
         markers = _image(drawn[touched.slices].astype(np.uint16))
         SimpleITK.MorphologicalWatershedFromMarkers(_image(edges), markers, False, False)
 

@@ -18,8 +18,9 @@ from medview.workstation.journals import Recovery
 from tests.support import editing_run
 
 ROOT = Path(__file__).resolve().parents[2]
-LATEST_S = 0.8
-"""After the first step; the moments are spread evenly up to here."""
+MOST_STEPS = 60
+"""The moments are spread evenly over so many steps, however long a busy machine takes for them."""
+LONGEST_STEP_S = 0.03
 
 
 @dataclass(frozen=True)
@@ -72,16 +73,17 @@ def offered(journals: Path) -> tuple[Recovery, ...]:
     return found
 
 
-def kill_once(journals: Path, after_s: float, truth: Truth) -> Killed:
-    """Start the scripted run, kill it some time after its first step, and compare what comes back."""
+def kill_once(journals: Path, after: int, wait_s: float, truth: Truth) -> Killed:
+    """Start the scripted run, kill it some time after so many of its steps, and compare what comes back."""
     command = [sys.executable, "-m", "tests.support.editing_run", str(journals)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as program:
         assert program.stdout is not None
-        first = program.stdout.readline()
-        time.sleep(after_s)
+        first = [program.stdout.readline()]
         live = offered(journals)
+        first += [program.stdout.readline() for _ in range(after - 1)]
+        time.sleep(wait_s)
         program.kill()
-        lines = (first + program.stdout.read()).splitlines(keepends=True)
+        lines = ("".join(first) + program.stdout.read()).splitlines(keepends=True)
     said = [line.strip() for line in lines if line.endswith("\n")]
     truth.reach(len(said) + 1)
     if live:
@@ -97,7 +99,9 @@ def kill_once(journals: Path, after_s: float, truth: Truth) -> Killed:
         one.close()
     # The step after the last one that was said may be whole, too, or one of the steps that it consists of.
     if found not in truth.allowed[len(said)] | {truth.states[len(said) - 1]}:
-        return Killed(len(said), recovery.strokes, "what came back is neither the last finished step nor the next one")
+        back = next((n for n, one in enumerate(truth.states) if one == found), None)
+        fault = f"what came back is neither the last finished step nor the next one, but {back}"
+        return Killed(len(said), recovery.strokes, fault)
     return Killed(len(said), recovery.strokes)
 
 
@@ -105,7 +109,10 @@ def kill_often(folder: Path, count: int, seed: int) -> list[Killed]:
     """Kill at so many random moments."""
     moments, truth = random.Random(seed), Truth(folder / "truth")
     try:
-        return [kill_once(folder / str(n), moments.uniform(0, LATEST_S), truth) for n in range(count)]
+        return [
+            kill_once(folder / str(n), moments.randint(1, MOST_STEPS), moments.uniform(0, LONGEST_STEP_S), truth)
+            for n in range(count)
+        ]
     finally:
         truth.close()
 

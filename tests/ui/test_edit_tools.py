@@ -14,6 +14,7 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 from scipy import ndimage
 
+from medview.core.volume import Window
 from medview.editing import adaptive, brush, level_trace, outline
 from medview.editing.brush import BrushShape
 from medview.editing.live_wire import Wire
@@ -202,18 +203,18 @@ def test_a_region_grows_with_the_distance_from_its_seed(editor: Screen) -> None:
     editor.key(Qt.Key.Key_W)
     seed = (-60, 10)
     trace(editor, [seed, (-60, 70)])
-    far = editor.station.tools.options.grow.tolerance
+    far = editor.station.editing.growing.tolerance
     width = editor.station.viewing.state.window.width
     assert far == pytest.approx(60 * 0.0025 * width, rel=0.02)
     np.testing.assert_array_equal(painted(editor), region(editor, seed, far, 0))
     editor.key(Qt.Key.Key_Z, CONTROL)
     trace(editor, [seed, (-60, 40)])
-    near = editor.station.tools.options.grow.tolerance
+    near = editor.station.editing.growing.tolerance
     assert near < far
     np.testing.assert_array_equal(painted(editor), region(editor, seed, near, 0))
     small = painted(editor)
     editor.wheel(3, keys=Qt.KeyboardModifier.ShiftModifier)
-    wider = editor.station.tools.options.grow.tolerance
+    wider = editor.station.editing.growing.tolerance
     assert wider > near
     press(editor, seed, RIGHT)
     np.testing.assert_array_equal(painted(editor), small & ~region(editor, seed, wider, 0))
@@ -237,7 +238,7 @@ def test_a_threshold_takes_its_range_from_the_mouse_and_fills_all_slices(editor:
     assert editor.station.tools.tool is EditTool.THRESHOLD
     window = editor.station.viewing.state.window
     threshold = editor.station.editing.threshold
-    assert threshold.range == (window.lower, window.upper)
+    assert threshold.range == (window.center, window.upper)
     way = [(-66, 0), (-54, 12)]
     trace(editor, way)
     lowest, highest = threshold.range
@@ -401,3 +402,22 @@ def test_a_square_brush_and_one_that_stops_at_edges(editor: Screen) -> None:
     expected[box.slices] = adaptive.taken(editor.volume.voxels, geometry, box, mask, (x, y, z), 31.0, 0, deviations)
     np.testing.assert_array_equal(painted(editor), expected)
     assert 0 < expected.sum() < square.sum()
+
+
+def test_a_tolerance_begins_as_a_part_of_the_window_and_is_typed_as_fine_as_values_are(editor: Screen) -> None:
+    editor.key(Qt.Key.Key_W)
+    panel = editor.window.findChild(CorrectionPanel)
+    assert isinstance(panel, CorrectionPanel)
+    box, growing = panel.tools.grow.tolerance, editor.station.editing.growing
+    editor.station.viewing.update(window=Window(1.0, 2.0))
+    assert growing.tolerance == pytest.approx(0.08)
+    editor.wait(lambda: box.text() == "0.08")
+    box.setFocus()
+    box.selectAll()
+    QTest.keyClicks(box, "0.125")
+    QTest.keyClick(box, Qt.Key.Key_Return)
+    assert growing.tolerance == 0.125
+    editor.station.viewing.update(window=Window(40.0, 400.0))
+    assert growing.tolerance == 0.125
+    growing.set_tolerance(16.0)
+    assert box.text() == "16"

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import SimpleITK
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
@@ -41,7 +42,7 @@ def row(panel: AnalysisPanel, name: str) -> FindingRow:
     return next(one for one in panel.findings.rows.values() if one.name.text() == name)
 
 
-def test_it_is_asked_with_its_cost_drawn_and_hidden(desk: Bench, panel: AnalysisPanel) -> None:
+def test_it_is_asked_with_its_cost_drawn_saved_and_hidden(desk: Bench, panel: AnalysisPanel, tmp_path: Path) -> None:
     findings, strip = panel.findings, panel.findings.evidence
     assert not strip.isVisible()
     found = row(panel, "Blob")
@@ -54,6 +55,12 @@ def test_it_is_asked_with_its_cost_drawn_and_hidden(desk: Bench, panel: Analysis
     assert strip.caution.text() == "Where the model looked, not where the disease is"
     strip.opacity.setValue(35)
     assert desk.station.viewing.state.map_opacity == 0.35
+    assert strip.save_button.isVisible()
+    panel.save_evidence(tmp_path)
+    desk.until(lambda: panel.banner.message is not None)
+    assert "evidence-1.nii.gz" in str(panel.banner.message.what)  # type: ignore[union-attr]
+    saved = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(tmp_path / "evidence-1.nii.gz")))
+    assert saved.max() == 1
     QTest.mouseClick(strip.hide_button, Qt.MouseButton.LeftButton)
     desk.until(lambda: not strip.isVisible())
     assert desk.station.viewing.state.map_id is None

@@ -28,7 +28,7 @@ def scalars_drawn(renderer: vtkRenderer) -> Values:
     """What the picture in a scene is made from."""
     props = renderer.GetViewProps()
     found = [props.GetItemAsObject(number) for number in range(props.GetNumberOfItems())]
-    (picture,) = [one for one in found if isinstance(one, vtkImageSlice)]
+    (picture,) = [one for one in found if isinstance(one, vtkImageSlice) and one.GetVisibility()]
     values: Values = vtk_to_numpy(picture.GetMapper().GetInput().GetPointData().GetScalars())
     return values
 

@@ -15,12 +15,14 @@ from medview.catalog.plugins import PluginRecord, inspect
 from medview.catalog.trust import TrustBook, files_sha256
 from medview.core import memory
 from medview.core.errors import Cancelled, MedViewError, OutOfMemoryError, PluginFailedError, PluginUnavailableError
+from medview.core.evidence import Evidence, EvidenceMethod
 from medview.core.geometry import Box
 from medview.core.progress import NoProgress
 from medview.core.segmentation import Labels
 from medview.core.text import Text
 from medview.core.volume import Volume
 from medview.inference import apart, runner
+from medview.inference.options import RunOptions
 from medview.inference.plugin import Context
 from tests.support.bundles import python_plugin
 from tests.support.volumes import volume
@@ -159,3 +161,41 @@ raise ValueError("it got all of it")
     with pytest.raises(OutOfMemoryError, match="took nearly all of the machine's memory"):
         apart.run(record, {"image": image}, context, spare_bytes=free - 100_000_000)
     assert not [one for one in apart._running if one.is_alive()]
+
+
+def test_evidence_is_asked_in_the_other_process_and_comes_back(tmp_path: Path, image: Volume) -> None:
+    body = """
+import torch
+from torch import nn
+from medview.api import ClassFound, Findings
+class Brightest(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.convolution = nn.Conv3d(1, 1, 1)
+        nn.init.ones_(self.convolution.weight)
+        nn.init.constant_(self.convolution.bias, -30.0)
+    def forward(self, x):
+        total = self.convolution(x).relu().flatten(1).sum(1, keepdim=True)
+        return torch.cat([-total, total], 1)
+network = Brightest().eval()
+shown = torch.from_numpy(case["image"].voxels.astype(np.float32))[None, None]
+context.timed(lambda: network(shown), shown.shape[2:])
+if context.evidence is not None:
+    context.add_evidence(context.explain(network, shown, lambda values: values.softmax(1)))
+return Findings(classes=(ClassFound(0, "Dim", 0.1), ClassFound(1, "Bright", 0.9)))
+"""
+    record = _trusted(tmp_path / "tiny", body)
+    text = (record.folder / "plugin.toml").read_text(encoding="utf-8")
+    classes = '[[class]]\nvalue = 0\nname = "Dim"\n[[class]]\nvalue = 1\nname = "Bright"\n'
+    named = f"{classes}[classify]\nshows-evidence = true\n"
+    text = text.replace('task = "segment"', 'task = "classify"').partition("[[label]]")[0] + named
+    (record.folder / "plugin.toml").write_text(text, encoding="utf-8")
+    book = TrustBook(tmp_path / "trust.json")
+    book.trust(record.folder, "tiny", files_sha256(record.folder))
+    record = inspect(record.folder, book)
+    options = RunOptions(evidence=Evidence(1, EvidenceMethod.GRAD_CAM))
+    result = runner.run(record, image, NoProgress(), device="cpu", options=options)
+    wanted = np.maximum(image.voxels.astype(np.float32) - 30, 0)
+    np.testing.assert_allclose(result.maps[0].values, wanted / wanted.max(), atol=1e-3)
+    assert result.measured is not None
+    assert result.measured.shape == image.voxels.shape

@@ -127,7 +127,8 @@ def test_what_is_asked_costs_what_was_said() -> None:
         assert network.shown == placements(shape) + 1
         cost = cost_of(EvidenceMethod.OCCLUSION, len(shape), PassTime(shape, 0.5))
         assert cost == Cost(network.shown, 0, network.shown * 0.5)
-    assert cost_of(EvidenceMethod.GRAD_CAM, 2, None, weights=3) == Cost(3, 3, None)
+    assert cost_of(EvidenceMethod.GRAD_CAM, 2, None, weights=3) == Cost(6, 3, None)
+    assert cost_of(EvidenceMethod.GRAD_CAM, 2, PassTime((48, 40), 0.5)) == Cost(2, 1, 1.5)
 
 
 def test_it_ends_when_it_is_cancelled() -> None:

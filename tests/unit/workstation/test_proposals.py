@@ -105,3 +105,29 @@ def test_on_wish_nothing_outside_the_box_is_changed(one: Station) -> None:
     one.correction.proposals.box_on = lambda volume: None
     one.correction.put(segmentation, 1, Text("Tool"), whole, drawn=True)
     assert (one.labels == 1).all(), "without a box there is no limit"
+
+
+def test_what_is_shown_before_a_drawing_is_what_it_changes(one: Station) -> None:
+    segmentation = adopted(one)
+    before = one.labels.copy()
+    box = Box((10, 10, 20), (30, 60, 80))
+    mask = np.random.default_rng(3).random(box.shape) > 0.3
+    one.correction.proposals.box_on = lambda volume: Box((0, 0, 0), (25, 70, 90))
+    nothing = np.zeros_like(mask)
+    for rules in (
+        PaintRules(),
+        PaintRules(Overwrite.BACKGROUND, in_box=True),
+        PaintRules(Overwrite.CHOSEN, frozenset({0, 2}), (-1.0, 1.0)),
+        PaintRules(values=(5.0, 6.0)),
+    ):
+        for locked in (False, True):
+            one.correction.set_rules(rules)
+            one.correction.set_locked(2, locked)
+            for adds in (True, False):
+                shown = one.correction.proposals.would_change(segmentation, 1, box, mask, adds=adds)
+                proposal = Proposal(box, mask, nothing) if adds else Proposal(box, nothing, mask)
+                one.correction.put(segmentation, 1, Text("Tool"), proposal, drawn=True)
+                np.testing.assert_array_equal(shown, (one.labels != before)[box.slices])
+                if shown.any():
+                    one.correction.undo()
+                np.testing.assert_array_equal(one.labels, before)
