@@ -18,10 +18,13 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from medview.catalog.plugins import PluginRecord
 from medview.core import errors
 from medview.core.errors import Cancelled, MedViewError
-from medview.core.geometry import Box
+from medview.core.geometry import Box, Geometry
 from medview.core.hint import Hint, PlacedMask
 from medview.core.progress import Progress
 from medview.core.text import Text
@@ -42,13 +45,41 @@ class Opening:
     structure: int
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Bits:
+    """A mask on its way: what is small crosses quickly."""
+
+    shape: tuple[int, ...]
+    bits: NDArray[np.uint8]
+
+    @classmethod
+    def of(cls, mask: NDArray[np.bool_]) -> Bits:
+        """Pack a mask."""
+        return cls(mask.shape, np.packbits(mask))
+
+    def mask(self) -> NDArray[np.bool_]:
+        """Unpack it."""
+        flat = np.unpackbits(self.bits, count=int(np.prod(self.shape)))
+        return flat.reshape(self.shape).view(np.bool_)
+
+
 @dataclass(frozen=True, slots=True)
 class Ask:
     """What it is asked: all hints, the answer before, and the part of the image that is to be looked at."""
 
     hints: tuple[Hint, ...]
-    before: PlacedMask | None
+    before: tuple[Geometry, Bits] | None
     part: Box
+
+    @classmethod
+    def about(cls, hints: tuple[Hint, ...], before: PlacedMask | None, part: Box) -> Ask:
+        """What crosses, for a question."""
+        return cls(hints, None if before is None else (before.geometry, Bits.of(before.voxels)), part)
+
+    @property
+    def placed(self) -> PlacedMask | None:
+        """The answer before."""
+        return None if self.before is None else PlacedMask(self.before[0], self.before[1].mask())
 
 
 class ApartHints:
@@ -91,7 +122,8 @@ class ApartHints:
         try:
             with suppress(OSError):  # it has ended already; that is told below
                 connection.send(ask)
-            return apart.attended(process, connection, record, context)
+            found = apart.attended(process, connection, record, context)
+            return found.mask() if isinstance(found, Bits) else found
         except Cancelled:
             if not self._has_stopped(connection):
                 self.close()
@@ -164,8 +196,10 @@ def _serve(connection: Connection) -> None:
     """The other process: holds the plugin ready, and answers hints until it is ended."""
     apart.be_modest()
     opening: Opening = connection.recv()
+    from medview.inference import runner
     from medview.inference.hint_session import HintSession
 
+    manifest = runner.ready_manifest(opening.record)
     volume = replace(opening.volume)  # read-only again
     others = {name: replace(one) for name, one in opening.others.items()}
     record = replace(opening.record, runs_apart=False)
@@ -177,7 +211,7 @@ def _serve(connection: Connection) -> None:
     while True:
         ask = asked.waiting.get()
         try:
-            found = session.found(ask.hints, ask.part, ask.before, border)
+            found = _small(runner.plain(session.found(ask.hints, ask.part, ask.placed, border), manifest))
         except Cancelled:
             border.send(apart.Failed("MedViewError", Text(""), Text(""), ""))
         except MedViewError as error:
@@ -185,3 +219,10 @@ def _serve(connection: Connection) -> None:
             border.send(apart.Failed(kind, error.what, error.remedy, traceback.format_exc()))
         else:
             border.send(apart.Answered(found, opening.device, (), (), None))
+
+
+def _small(found: Any) -> Any:
+    """An answer that holds one structure, as bits; anything else as it is, to be judged at home."""
+    if isinstance(found, np.ndarray) and found.dtype in (np.uint8, np.bool_) and found.size and found.max() <= 1:
+        return Bits.of(found.astype(np.bool_, copy=False))
+    return found

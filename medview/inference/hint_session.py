@@ -137,7 +137,7 @@ class HintSession:
                 self._engine = ApartHints(
                     record, self._volume, self._others, self._device, exact=self._exact, structure=self._structure
                 )
-            return self._engine.answer(Ask(hints, before, box), progress)
+            return self._engine.answer(Ask.about(hints, before, box), progress)
         whole = runner.case_of(manifest, self._volume, self._others, box)
         is_whole = box == Box.whole(self._volume.geometry.shape)
         case = whole if is_whole else boxing.cropped(whole, self._volume, box)

@@ -325,6 +325,11 @@ def _values(array: NDArray[Any]) -> list[int]:
     """The different values of an array of whole numbers."""
     if array.dtype != np.uint8:
         return [int(value) for value in np.unique(array)]
+    if not array.size:
+        return []
+    lowest, highest = int(array.min()), int(array.max())
+    if highest - lowest <= 1:  # one structure: that is all that there can be
+        return sorted({lowest, highest})
     present = np.zeros(256, dtype=np.bool_)
     for part in array:
         present[part] = True

@@ -12,7 +12,7 @@ from medview.core.geometry import Box, Floats
 from medview.core.planes import Plane
 from medview.core.text import Text
 from medview.core.volume import Volume
-from medview.views.edit_preview import EditPreview
+from medview.views.edit_preview import INSIDE_COLOR, OUTSIDE_COLOR, EditPreview
 from medview.views.slice_view import SliceView
 from tests.support.screens import PLAIN, Picture, screen
 from tests.support.volumes import oblique, orientations, volume
@@ -93,3 +93,29 @@ def test_lines_corners_and_words_are_drawn_on_their_slice() -> None:
         assert int(greenish(window.frame()).sum()) > plain + 30
         view.show_preview(EditPreview(GREEN, index + 1, (ring,)))
         assert not (window.frame() == GREEN).all(axis=-1).any()
+
+
+def test_what_a_model_proposes_is_hatched_and_hints_have_their_colours() -> None:
+    shown = blank()
+    box = Box((0, 0, 0), SHAPE)
+    with screen(260, 220) as window:
+        view = window.slices(Plane.AXIAL, shown)
+        index = view.index
+        mask = (box, np.ones(SHAPE, bool))
+        view.show_preview(EditPreview((200, 0, 200), index, mask=mask))
+        full = window.frame()
+        view.show_preview(EditPreview((200, 0, 200), index, mask=mask, hatched=True))
+        hatched = window.frame()
+        filled = full[60:160, 80:180, 2] > 60
+        lines = hatched[60:160, 80:180, 2] > 60
+        assert filled.mean() > 0.95
+        assert 0.25 < lines.mean() < 0.6
+        yes = shown.geometry.to_patient(np.array([[index, 3.0, 3], [index, 3, 10]]))
+        no = shown.geometry.to_patient(np.array([[index, 8.0, 5]]))
+        view.show_preview(EditPreview((200, 0, 200), index, hints=((True, yes), (False, no)), hatched=True))
+        picture = window.frame()
+        for wanted, color in ((yes.mean(axis=0), INSIDE_COLOR), (no[0], OUTSIDE_COLOR)):
+            x, y = (round(value - 0.5) for value in view.pixel_of((wanted[0], wanted[1], wanted[2])))
+            around = picture[y - 6 : y + 7, x - 6 : x + 7]
+            assert (np.abs(around.astype(int) - color) <= 2).all(axis=-1).any()
+        assert not (np.abs(picture.astype(int) - (200, 0, 200)) <= 2).all(axis=-1).any()
