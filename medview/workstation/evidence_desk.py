@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from medview.catalog.effort import effort_of
+from medview.catalog.effort import Effort, effort_of
 from medview.catalog.manifest import PluginManifest
 from medview.catalog.plugins import PluginRecord
 from medview.core.errors import MedViewError, PluginUnavailableError
@@ -84,6 +84,7 @@ class EvidenceDesk:
         self._analysis = analysis
         self._findings = findings
         self._measured: dict[str, PassTime] = {}
+        self._efforts: dict[str, tuple[PluginRecord, Effort]] = {}
         self._known: dict[VolumeId, Asked] = {}
         self._maps: dict[VolumeId, tuple[SideMap, Volume]] = {}
         self._job: Job[_Answer] | None = None
@@ -125,7 +126,7 @@ class EvidenceDesk:
         if record is None or record.manifest is None or _value(record.manifest, finding.name) is None:
             return ()
         axes = 2 if record.manifest.input[0].dims == 2 else 3
-        measured, effort = self._measured.get(record.id), effort_of(record)
+        measured, effort = self._measured.get(record.id), self._effort_of(record)
         averaged = self._analysis.options(record.id).ensemble
         weights = effort.weights if (effort.averaged_unasked if averaged is None else averaged) else 1
         return tuple(Offer(method, cost_of(method, axes, measured, weights)) for method in effort.evidence)
@@ -223,6 +224,13 @@ class EvidenceDesk:
     def _viewing_changed(self, change: ViewChange) -> None:
         if change.touches("map_id", "map_opacity", "volume_id"):
             self.changed.emit(None)
+
+    def _effort_of(self, record: PluginRecord) -> Effort:
+        """What a plugin can do; its configuration is only read when something is new about it."""
+        known = self._efforts.get(record.id)
+        if known is None or known[0] != record:
+            known = self._efforts[record.id] = (record, effort_of(record))
+        return known[1]
 
     def _record(self, plugin_id: str) -> PluginRecord | None:
         return next((one for one in self._analysis.shelf.records() if one.id == plugin_id), None)
