@@ -292,6 +292,7 @@ class Hinting:
         self._correction.check_unlocked(self._correction.active_label)
         named = self._choice.name_of(self._structure)
         segmentation = self._workspace.active_segmentation or self._correction.new_segmentation(named)
+        self._correction.adopt(segmentation)
         if not segmentation.segments:
             self._correction.add_segment(named)
         label = self._correction.active_label
