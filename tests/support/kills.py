@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medview.workstation.journals import Recovery
+from medview.workstation.work_in_hand import Edited
 from tests.support import editing_run
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -44,6 +45,8 @@ class Truth:
     def __init__(self, journals: Path) -> None:
         self._one = editing_run.station(journals)
         self._between: list[str] = []
+        # A stroke where there is no segment adds one first: that is a step of its own, too.
+        self._one.correction.edited.connect(self._edited)
         self._run = editing_run.steps(self._one, 100_000, self._look)
         self.states: list[str] = []
         self.allowed: list[set[str]] = []
@@ -60,6 +63,9 @@ class Truth:
     def close(self) -> None:
         """Let go of the station."""
         self._one.close()
+
+    def _edited(self, _: Edited) -> None:
+        self._look()
 
     def _look(self) -> None:
         self._between.append(editing_run.fingerprint(self._one.segmentation))
