@@ -35,7 +35,7 @@ from medview.inference import device as devices
 from medview.inference.earlier_runs import EarlierRuns, question
 from medview.inference.found import Findings
 from medview.inference.maps import SideMap
-from medview.inference.memory import is_out_of_memory
+from medview.inference.memory import is_lost_card, is_out_of_memory
 from medview.inference.occupancy import occupancy_of, only_inside
 from medview.inference.options import RunOptions, require_possible
 from medview.inference.plugin import Case, Context, Preview, SegmentationResult
@@ -403,6 +403,13 @@ def guarded(work: Callable[[], Any], manifest: PluginManifest) -> Any:
         if is_out_of_memory(error):
             raise _memory(manifest) from error
         _log.exception("%s failed", manifest.id)
+        if is_lost_card(error):
+            raise PluginFailedError(
+                Text.of("The graphics card stopped answering while {name} was running.", name=Text(manifest.name)),
+                Text(
+                    "Nothing was changed. Run it again on the processor, or start MedView anew to use the card again."
+                ),
+            ) from error
         raise PluginFailedError(
             Text.of("{name} failed: {reason}.", name=Text(manifest.name), reason=python_engine.reason_of(error)),
             Text("Nothing was changed. The log has the details for the plugin's author."),

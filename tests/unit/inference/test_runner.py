@@ -94,6 +94,14 @@ def test_bad_findings_are_told_in_plain_words(tmp_path: Path, image: Volume, bod
         runner.run(inspect(folder), image, NoProgress())
 
 
+@pytest.mark.parametrize(
+    "said", ["CUDA error: unspecified launch failure", "cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"]
+)
+def test_a_card_that_is_lost_is_told_in_words(tmp_path: Path, image: Volume, said: str) -> None:
+    with pytest.raises(PluginFailedError, match="graphics card stopped answering"):
+        _run(tmp_path / "p", f"def run(case, context):\n    raise RuntimeError({said!r})\n", image)
+
+
 @pytest.mark.parametrize("body", ["raise MemoryError", "raise RuntimeError('CUDA out of memory. Tried to allocate')"])
 def test_too_little_memory_is_told_as_such(tmp_path: Path, image: Volume, body: str) -> None:
     with pytest.raises(OutOfMemoryError, match="not enough memory"):
