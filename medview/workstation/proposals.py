@@ -208,6 +208,9 @@ class Proposals:
             before = segmentation.labels[part.slices]
             after = change(part, before)
             if after is not None and not np.array_equal(before, after):
+                if part == whole:
+                    changed[block] = after
+                    continue
                 if block not in changed:
                     changed[block] = segmentation.labels[whole.slices].copy()
                 changed[block][part.shifted(_back(whole)).slices] = after
