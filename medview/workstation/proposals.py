@@ -81,11 +81,14 @@ class Proposals:
         def change(part: Box, before: Labels) -> Labels | None:
             cut = part.shifted(_back(found.box)).slices
             added, removed = found.added[cut], found.removed[cut]
-            if not (added.any() or removed.any()):
+            adds, removes = bool(added.any()), bool(removed.any())
+            if not (adds or removes):
                 return None
-            reach = self._reach(segmentation, part)
-            after = fill(before, added & reach, label, locked, own)
-            return rules.erased(after, removed & reach, label, frozenset())
+            if own.in_box or own.values is not None:
+                reach = self._reach(segmentation, part)
+                added, removed = added & reach, removed & reach
+            after = fill(before, added, label, locked, own) if adds else before
+            return rules.erased(after, removed, label, frozenset()) if removes else after
 
         self._write(work, name, found.box if touched is None else touched, change, label)
 
@@ -205,6 +208,9 @@ class Proposals:
             before = segmentation.labels[part.slices]
             after = change(part, before)
             if after is not None and not np.array_equal(before, after):
+                if part == whole:
+                    changed[block] = after
+                    continue
                 if block not in changed:
                     changed[block] = segmentation.labels[whole.slices].copy()
                 changed[block][part.shifted(_back(whole)).slices] = after
