@@ -69,13 +69,16 @@ class Journal:
             labels: Asked once, in the writer's thread: (k, j, i), the labels as they are now, not changed by anybody
                 from now on; None: all background.
         """
+        asked: tuple[Labels | None] | None = None
         images: dict[Index, bytes] | None = None
 
         def write() -> None:
-            # Writing may fail and be tried again; what was packed then is what is written.
-            nonlocal images
+            # Packing and writing may fail and be tried again, with what was given and packed then.
+            nonlocal asked, images
             if images is None:
-                images = _packed(labels())
+                asked = asked or (labels(),)
+                images = _packed(asked[0])
+                asked = (None,)
             self._write_beginning(header, images)
 
         self._do(write)

@@ -24,6 +24,7 @@ class FirstCopy:
     def __init__(self, labels: Labels) -> None:
         self._labels: Labels | None = None
         self._counts: NDArray[np.int64] | None = None
+        self._failed = False
         self._taken = threading.Event()
         if labels.nbytes <= _AT_ONCE_BYTES:
             self._take(labels)
@@ -35,8 +36,14 @@ class FirstCopy:
         self._taken.wait()
 
     def take(self) -> Labels | None:
-        """(k, j, i), for one thread and once: the copy, which is let go here; None when all of it is background."""
+        """(k, j, i), for one thread and once: the copy, which is let go here; None when all of it is background.
+
+        Raises:
+            MemoryError: There was too little memory for a copy.
+        """
         self._taken.wait()
+        if self._failed:
+            raise MemoryError("no room for a copy of the first labels")
         labels, self._labels = self._labels, None
         return labels if labels is not None and labels.any() else None
 
@@ -46,7 +53,12 @@ class FirstCopy:
         return self._counts
 
     def _take(self, labels: Labels) -> None:
-        copy = labels.copy()
-        self._labels = copy
-        self._taken.set()
+        try:
+            self._labels = copy = labels.copy()
+        except MemoryError:
+            # the journal says so; the window must not wait for a copy that never comes
+            self._failed = True
+            return
+        finally:
+            self._taken.set()
         self._counts = measure.count_voxels(copy)

@@ -34,6 +34,15 @@ def test_a_copy_is_what_was_and_is_counted(monkeypatch: pytest.MonkeyPatch, at_o
     assert FirstCopy(np.zeros((3, 4, 5), np.uint8)).take() is None
 
 
+def test_a_copy_without_room_holds_nobody_up_and_is_not_taken_for_background() -> None:
+    too_large = np.broadcast_to(np.uint8(1), (2**20, 2**20, 2**10))
+    copy = FirstCopy(too_large)
+    copy.wait_until_taken()
+    for _ in range(2):
+        with pytest.raises(MemoryError):
+            copy.take()
+
+
 def test_who_paints_at_once_on_a_large_answer_loses_nothing(tmp_path: Path) -> None:
     shape = (64, 256, 512)
     one = editing_run.station(tmp_path, shape)
