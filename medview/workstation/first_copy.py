@@ -43,7 +43,7 @@ class FirstCopy:
         """
         self._taken.wait()
         if self._failed:
-            raise MemoryError("no room for a copy of the first labels")
+            raise MemoryError
         labels, self._labels = self._labels, None
         return labels if labels is not None and labels.any() else None
 
