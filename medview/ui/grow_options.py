@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from PySide6.QtCore import QEvent
 from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QWidget
 
 from medview.ui.number_box import ValueBox
+from medview.ui.option_row import OptionRow
 from medview.ui.theme import STEP_PX, set_role
 from medview.workstation.edit_tools import EditTools
 from medview.workstation.growing import Growing
 from medview.workstation.view_state import ViewChange, Viewing
 
 
-class GrowOptionsRow(QWidget):
+class GrowOptionsRow(OptionRow):
     """Shows the options and sets them. Main thread only.
 
     Args:
@@ -42,17 +42,6 @@ class GrowOptionsRow(QWidget):
         self._connections = [tools.changed.connect(self._tools_changed), viewing.changed.connect(self._view_changed)]
         self._write_texts()
         self._show()
-
-    def close_down(self) -> None:
-        """Stop listening."""
-        for connection in self._connections:
-            connection.close()
-
-    def changeEvent(self, event: QEvent) -> None:
-        """Follow the language."""
-        super().changeEvent(event)
-        if event.type() == QEvent.Type.LanguageChange:
-            self._write_texts()
 
     def _tools_changed(self, _: None) -> None:
         self._show()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from PySide6.QtCore import QEvent
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -19,6 +18,7 @@ from PySide6.QtWidgets import (
 
 from medview.editing.rules import Overwrite, PaintRules
 from medview.ui.number_box import ValueBox
+from medview.ui.option_row import OptionRow
 from medview.ui.theme import STEP_PX, set_role
 from medview.workstation.correction import Correction
 from medview.workstation.search_box import SearchBox
@@ -28,7 +28,7 @@ _LARGEST_VALUE = 1e6
 _WAYS = tuple(Overwrite)
 
 
-class RuleRows(QWidget):
+class RuleRows(OptionRow):
     """Shows the rules and sets them. Main thread only.
 
     Args:
@@ -78,17 +78,6 @@ class RuleRows(QWidget):
             search.changed.connect(self._something_changed),
         ]
         self._write_texts()
-
-    def close_down(self) -> None:
-        """Stop listening."""
-        for connection in self._connections:
-            connection.close()
-
-    def changeEvent(self, event: QEvent) -> None:
-        """Follow the language."""
-        super().changeEvent(event)
-        if event.type() == QEvent.Type.LanguageChange:
-            self._write_texts()
 
     def _something_changed(self, _: None) -> None:
         self._show()

@@ -6,18 +6,19 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from PySide6.QtCore import QEvent, Signal
+from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from medview.core.errors import MedViewError
 from medview.ui.number_box import NumberBox
+from medview.ui.option_row import OptionRow
 from medview.ui.theme import STEP_PX, set_role
 from medview.workstation.edit_tools import EditTools
 from medview.workstation.jobs import Job, JobQueue
 from medview.workstation.seeding import Seeding
 
 
-class SeedOptions(QWidget):
+class SeedOptions(OptionRow):
     """Main thread only.
 
     Args:
@@ -62,17 +63,6 @@ class SeedOptions(QWidget):
         ]
         self._write_texts()
         self._show()
-
-    def close_down(self) -> None:
-        """Stop listening."""
-        for connection in self._connections:
-            connection.close()
-
-    def changeEvent(self, event: QEvent) -> None:
-        """Follow the language."""
-        super().changeEvent(event)
-        if event.type() == QEvent.Type.LanguageChange:
-            self._write_texts()
 
     def _something_changed(self, _: None) -> None:
         self._show()

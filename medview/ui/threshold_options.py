@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PySide6.QtCore import QEvent, Signal
+from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from medview.core.errors import MedViewError
 from medview.ui.number_box import ValueBox
+from medview.ui.option_row import OptionRow
 from medview.ui.theme import STEP_PX, set_role
 from medview.workstation.edit_tools import EditTools
 from medview.workstation.thresholding import Thresholding
@@ -17,7 +18,7 @@ from medview.workstation.view_state import ViewChange, Viewing
 _LARGEST_VALUE = 1e6
 
 
-class ThresholdOptions(QWidget):
+class ThresholdOptions(OptionRow):
     """Shows the range, sets it and applies it. Main thread only.
 
     Args:
@@ -57,17 +58,6 @@ class ThresholdOptions(QWidget):
         self._connections = [tools.changed.connect(self._tools_changed), viewing.changed.connect(self._view_changed)]
         self._write_texts()
         self._show()
-
-    def close_down(self) -> None:
-        """Stop listening."""
-        for connection in self._connections:
-            connection.close()
-
-    def changeEvent(self, event: QEvent) -> None:
-        """Follow the language."""
-        super().changeEvent(event)
-        if event.type() == QEvent.Type.LanguageChange:
-            self._write_texts()
 
     def _tools_changed(self, _: None) -> None:
         self._show()
